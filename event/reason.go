@@ -1,0 +1,99 @@
+package event
+
+// HoldReason says why a unit of work waits.
+type HoldReason uint8
+
+// The reasons to wait. Exhausted, Paused and no-node reasons share one FIFO (design: one queue, three reasons).
+const (
+	HoldNone        HoldReason = iota
+	HoldExhausted              // every server connection is taken
+	HoldPaused                 // an operator paused the database
+	HoldNoPrimary              // no node may take writes
+	HoldNoReplica              // no replica is up, fresh enough or allowed
+	HoldSwitchover             // a planned switchover is under way
+	HoldSplitBrain             // two nodes claim to be primary
+	HoldDialFailing            // the node is known but no connection to it succeeds
+	HoldClosing                // the router is going away
+)
+
+var holdNames = [...]string{"none", "exhausted", "paused", "no_primary", "no_replica", "switchover", "split_brain", "dial_failing", "closing"}
+
+// String returns the reason's name as metrics and console print it.
+func (r HoldReason) String() string { return name(holdNames[:], int(r)) }
+
+// CutReason says why a session lost its server connection.
+type CutReason uint8
+
+// The reasons to cut.
+const (
+	CutNone         CutReason = iota
+	CutServerClosed           // the server closed or reset the connection
+	CutServerFatal            // the server said FATAL
+	CutNodeGone               // another primary is proven; this one's connections are cut
+	CutRoleChanged            // the node changed its role under the session
+	CutProtocol               // the server sent what nobody asked for
+	CutKilled                 // an operator killed the session
+	CutShutdown               // the router is going away
+	CutTimeout                // a limit of the router's own ended it
+	CutClientGone             // the client went away in the middle of its work
+	CutDrainExpired           // a planned switchover's drain time was over
+)
+
+var cutNames = [...]string{"none", "server_closed", "server_fatal", "node_gone", "role_changed", "protocol", "killed", "shutdown", "timeout", "client_gone", "drain_expired"}
+
+// String returns the reason's name as metrics and console print it.
+func (r CutReason) String() string { return name(cutNames[:], int(r)) }
+
+// PinReason says why a session keeps its server connection between units of work.
+type PinReason uint8
+
+// The reasons to pin.
+const (
+	PinNone              PinReason = iota
+	PinSession                     // pool mode session
+	PinSetting                     // SET of a setting that the server does not report
+	PinRole                        // SET ROLE or SET SESSION AUTHORIZATION
+	PinPreparedStatement           // a named statement, protocol level or PREPARE
+	PinListen                      // LISTEN
+	PinTempTable                   // CREATE TEMP …
+	PinCursor                      // DECLARE … WITH HOLD
+	PinAdvisoryLock                // a session-level advisory lock
+	PinLoad                        // LOAD
+	PinUncertain                   // the router cannot prove what the server holds
+)
+
+var pinNames = [...]string{"none", "session_mode", "setting", "role", "prepared_statement", "listen", "temp_table", "cursor", "advisory_lock", "load", "uncertain"}
+
+// String returns the reason's name as metrics and console print it.
+func (r PinReason) String() string { return name(pinNames[:], int(r)) }
+
+// CloseReason says why a client connection ended.
+type CloseReason uint8
+
+// The reasons for the end of a client connection.
+const (
+	CloseNone        CloseReason = iota
+	CloseByClient                // Terminate, or end of input
+	CloseClientReset             // the client's socket failed
+	CloseCut                     // its server was cut and the contract says FATAL
+	CloseWaitTimeout             // it waited too long for a server
+	CloseHoldTimeout             // no node for longer than hold_timeout
+	CloseQueueFull               // hold_max_clients or hold_max_bytes
+	CloseKilled                  // an operator killed it
+	CloseShutdown                // the router is going away
+	CloseProtocol                // the client broke the protocol
+	CloseIdleTimeout             // client_idle_timeout
+	CloseServerError             // no server connection could be opened
+)
+
+var closeNames = [...]string{"none", "by_client", "client_reset", "cut", "wait_timeout", "hold_timeout", "queue_full", "killed", "shutdown", "protocol", "idle_timeout", "server_error"}
+
+// String returns the reason's name as metrics and console print it.
+func (r CloseReason) String() string { return name(closeNames[:], int(r)) }
+
+func name(names []string, i int) string {
+	if i < len(names) {
+		return names[i]
+	}
+	return "unknown"
+}

@@ -1,0 +1,325 @@
+package relay
+
+import (
+	"bytes"
+
+	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/pgwire"
+	"github.com/pgrouter/pgrouter/state"
+)
+
+// Verb says what follows the bytes that may be forwarded.
+type Verb uint8
+
+// The verbs of both directions.
+const (
+	// More: everything whole has been read; what follows is the beginning of a message and must be kept until there is more.
+	More Verb = iota
+	// Drop: the next Skip bytes go to nobody; call again behind them.
+	Drop
+	// Insert (from the client): send Insertion() first, then call again with the rest.
+	Insert
+	// Start (from a client without a server): a unit of work begins here; link a server, then use FromClient.
+	Start
+	// Ready (from a client without a server): drop Skip bytes and answer ReadyForQuery 'I'; see Cancelled.
+	Ready
+	// Terminate (from the client): it says good-bye; Skip bytes are the message.
+	Terminate
+	// Full (from the client): too much is outstanding; read no more until the server has answered.
+	Full
+	// Refuse (from the client): it broke the protocol; Fault says how, the connection ends.
+	Refuse
+	// UnitEnd (from the server; from the client behind late CopyData): the unit of work has ended with the bytes before.
+	UnitEnd
+	// PreludeDone (from the server): our own prelude was accepted; drop Skip bytes.
+	PreludeDone
+	// PreludeFailed (from the server): our own prelude was refused; Skip bytes are the ErrorResponse.
+	PreludeFailed
+	// Fatal (from the server): the next Skip bytes are an ErrorResponse after which the server goes.
+	Fatal
+	// Violation (from the server): a message that nobody asked for; the server connection must die.
+	Violation
+)
+
+// Verdict is what to do with a piece of a stream: forward the first N bytes, then follow Verb.
+type Verdict struct {
+	N     int
+	Verb  Verb
+	Skip  int
+	Fault *pgwire.Error // with Refuse
+}
+
+// Begin reads the front of what a client without a server has sent. It consumes nothing: the verdict is More (a message is
+// not whole yet), Start, or what can be answered without a server: Drop for what PostgreSQL ignores outside of a query,
+// Terminate, Ready, Refuse.
+func (l *Link) Begin(b []byte) Verdict {
+	if l.up.rest > 0 {
+		return l.dropRest(0, len(b))
+	}
+	f, ok, err := pgwire.PeekFrontend(b)
+	switch {
+	case err != nil:
+		return Verdict{Verb: Refuse, Fault: fault(err)}
+	case !ok:
+		return Verdict{Verb: More}
+	}
+	have := min(f.Len, len(b))
+	switch f.Kind {
+	case pgwire.KindTerminate:
+		return Verdict{Verb: Terminate, Skip: have}
+	case pgwire.KindCopyData, pgwire.KindCopyDone, pgwire.KindCopyFail, pgwire.KindFlush:
+		return l.drop(0, f.Len, len(b))
+	}
+	if have < f.Len && f.Len <= holdLimit {
+		return Verdict{Verb: More}
+	}
+	if l.skipping {
+		return l.beginSkipping(f, len(b))
+	}
+	if entryOf(f.Kind) == EntryNone {
+		return Verdict{Verb: Refuse, Fault: unexpected(f.Kind)}
+	}
+	return Verdict{Verb: Start}
+}
+
+// beginSkipping reads on after a cancelled batch that had no Sync yet.
+func (l *Link) beginSkipping(f pgwire.Frame, have int) Verdict {
+	if f.Kind != pgwire.KindSync {
+		return l.drop(0, f.Len, have)
+	}
+	l.skipping = false
+	return Verdict{Verb: Ready, Skip: f.Len}
+}
+
+// Cancelled throws away the unit that waits in b, because it was cancelled before it reached a server. It returns how many
+// bytes of b were whole messages, all of which are gone now, and how many ReadyForQuery the client is owed: one for each
+// Query, Sync and FunctionCall, as PostgreSQL would have sent. A batch without a Sync is skipped up to it.
+func (l *Link) Cancelled(b []byte) (used, ready int) {
+	for {
+		f, ok, err := pgwire.PeekFrontend(b[used:])
+		if err != nil || !ok || f.Len > len(b)-used || f.Kind == pgwire.KindTerminate {
+			return used, ready
+		}
+		used += f.Len
+		kind := entryOf(f.Kind)
+		switch {
+		case kind == EntrySync:
+			l.skipping = false
+			ready++
+		case l.skipping:
+		case kind == EntryQuery, kind == EntryFunctionCall:
+			ready++
+		case kind != EntryNone:
+			l.skipping = true
+		}
+	}
+}
+
+// FromClient reads what a client with a server has sent, notes what it asks, and says what to do with it.
+func (l *Link) FromClient(b []byte) Verdict {
+	n := 0
+	for n < len(b) {
+		if l.up.rest > 0 {
+			if l.up.drop {
+				return l.dropRest(n, len(b)-n)
+			}
+			k := min(l.up.rest, len(b)-n)
+			l.up.rest -= k
+			n += k
+			if l.up.rest == 0 && l.unit.lateCopy {
+				l.unit.lateCopy = false
+				return Verdict{N: n, Verb: UnitEnd}
+			}
+			continue
+		}
+		f, ok, err := pgwire.PeekFrontend(b[n:])
+		if err != nil {
+			return Verdict{N: n, Verb: Refuse, Fault: fault(err)}
+		}
+		have := min(f.Len, len(b)-n)
+		if !ok || have < f.Len && f.Len <= holdLimit {
+			break
+		}
+		if v := l.admit(f, b[n:n+have]); v.Verb != More {
+			v.N = n
+			return v
+		}
+		l.up.rest, l.up.drop = f.Len-have, false
+		n += have
+	}
+	return Verdict{N: n}
+}
+
+// admit notes one message that is about to be forwarded; msg is the whole of it, or the beginning of a long one. Any verb
+// but More stands before the message.
+func (l *Link) admit(f pgwire.Frame, msg []byte) Verdict {
+	whole := len(msg) == f.Len
+	if l.fifo.full() {
+		return Verdict{Verb: Full}
+	}
+	switch kind := entryOf(f.Kind); {
+	case f.Kind == pgwire.KindTerminate:
+		return Verdict{Verb: Terminate, Skip: len(msg)}
+	case isCopy(f.Kind):
+		return l.admitCopy(f, len(msg))
+	case f.Kind == pgwire.KindFlush:
+		return Verdict{}
+	case kind == EntryNone:
+		return Verdict{Verb: Refuse, Fault: unexpected(f.Kind)}
+	case l.copyIn:
+		return l.admitIntoCopy(kind)
+	case kind == EntrySync:
+		l.skipping, l.unnamed.inBatch = false, false
+		l.fifo.push(Entry(EntrySync))
+		return Verdict{}
+	case l.skipping: // the server reads over it, and answers nothing
+		return Verdict{}
+	default:
+		return l.admitRequest(kind, msg, whole)
+	}
+}
+
+func (l *Link) admitRequest(kind EntryKind, msg []byte, whole bool) Verdict {
+	entry := Entry(kind)
+	body := msg[pgwire.HeaderLen:]
+	switch kind {
+	case EntryQuery:
+		l.sawQuery(body, whole)
+		entry |= Unnamed
+	case EntryParse:
+		l.sawParse(msg, whole)
+		if len(body) > 0 && body[0] == 0 {
+			entry |= Unnamed
+		}
+	case EntryBind:
+		portal, rest, _ := cutString(body)
+		statement, _, ok := cutString(rest)
+		if ok && len(statement) == 0 {
+			if verb := l.useUnnamed(); verb != More {
+				return Verdict{Verb: verb}
+			}
+		}
+		l.sawBind(portal, statement)
+	case EntryDescribe:
+		if isUnnamedStatement(body) {
+			if verb := l.useUnnamed(); verb != More {
+				return Verdict{Verb: verb}
+			}
+		}
+	case EntryClose:
+		if isUnnamedStatement(body) {
+			entry |= Unnamed
+			l.unnamed.inBatch = true // what follows shares its fate
+		} else {
+			l.sawClose(body)
+		}
+	case EntryExecute:
+		l.unit.statements++
+	case EntryFunctionCall:
+		l.unit.statements++
+		l.unit.unsafe = true
+	case EntryNone, EntrySync, EntryCopyEnd:
+	}
+	if entry&Unnamed != 0 {
+		l.unnamed.unsettled++
+	}
+	l.fifo.push(entry)
+	return Verdict{}
+}
+
+func (l *Link) sawQuery(body []byte, whole bool) {
+	class := classifyText(body, whole)
+	l.unnamed.inBatch = false
+	l.pinFor(class.Pin)
+	l.unit.statements++
+	l.unit.mayEnd = l.unit.mayEnd || class.MayEnd
+	l.unit.unsafe = l.unit.unsafe || class.Multi || class.Procedural
+}
+
+func (l *Link) sawClose(body []byte) {
+	if len(body) > 2 && body[0] == 'S' && len(l.enders) > 0 {
+		delete(l.enders, string(body[1:len(body)-1]))
+	}
+}
+
+// admitCopy passes CopyData, CopyDone and CopyFail while anything is outstanding: the server may be in COPY, and reads over
+// them when it is not. Late ones, after its answer, are dropped.
+func (l *Link) admitCopy(f pgwire.Frame, have int) Verdict {
+	if l.fifo.count == 0 {
+		return l.drop(0, f.Len, have)
+	}
+	l.unit.unsafe = true
+	if f.Kind == pgwire.KindCopyData {
+		return Verdict{}
+	}
+	if !l.copyIn {
+		l.fifo.push(Entry(EntryCopyEnd))
+	}
+	l.copyIn = false
+	return Verdict{}
+}
+
+// admitIntoCopy passes a Sync that a client sends into its own COPY: PostgreSQL reads over it there, but it may have left the
+// COPY already, with an error that is still on its way. What it will answer cannot be known, so the server is not given to
+// anybody else. Any other request fails the COPY in PostgreSQL; which of the two it would meet cannot be known either, and no
+// client that means well sends one, so that it is refused.
+func (l *Link) admitIntoCopy(kind EntryKind) Verdict {
+	if kind != EntrySync {
+		return Verdict{Verb: Refuse, Fault: pgwire.ErrProtocol.New("A request was sent while COPY FROM STDIN was under way.")}
+	}
+	l.unit.copySync = true
+	l.pinFor(event.PinUncertain)
+	return Verdict{}
+}
+
+// drop begins to throw away a message of size bytes that starts behind n forwarded bytes, of which have are here.
+func (l *Link) drop(n, size, have int) Verdict {
+	l.up = stream{rest: size, drop: true}
+	return l.dropRest(n, have)
+}
+
+func (l *Link) dropRest(n, have int) Verdict {
+	k := min(l.up.rest, have)
+	l.up.rest -= k
+	return Verdict{N: n, Verb: Drop, Skip: k}
+}
+
+func isCopy(kind byte) bool {
+	return kind == pgwire.KindCopyData || kind == pgwire.KindCopyDone || kind == pgwire.KindCopyFail
+}
+
+func isUnnamedStatement(body []byte) bool { return len(body) == 2 && body[0] == 'S' && body[1] == 0 }
+
+// classifyText reads a query string that ends with a NUL, or is cut off.
+func classifyText(text []byte, whole bool) state.Class {
+	if end := bytes.IndexByte(text, 0); end >= 0 {
+		return state.Classify(text[:end], true)
+	}
+	if len(text) > inspectLimit {
+		text, whole = text[:inspectLimit], false
+	}
+	return state.Classify(text, whole)
+}
+
+// entryOf returns what a frontend message asks, EntryNone for those that ask nothing.
+func entryOf(kind byte) EntryKind {
+	switch kind {
+	case pgwire.KindQuery:
+		return EntryQuery
+	case pgwire.KindParse:
+		return EntryParse
+	case pgwire.KindBind:
+		return EntryBind
+	case pgwire.KindDescribe:
+		return EntryDescribe
+	case pgwire.KindExecute:
+		return EntryExecute
+	case pgwire.KindClose:
+		return EntryClose
+	case pgwire.KindSync:
+		return EntrySync
+	case pgwire.KindFunctionCall:
+		return EntryFunctionCall
+	}
+	return EntryNone
+}

@@ -1,0 +1,93 @@
+package relay
+
+import "github.com/pgrouter/pgrouter/event"
+
+// Outcome is what a client must be told, or what may be done silently, when its server is lost. It is the code of the
+// contract's rows in docs/errors.md.
+type Outcome uint8
+
+// The outcomes.
+const (
+	// Unaffected: nothing was going on; the next unit of work gets another server.
+	Unaffected Outcome = iota
+	// Requeue: no byte of the unit was accepted by the server's socket; it is queued again.
+	Requeue
+	// Replay: one autocommit statement on a standby of which the client has seen nothing; it is sent once more elsewhere.
+	Replay
+	// TransactionLost: certainly not committed. FATAL 57P01, then the connection closes.
+	TransactionLost
+	// OutcomeUnknown: it may have been committed. FATAL 08007, then the connection closes.
+	OutcomeUnknown
+	// PinnedLost: the session kept something on the server that cannot be moved. FATAL 57P01 with the pin's reason.
+	PinnedLost
+	// CloseSilently: the client is in the middle of a message, so that nothing can be told (I8).
+	CloseSilently
+)
+
+// String returns the outcome's name as metrics print it.
+func (o Outcome) String() string {
+	switch o {
+	case Unaffected:
+		return "unaffected"
+	case Requeue:
+		return "requeued"
+	case Replay:
+		return "replayed"
+	case TransactionLost:
+		return "transaction_lost"
+	case OutcomeUnknown:
+		return "outcome_unknown"
+	case PinnedLost:
+		return "pinned_lost"
+	case CloseSilently:
+	}
+	return "closed_silently"
+}
+
+// Loss is what is known of a lost server beyond the link's own state.
+type Loss struct {
+	Accepted bool // the server's socket accepted bytes of the unit
+	Kept     bool // the bytes of the unit are still at hand, all of them
+	Replayed bool // the unit is a replay already
+	NoReplay bool // the operator forbids it
+}
+
+// Lost decides what happens to the client of a server that is gone. It changes nothing.
+//
+// The laws: a connection lost after bytes were accepted is never proof that nothing ran; a server in hot standby cannot have
+// committed anything; inside a transaction block only a statement that may end the block can have committed it.
+func (l *Link) Lost(loss Loss) Outcome {
+	idle := l.fifo.count == 0 && l.up.rest == 0
+	pinned := l.pin != event.PinNone
+	switch {
+	case !l.linked:
+		return Unaffected
+	case idle && l.Status() == StatusIdle && !pinned:
+		return Unaffected
+	case l.down.rest > 0 && !l.down.drop:
+		return CloseSilently
+	case idle && l.Status() == StatusIdle:
+		return PinnedLost
+	case idle:
+		return TransactionLost
+	case l.firstOfUnit() && !loss.Accepted && loss.Kept && !pinned:
+		return Requeue
+	case l.replayable(loss) && !pinned:
+		return Replay
+	case l.standby:
+		return TransactionLost
+	case l.Status() != StatusIdle && !l.unit.mayEnd:
+		return TransactionLost
+	}
+	return OutcomeUnknown
+}
+
+// firstOfUnit reports whether the unit began outside a transaction block and nothing of it has been answered.
+func (l *Link) firstOfUnit() bool {
+	return l.Status() == StatusIdle && !l.unit.answered && l.up.rest == 0
+}
+
+func (l *Link) replayable(loss Loss) bool {
+	return l.standby && !loss.NoReplay && !loss.Replayed && loss.Kept && l.firstOfUnit() &&
+		l.unit.statements == 1 && !l.unit.unsafe
+}

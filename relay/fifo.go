@@ -1,0 +1,115 @@
+package relay
+
+// EntryKind is what a message asks of the server.
+type EntryKind uint8
+
+// The kinds of entries. Query, Sync and FunctionCall end with a ReadyForQuery of their own.
+const (
+	EntryNone         EntryKind = iota
+	EntryQuery                  // … Z
+	EntryParse                  // 1
+	EntryBind                   // 2
+	EntryDescribe               // t? then T or n
+	EntryExecute                // D* then C, I or s; or a COPY
+	EntryClose                  // 3
+	EntrySync                   // Z
+	EntryFunctionCall           // V Z
+	EntryCopyEnd                // CopyDone or CopyFail sent ahead of the server's CopyInResponse: no answer
+)
+
+// Entry is one outstanding request: its kind and how its answer is to be treated.
+type Entry uint8
+
+const (
+	kindMask Entry = 0x0f
+	// Swallow: the answer is ours and is not shown to the client.
+	Swallow Entry = 0x10
+	// Injected: the request was the router's own.
+	Injected Entry = 0x20
+	// Unnamed: a Parse of the unnamed statement.
+	Unnamed Entry = 0x40
+)
+
+// Kind returns what the entry asks.
+func (e Entry) Kind() EntryKind { return EntryKind(e & kindMask) }
+
+// EndsUnit reports whether a ReadyForQuery answers the entry, so that the unit of work may end with it.
+func (e Entry) EndsUnit() bool {
+	switch e.Kind() {
+	case EntryQuery, EntrySync, EntryFunctionCall:
+		return true
+	case EntryNone, EntryParse, EntryBind, EntryDescribe, EntryExecute, EntryClose, EntryCopyEnd:
+	}
+	return false
+}
+
+const (
+	fifoInline = 16      // entries kept without allocation: enough for one extended query
+	fifoLimit  = 1 << 16 // outstanding requests of one client; past it the client is not read (PostgreSQL has no such limit, its socket buffers have)
+)
+
+// fifo is the ring of what is outstanding, oldest first. The zero value is ready and does not allocate until more than
+// fifoInline entries are outstanding at once.
+type fifo struct {
+	inline [fifoInline]Entry
+	spill  []Entry // used instead of inline once it exists; its length is a power of two
+	head   uint32
+	count  uint32
+}
+
+func (q *fifo) ring() []Entry {
+	if q.spill != nil {
+		return q.spill
+	}
+	return q.inline[:]
+}
+
+func (q *fifo) at(i uint32) *Entry {
+	r := q.ring()
+	return &r[(q.head+i)&uint32(len(r)-1)]
+}
+
+func (q *fifo) full() bool { return q.count >= fifoLimit }
+
+func (q *fifo) push(e Entry) {
+	if int(q.count) == len(q.ring()) {
+		q.grow()
+	}
+	q.count++
+	*q.at(q.count - 1) = e
+}
+
+func (q *fifo) grow() {
+	bigger := make([]Entry, 2*len(q.ring()))
+	for i := range q.count {
+		bigger[i] = *q.at(i)
+	}
+	q.spill, q.head = bigger, 0
+}
+
+// first returns the oldest entry, EntryNone when there is none.
+func (q *fifo) first() Entry {
+	if q.count == 0 {
+		return 0
+	}
+	return *q.at(0)
+}
+
+func (q *fifo) pop() {
+	q.head++
+	q.count--
+	if q.count == 0 {
+		q.head = 0
+	}
+}
+
+// removeAt takes out the entry at place i.
+func (q *fifo) removeAt(i uint32) {
+	for ; i+1 < q.count; i++ {
+		*q.at(i) = *q.at(i + 1)
+	}
+	q.count--
+}
+
+// reset forgets everything; a spill is given back so that an idle client holds none.
+func (q *fifo) reset() { q.spill, q.head, q.count = nil, 0, 0 }

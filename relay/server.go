@@ -1,0 +1,295 @@
+package relay
+
+import (
+	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/pgwire"
+)
+
+// FromServer reads what a linked server has sent, takes what it answers off the FIFO, and says what to do with it.
+func (l *Link) FromServer(b []byte) Verdict {
+	n := 0
+	for n < len(b) {
+		if l.down.rest > 0 {
+			k := min(l.down.rest, len(b)-n)
+			l.down.rest -= k
+			if l.down.drop {
+				return l.passed(Verdict{N: n, Verb: Drop, Skip: k})
+			}
+			n += k
+			continue
+		}
+		f, ok, err := pgwire.PeekBackend(b[n:])
+		if err != nil {
+			return l.passed(Verdict{N: n, Verb: Violation})
+		}
+		have := min(f.Len, len(b)-n)
+		if !ok || have < f.Len && f.Len <= holdLimit && readWhole(f.Kind) {
+			break
+		}
+		v := l.observe(f, b[n:n+have])
+		switch v.Verb {
+		case More:
+			l.down.rest, l.down.drop = f.Len-have, false
+			n += have
+			continue
+		case Drop, PreludeDone:
+			l.down.rest, l.down.drop = f.Len-have, true
+			v.Skip = have
+		case UnitEnd:
+			n += have
+		case PreludeFailed, Fatal:
+			v.Skip = have
+		}
+		v.N = n
+		return l.passed(v)
+	}
+	return l.passed(Verdict{N: n})
+}
+
+func (l *Link) passed(v Verdict) Verdict {
+	l.unit.answered = l.unit.answered || v.N > 0
+	return v
+}
+
+// readWhole tells which messages are understood, and so are not passed in pieces while they are small.
+func readWhole(kind byte) bool {
+	switch kind {
+	case pgwire.KindReadyForQuery, pgwire.KindErrorResponse, pgwire.KindParameterStatus:
+		return true
+	}
+	return false
+}
+
+var (
+	forward   = Verdict{}
+	swallow   = Verdict{Verb: Drop}
+	violation = Verdict{Verb: Violation}
+)
+
+// observe takes one message of the server's. Verdicts leave N and, but for what it says, Skip to the caller.
+func (l *Link) observe(f pgwire.Frame, msg []byte) Verdict {
+	head := l.fifo.first()
+	for head.Kind() == EntryCopyEnd { // the server read over it
+		l.fifo.pop()
+		head = l.fifo.first()
+	}
+	switch f.Kind {
+	case pgwire.KindDataRow:
+		return l.partOf(head, EntryQuery, EntryExecute)
+	case pgwire.KindCommandComplete, pgwire.KindEmptyQueryResponse:
+		return l.completed(head)
+	case pgwire.KindReadyForQuery:
+		return l.ready(head, msg)
+	case pgwire.KindRowDescription:
+		if head.Kind() == EntryDescribe {
+			return l.answered(head)
+		}
+		return l.partOf(head, EntryQuery, EntryQuery)
+	case pgwire.KindErrorResponse:
+		return l.failed(head, msg)
+	case pgwire.KindNoticeResponse, pgwire.KindNotification, pgwire.KindParameterStatus:
+		return l.asynchronous(f.Kind, head, msg)
+	case pgwire.KindCopyInResponse:
+		return l.copyBegins(head)
+	case pgwire.KindCopyOutResponse, pgwire.KindCopyData, pgwire.KindCopyDone:
+		l.unit.unsafe = true
+		return l.partOf(head, EntryQuery, EntryExecute)
+	default:
+		return l.observeExtended(f.Kind, head)
+	}
+}
+
+// observeExtended takes the answers of the extended protocol and of FunctionCall.
+func (l *Link) observeExtended(kind byte, head Entry) Verdict {
+	want := EntryNone
+	switch kind {
+	case pgwire.KindParseComplete:
+		want = EntryParse
+	case pgwire.KindBindComplete:
+		want = EntryBind
+	case pgwire.KindCloseComplete:
+		want = EntryClose
+	case pgwire.KindNoData:
+		want = EntryDescribe
+	case pgwire.KindPortalSuspended:
+		want = EntryExecute
+	case pgwire.KindParameterDescription:
+		return l.partOf(head, EntryDescribe, EntryDescribe)
+	case pgwire.KindFunctionCallResponse:
+		return l.partOf(head, EntryFunctionCall, EntryFunctionCall)
+	}
+	if want == EntryNone || head.Kind() != want {
+		return violation
+	}
+	return l.answered(head)
+}
+
+// partOf passes a message that belongs to an answer and does not end it.
+func (l *Link) partOf(head Entry, a, b EntryKind) Verdict {
+	if k := head.Kind(); k != a && k != b {
+		return violation
+	}
+	return shown(head)
+}
+
+// answered passes a message that ends an answer.
+func (l *Link) answered(head Entry) Verdict {
+	l.fifo.pop()
+	if head&Unnamed != 0 {
+		l.settleUnnamed(head)
+	}
+	return shown(head)
+}
+
+func shown(head Entry) Verdict {
+	if head&Swallow != 0 {
+		return swallow
+	}
+	return forward
+}
+
+// completed passes CommandComplete or EmptyQueryResponse: the end of an Execute, one of several statements of a Query.
+func (l *Link) completed(head Entry) Verdict {
+	l.copyIn = false
+	switch head.Kind() {
+	case EntryExecute:
+		return l.answered(head)
+	case EntryQuery:
+		return shown(head)
+	}
+	return violation
+}
+
+// ready takes ReadyForQuery.
+func (l *Link) ready(head Entry, msg []byte) Verdict {
+	if head.Kind() == EntryNone && l.unit.copySync { // the Sync sent into a COPY was answered after all
+		l.skipping = false
+		return forward
+	}
+	if !head.EndsUnit() || len(msg) != pgwire.HeaderLen+1 {
+		return violation
+	}
+	l.fifo.pop()
+	l.copyIn = false
+	if head&Injected != 0 {
+		return Verdict{Verb: PreludeDone}
+	}
+	if head&Unnamed != 0 {
+		l.settleUnnamed(head)
+	}
+	l.status = msg[pgwire.HeaderLen]
+	if l.fifo.count > 0 {
+		return forward
+	}
+	if l.status != StatusIdle {
+		l.unit.mayEnd = l.unit.portalEnds
+		return forward
+	}
+	l.unit.mayEnd = false
+	if l.MidMessage() { // a long CopyData that came too late: its rest has to go where its beginning went
+		l.unit.lateCopy = true
+		return forward
+	}
+	return Verdict{Verb: UnitEnd}
+}
+
+// asynchronous takes what a server may send at any time. What our own prelude causes is not shown to the client.
+func (l *Link) asynchronous(kind byte, head Entry, msg []byte) Verdict {
+	if kind == pgwire.KindParameterStatus {
+		name, rest, ok := cutString(msg[pgwire.HeaderLen:])
+		value, _, ok2 := cutString(rest)
+		if !ok || !ok2 {
+			return violation
+		}
+		l.Observer.Parameter(name, value)
+	}
+	if head.Kind() == EntryQuery && kind != pgwire.KindNotification {
+		return shown(head)
+	}
+	return forward
+}
+
+// failed takes an ErrorResponse. In the extended protocol the server now reads over everything until Sync.
+func (l *Link) failed(head Entry, msg []byte) Verdict {
+	if isFatal(msg) {
+		return Verdict{Verb: Fatal}
+	}
+	if head.Kind() == EntryNone {
+		return violation
+	}
+	if head&Injected != 0 && head.Kind() == EntryQuery {
+		return Verdict{Verb: PreludeFailed}
+	}
+	l.copyIn = false
+	if !head.EndsUnit() {
+		l.skipToSync()
+	}
+	return forward
+}
+
+// skipToSync forgets the requests that the server will not answer: the one that failed, and those up to the next Sync.
+func (l *Link) skipToSync() {
+	l.skipping = true
+	for failed := true; l.fifo.count > 0; failed = false {
+		head := l.fifo.first()
+		if head.Kind() == EntrySync {
+			l.skipping = false
+			return
+		}
+		if head&Unnamed != 0 {
+			l.unsettleUnnamed(head, failed)
+		}
+		l.fifo.pop()
+	}
+}
+
+// copyBegins takes CopyInResponse. The server now reads CopyData; a Sync or Flush that was sent before it said so is read
+// over (PostgreSQL: CopyGetData), so it is not outstanding any more.
+func (l *Link) copyBegins(head Entry) Verdict {
+	if k := head.Kind(); k != EntryQuery && k != EntryExecute || head&Swallow != 0 {
+		return violation
+	}
+	l.unit.unsafe = true
+	for l.fifo.count > 1 {
+		next := *l.fifo.at(1)
+		switch next.Kind() {
+		case EntrySync:
+			l.fifo.removeAt(1)
+			continue
+		case EntryCopyEnd: // the client has ended it ahead of time
+			l.fifo.removeAt(1)
+			return forward
+		}
+		// anything else fails the COPY and is consumed by that; nobody else gets this server
+		if next&Unnamed != 0 {
+			l.unsettleUnnamed(next, false)
+		}
+		l.fifo.removeAt(1)
+		l.unit.copySync = true
+		l.pinFor(event.PinUncertain)
+		return forward
+	}
+	l.copyIn = true
+	return forward
+}
+
+// isFatal reads the severity of an ErrorResponse: the non-localised field V if there is one (PostgreSQL 9.6 and later), else S.
+func isFatal(msg []byte) bool {
+	body := msg[pgwire.HeaderLen:]
+	fatal := false
+	for len(body) > 0 && body[0] != 0 {
+		value, rest, ok := cutString(body[1:])
+		if !ok {
+			return fatal
+		}
+		is := string(value) == "FATAL" || string(value) == "PANIC"
+		switch body[0] {
+		case 'V':
+			return is
+		case 'S':
+			fatal = is
+		}
+		body = rest
+	}
+	return fatal
+}

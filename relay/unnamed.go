@@ -1,0 +1,168 @@
+package relay
+
+import (
+	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/pgwire"
+)
+
+// unnamedLimit is the size in bytes of the longest unnamed Parse that is carried from one server to another. A longer one
+// pins the session to its server.
+const unnamedLimit = 64 * 1024
+
+// unnamed is the client's unnamed prepared statement. It lives until the next Parse of it, a Close of it, or a simple Query,
+// as in PostgreSQL; it outlives Sync, and lib/pq relies on that (Parse+Sync, then Bind+Sync). The server that runs the Bind
+// may be another, or one on which a stranger has left a statement of his own: then ours is sent again in front.
+//
+// Whatever changes the statement counts only when the server has answered it, because after an error the server reads over
+// everything up to the next Sync. Until then the change is unsettled.
+type unnamed struct {
+	parse     []byte // the client's Parse message as far as it is settled; empty when it has no unnamed statement
+	next      []byte // the last Parse that is not settled
+	unsettled int    // Parse, Close and Query messages outstanding that change the statement
+	parses    int    // how many of them are Parse
+	onServer  bool   // the linked server holds exactly what is settled, be it none
+	inBatch   bool   // a Parse of it stands before, with no Sync between: what follows shares its fate
+	mayEnd    bool   // a text that is settled or not may end a transaction
+}
+
+// settle notes that the server has done what changes the statement.
+func (l *Link) settleUnnamed(e Entry) {
+	u := &l.unnamed
+	u.onServer = true
+	if e&Injected != 0 {
+		return
+	}
+	u.unsettled--
+	if e.Kind() != EntryParse {
+		u.parse = u.parse[:0]
+		return
+	}
+	u.parses--
+	if u.parses == 0 {
+		u.parse, u.next = u.next, u.parse[:0]
+	} else {
+		u.parse = u.parse[:0] // superseded by the next before it can be needed elsewhere
+	}
+}
+
+// unsettle notes that the server has not done it: it read over it, or failed at it.
+func (l *Link) unsettleUnnamed(e Entry, failed bool) {
+	u := &l.unnamed
+	if failed && e.Kind() == EntryParse { // PostgreSQL has dropped the old one already
+		u.parse, u.onServer = u.parse[:0], true
+	}
+	if e&Injected != 0 {
+		return
+	}
+	u.unsettled--
+	if e.Kind() == EntryParse {
+		u.parses--
+		if u.parses == 0 && len(u.parse) == 0 && u.onServer && !failed {
+			l.pinFor(event.PinUncertain) // one of several was parsed, and its text is not kept
+		}
+	}
+}
+
+// keep notes a Parse that is being sent. It returns false when its text is too long to be carried.
+func (u *unnamed) keep(msg []byte, whole, mayEnd bool) bool {
+	u.mayEnd = u.mayEnd && u.unsettled > 0 || mayEnd
+	u.inBatch = true
+	u.parses++
+	u.next = u.next[:0]
+	if !whole || len(msg) > unnamedLimit {
+		return false
+	}
+	u.next = append(u.next, msg...)
+	return true
+}
+
+// forgetUnsettled is for a lost server: what it had not answered did not happen as far as anybody knows.
+func (u *unnamed) forgetUnsettled() {
+	u.next, u.unsettled, u.parses, u.inBatch, u.onServer = u.next[:0], 0, 0, false, false
+}
+
+// Insertion returns the message that must go to the server before the client's next bytes, after FromClient said Insert, and
+// notes it as outstanding: the client's own unnamed Parse, or, when it has none, a Close that takes away a stranger's. It is
+// valid until the next call.
+func (l *Link) Insertion() []byte {
+	l.unnamed.inBatch = true
+	if len(l.unnamed.parse) > 0 {
+		l.fifo.push(Entry(EntryParse) | Swallow | Injected | Unnamed)
+		return l.unnamed.parse
+	}
+	l.fifo.push(Entry(EntryClose) | Swallow | Injected | Unnamed)
+	return closeUnnamed
+}
+
+// closeUnnamed is Close('S', ""). Constant.
+var closeUnnamed = []byte{pgwire.KindClose, 0, 0, 0, 6, 'S', 0}
+
+// useUnnamed says what stands before a message that uses the unnamed statement: nothing, the wait until it is settled which
+// one that is, or the client's own once more, because the linked server does not hold it.
+func (l *Link) useUnnamed() Verb {
+	u := &l.unnamed
+	switch {
+	case u.inBatch:
+		return More
+	case u.unsettled > 0:
+		return Full
+	case !u.onServer:
+		return Insert
+	}
+	return More
+}
+
+// sawParse notes a Parse. msg may be only its beginning.
+func (l *Link) sawParse(msg []byte, whole bool) {
+	name, rest, ok := cutString(msg[pgwire.HeaderLen:])
+	if !ok {
+		l.pinFor(event.PinUncertain)
+		l.unit.mayEnd = true
+		return
+	}
+	class := classifyText(rest, whole)
+	l.pinFor(class.Pin)
+	if len(name) == 0 {
+		if !l.unnamed.keep(msg, whole, class.MayEnd) {
+			l.pinFor(event.PinUncertain)
+		}
+	} else {
+		l.pinFor(event.PinPreparedStatement)
+		l.noteEnder(name, class.MayEnd)
+	}
+	l.unit.unsafe = l.unit.unsafe || class.Procedural
+}
+
+func (l *Link) noteEnder(name []byte, mayEnd bool) {
+	switch {
+	case mayEnd:
+		if l.enders == nil {
+			l.enders = make(map[string]struct{})
+		}
+		l.enders[string(name)] = struct{}{}
+	case len(l.enders) > 0:
+		delete(l.enders, string(name))
+	}
+}
+
+// sawBind notes a Bind: from here on its statement may run.
+func (l *Link) sawBind(portal, statement []byte) {
+	ends := l.unnamed.mayEnd
+	if len(statement) > 0 {
+		_, ends = l.enders[string(statement)]
+	}
+	if ends {
+		l.unit.mayEnd = true
+		l.unit.portalEnds = l.unit.portalEnds || len(portal) > 0
+	}
+}
+
+// cutString cuts a C string off the front of b. ok is false when its end is not in b.
+func cutString(b []byte) (s, rest []byte, ok bool) {
+	for i, c := range b {
+		if c == 0 {
+			return b[:i], b[i+1:], true
+		}
+	}
+	return nil, nil, false
+}
