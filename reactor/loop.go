@@ -1,0 +1,192 @@
+//go:build linux
+
+package reactor
+
+import (
+	"log/slog"
+	"sync/atomic"
+)
+
+// Loop is one event loop. Everything attached to it lives on its goroutine.
+type Loop struct {
+	id      int
+	reactor *Reactor
+	log     *slog.Logger
+	engine  engine
+	inbox   inbox
+	asleep  atomic.Bool  // the goroutine waits, or is about to; who takes it down must wake the engine
+	wakers  atomic.Int32 // goroutines that may be waking the engine right now
+
+	now     int64  // start of this turn, see Now
+	scratch []byte // what is received lies here until the next receive
+	wheel   wheel
+	chunks  chunkStore
+
+	slots     []slot
+	freeSlots []int32
+
+	unsettled []*Conn // have something to flush, a changed interest, a shutdown to do
+	notices   []*Conn // handlers to be called, oldest at noticed
+	noticed   int
+
+	pieces    [][]byte // what a sendmsg is made of
+	count     Counters
+	published published
+	gauge     gauge
+}
+
+// slot is a place for a connection. A stale event carries the generation of a former tenant.
+type slot struct {
+	conn       *Conn
+	generation int32
+}
+
+func newLoop(r *Reactor, id int) (*Loop, error) {
+	l := &Loop{id: id, reactor: r, log: r.cfg.Logger, scratch: make([]byte, r.cfg.ScratchBytes)}
+	l.wheel.init()
+	e, err := newEpoll(l)
+	if err != nil {
+		return nil, err
+	}
+	l.engine = e
+	return l, nil
+}
+
+// ID is the loop's index in Reactor.Loops. Any goroutine.
+func (l *Loop) ID() int { return l.id }
+
+// Now is the reactor's monotonic time in nanoseconds, read when this turn began. Loop only.
+func (l *Loop) Now() int64 { return l.now }
+
+// run is the loop's goroutine: turns until the reactor closes.
+func (l *Loop) run() {
+	defer l.reactor.done.Done()
+	l.now = l.reactor.Now()
+	l.gauge.start(l.now)
+	for l.turn() {
+	}
+	l.closeAll()
+	l.publish(l.now)
+}
+
+// turn waits for something to do and does it. It returns false when the loop has ended.
+func (l *Loop) turn() (goOn bool) {
+	n := l.engine.wait(0)
+	if n == 0 {
+		n = l.sleep()
+	} else {
+		l.now = l.reactor.Now()
+	}
+	l.count.Turns++
+	if n > 0 {
+		l.count.Events += uint64(n)
+		l.engine.deliver(n)
+	}
+	l.expireTimers()
+	goOn = l.runTasks()
+	l.gauge.measure(l.now)
+	if l.now-l.published.at >= gaugeInterval {
+		l.publish(l.now)
+	}
+	return goOn
+}
+
+// sleep waits until there are events, a timer is due or somebody posts, and reads the clock.
+func (l *Loop) sleep() int {
+	l.asleep.Store(true)
+	l.now = l.reactor.Now()
+	timeout := l.wheel.wait(l.now)
+	if timeout == 0 || l.inbox.waiting.Load() > 0 {
+		l.asleep.Store(false)
+		return 0
+	}
+	l.gauge.fallAsleep(l.now)
+	if l.now-l.published.at >= publishPause {
+		l.publish(l.now)
+	}
+	n := l.engine.wait(timeout)
+	l.asleep.Store(false)
+	l.now = l.reactor.Now()
+	l.gauge.wakeUp(l.now)
+	l.count.Sleeps++
+	return n
+}
+
+// closeAll closes what is still attached; nobody is told.
+func (l *Loop) closeAll() {
+	for i := range l.slots {
+		if c := l.slots[i].conn; c != nil {
+			c.Close()
+		}
+	}
+	l.unsettled, l.notices, l.noticed = nil, nil, 0
+}
+
+// house gives c a slot.
+func (l *Loop) house(c *Conn) {
+	if n := len(l.freeSlots); n > 0 {
+		c.slot = l.freeSlots[n-1]
+		l.freeSlots = l.freeSlots[:n-1]
+	} else {
+		c.slot = int32(len(l.slots))
+		l.slots = append(l.slots, slot{})
+	}
+	l.slots[c.slot].conn = c
+	l.count.Attached++
+}
+
+// evict takes c's slot back; events under way for it are stale from now on.
+func (l *Loop) evict(c *Conn) {
+	s := &l.slots[c.slot]
+	s.conn = nil
+	s.generation++
+	l.freeSlots = append(l.freeSlots, c.slot)
+	l.count.Attached--
+}
+
+// tenant returns the connection an event is for; nil if it is stale.
+func (l *Loop) tenant(index, generation int32) *Conn {
+	if index < 0 || int(index) >= len(l.slots) || l.slots[index].generation != generation {
+		return nil
+	}
+	return l.slots[index].conn
+}
+
+// mark lets settle look at c.
+func (l *Loop) mark(c *Conn) {
+	if !c.marked {
+		c.marked = true
+		l.unsettled = append(l.unsettled, c)
+	}
+}
+
+// settle is the flush after each callback: first everything that callback has sent leaves, then, one by one and each
+// followed by its own flush, those handlers are called that have to hear what came of it.
+func (l *Loop) settle() {
+	for {
+		for i := 0; i < len(l.unsettled); i++ {
+			c := l.unsettled[i]
+			c.marked = false
+			l.settleConn(c)
+		}
+		clear(l.unsettled)
+		l.unsettled = l.unsettled[:0]
+		c := l.nextNotice()
+		if c == nil {
+			return
+		}
+		l.tell(c)
+	}
+}
+
+func (l *Loop) nextNotice() *Conn {
+	if l.noticed == len(l.notices) {
+		l.notices, l.noticed = l.notices[:0], 0
+		return nil
+	}
+	c := l.notices[l.noticed]
+	l.notices[l.noticed] = nil
+	l.noticed++
+	c.listed = false
+	return c
+}

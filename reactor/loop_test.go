@@ -1,0 +1,235 @@
+//go:build linux
+
+package reactor
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"testing"
+
+	"golang.org/x/sync/errgroup"
+)
+
+func TestEchoReturnsEveryByteOnOneAndOnThreeLoops(t *testing.T) {
+	for _, loops := range []int{1, 3} {
+		t.Run(fmt.Sprint(loops), func(t *testing.T) {
+			r := newReactor(t, loops)
+			var g errgroup.Group
+			for i := range 24 {
+				client, server := tcpPair(t)
+				attach(t, r.Loops()[i%loops], server, &echo{})
+				size := int64(1 + i*i*1000)
+				g.Go(func() error { return <-transfer(client, size, 1+i*777) })
+				g.Go(func() error { return receiveAll(client, size, 4096) })
+			}
+			if err := g.Wait(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+func TestRelaysOnThreeLoopsForwardEverythingBothWays(t *testing.T) {
+	r := newReactor(t, 3)
+	var g errgroup.Group
+	for i := range 12 {
+		a, left := tcpPair(t)
+		b, right := unixPair(t)
+		relay := newRelay(t, r.Loops()[i%3], left, right)
+		const size = 300_000
+		g.Go(func() error { return <-transfer(a, size, 5000) })
+		g.Go(func() error { return receiveAll(a, size, 3000) })
+		g.Go(func() error { return <-transfer(b, size, 7000) })
+		g.Go(func() error { return receiveAll(b, size, 9000) })
+		g.Go(func() error { <-relay.over; return relay.failed })
+	}
+	if err := g.Wait(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRelayForwardsStreamsWrittenByteByByte(t *testing.T) {
+	r := newReactor(t, 1)
+	a, left := tcpPair(t)
+	b, right := tcpPair(t)
+	newRelay(t, r.Loops()[0], left, right)
+	const size = 5000
+	sent := transfer(a, size, 1)
+	if err := receiveAll(b, size, 64); err != nil {
+		t.Fatal(err)
+	}
+	if err := await(t, sent, "the sender"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestStaleEventsOfAClosedConnReachNobody(t *testing.T) {
+	r := newReactor(t, 1)
+	l := r.Loops()[0]
+	firstClient, first := tcpPair(t)
+	secondClient, second := tcpPair(t)
+	lateClient, late := tcpPair(t)
+	newcomer := newRecorder()
+	var a, b *Conn
+	h := newRecorder()
+	// Whichever is served first closes the other and gives its slot, and most likely its descriptor number, to a third.
+	h.onReceived = func(c *Conn, _ []byte) {
+		other := a
+		if c == a {
+			other = b
+		}
+		other.Close()
+		l.Attach(late, newcomer)
+	}
+	on(t, l, func() { a, b = l.Attach(first, h), l.Attach(second, h) })
+	// Both become readable while the loop is busy, so that one wait finds both.
+	release, busy := make(chan struct{}), make(chan struct{})
+	l.Post(TaskFunc(func(*Loop) { close(busy); <-release }))
+	await(t, busy, "the loop to be busy")
+	for _, c := range []io.Writer{firstClient, secondClient} {
+		if _, err := io.WriteString(c, "x"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(release)
+	h.want(t, "received")
+	h.wantNothing(t, l)
+	newcomer.wantNothing(t, l)
+	if _, err := io.WriteString(lateClient, "late"); err != nil {
+		t.Fatal(err)
+	}
+	newcomer.wantData(t, "late")
+}
+
+func TestAHandlerMayCloseItsOwnAndOtherConnsInEveryCallback(t *testing.T) {
+	r := newReactor(t, 1)
+	l := r.Loops()[0]
+	var conns []*Conn
+	closeAll := func() {
+		for _, c := range conns {
+			c.Close()
+		}
+	}
+	for _, when := range []string{"received", "ended", "failed", "blocked"} {
+		t.Run(when, func(t *testing.T) {
+			client, server := tcpPair(t)
+			_, bystander := tcpPair(t)
+			h := newRecorder()
+			h.onReceived = func(c *Conn, _ []byte) {
+				switch when {
+				case "received":
+					closeAll()
+				case "blocked":
+					c.Send(make([]byte, 64<<20))
+				}
+			}
+			h.onEnded = func(*Conn) { closeAll() }
+			h.onFailed = func(*Conn, error) { closeAll() }
+			h.onBlocked = func(*Conn) { closeAll() }
+			on(t, l, func() { conns = []*Conn{l.Attach(server, h), l.Attach(bystander, h)} })
+			switch when {
+			case "received", "blocked":
+				_, _ = io.WriteString(client, "x")
+				h.wantData(t, "x")
+			case "ended":
+				_ = client.CloseWrite()
+			case "failed":
+				_ = client.SetLinger(0)
+				_ = client.Close()
+			}
+			if when != "received" {
+				h.want(t, when)
+			}
+			h.wantNothing(t, l)
+			if got := exactStats(t, l).Attached; got != 0 {
+				t.Errorf("%d connections are still attached", got)
+			}
+		})
+	}
+}
+
+func TestPickFillsTheFirstLoopThatIsNotBusyEnough(t *testing.T) {
+	tests := []struct {
+		busy []float64
+		want int
+	}{
+		{[]float64{0, 0, 0}, 0},
+		{[]float64{0.74, 0, 0}, 0},
+		{[]float64{0.8, 0.2, 0}, 1},
+		{[]float64{0.9, 0.8, 0.1}, 2},
+		{[]float64{0.9, 0.8, 0.85}, 1},
+	}
+	for _, tt := range tests {
+		r := &Reactor{epoch: newEpoch()}
+		for _, b := range tt.busy {
+			l := &Loop{id: len(r.loops), reactor: r}
+			l.gauge.level.Store(math.Float64bits(b))
+			l.gauge.updatedAt.Store(math.MaxInt64) // never grows old
+			r.loops = append(r.loops, l)
+		}
+		if got := r.Pick().ID(); got != tt.want {
+			t.Errorf("Pick with busy %v is loop %d, want %d", tt.busy, got, tt.want)
+		}
+	}
+}
+
+func TestBusyTellsALoopThatWorksFromOneThatSleeps(t *testing.T) {
+	var g gauge
+	g.start(0)
+	now := int64(0)
+	for range 100 { // nine tenths awake
+		g.wakeUp(now)
+		now += 9_000_000
+		g.fallAsleep(now)
+		now += 1_000_000
+	}
+	if level := math.Float64frombits(g.level.Load()); level < 0.85 || level > 0.95 {
+		t.Errorf("busy is %.3f, want about 0.9", level)
+	}
+	for range 20 { // one tenth
+		g.wakeUp(now)
+		now += 10_000_000
+		g.fallAsleep(now)
+		now += 90_000_000
+	}
+	if level := math.Float64frombits(g.level.Load()); level < 0.05 || level > 0.15 {
+		t.Errorf("busy is %.3f, want about 0.1", level)
+	}
+}
+
+func TestCloseClosesConnsWithoutCallbacksAndIsIdempotent(t *testing.T) {
+	r := newReactor(t, 2)
+	h := newRecorder()
+	clientA, a := tcpPair(t)
+	clientB, b := unixPair(t)
+	attach(t, r.Loops()[0], a, h)
+	attach(t, r.Loops()[1], b, h)
+	for range 2 {
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []io.Reader{clientA, clientB} {
+		if n, err := c.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+			t.Errorf("the peer reads %d, %v; want EOF", n, err)
+		}
+	}
+	select {
+	case got := <-h.calls:
+		t.Errorf("the handler was called with %v", got)
+	default:
+	}
+}
+
+func TestNewRefusesASenselessConfig(t *testing.T) {
+	for _, cfg := range []Config{{Loops: -1}, {Loops: 100000}, {ScratchBytes: 10}, {ScratchBytes: 1 << 30}} {
+		if r, err := New(cfg); err == nil {
+			_ = r.Close()
+			t.Errorf("New(%+v) succeeded", cfg)
+		}
+	}
+	if err := Defaults().Validate(); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,119 @@
+//go:build linux
+
+package reactor
+
+import (
+	"math"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	gaugeInterval = int64(10 * time.Millisecond)    // shortest time over which the busy fraction is measured
+	gaugeMemory   = float64(100 * time.Millisecond) // the time after which an old measurement counts for 1/e
+	publishPause  = int64(time.Millisecond)         // shortest time between two publications of the counters
+)
+
+// Counters tells what a loop has done since it started.
+type Counters struct {
+	Turns    uint64 // rounds of wait, deliver, timers, tasks
+	Events   uint64 // events delivered, wake-ups included
+	Waits    uint64 // system calls that looked for events
+	Sleeps   uint64 // those of them that were allowed to block
+	Wakes    uint64 // ends of a wait by a post from outside
+	Receives uint64 // system calls that received or looked
+	Sends    uint64 // system calls that sent
+	Controls uint64 // system calls that changed what is watched
+	Tasks    uint64 // tasks run
+	Timers   uint64 // timers that ran out
+	Blocked  uint64 // times the kernel did not take all of an output
+	Panics   uint64 // panics in handlers, tasks and timers
+	BytesIn  uint64 // bytes handed to Received
+	BytesOut uint64 // bytes accepted by the kernel
+	Attached uint64 // connections on the loop now
+}
+
+// published is what other goroutines see of the counters.
+type published struct {
+	values [15]atomic.Uint64
+	at     int64 // loop only
+}
+
+func (c *Counters) fields() [15]*uint64 {
+	return [...]*uint64{
+		&c.Turns, &c.Events, &c.Waits, &c.Sleeps, &c.Wakes, &c.Receives, &c.Sends, &c.Controls, &c.Tasks, &c.Timers,
+		&c.Blocked, &c.Panics, &c.BytesIn, &c.BytesOut, &c.Attached,
+	}
+}
+
+// Stats returns the loop's counters as they were at most about ten milliseconds of its work ago. Any goroutine.
+func (l *Loop) Stats() Counters {
+	var c Counters
+	for i, field := range c.fields() {
+		*field = l.published.values[i].Load()
+	}
+	return c
+}
+
+func (l *Loop) publish(now int64) {
+	l.published.at = now
+	for i, field := range l.count.fields() {
+		l.published.values[i].Store(*field)
+	}
+}
+
+// gauge measures the fraction of time that a loop is awake, as a moving average.
+type gauge struct {
+	awakeSince  int64
+	awake       int64 // in this window, up to awakeSince
+	windowStart int64
+
+	level     atomic.Uint64 // bits of a float64
+	updatedAt atomic.Int64
+}
+
+func (g *gauge) start(now int64) {
+	g.awakeSince, g.windowStart = now, now
+	g.updatedAt.Store(now)
+}
+
+func (g *gauge) fallAsleep(now int64) {
+	g.awake += now - g.awakeSince
+	g.awakeSince = now
+	g.measure(now)
+}
+
+func (g *gauge) wakeUp(now int64) { g.awakeSince = now }
+
+// measure closes the window if it is long enough. It must not be called between fallAsleep and wakeUp.
+func (g *gauge) measure(now int64) {
+	span := now - g.windowStart
+	if span < gaugeInterval {
+		return
+	}
+	awake := g.awake + now - g.awakeSince
+	g.awake, g.awakeSince, g.windowStart = 0, now, now
+	old := math.Float64frombits(g.level.Load())
+	g.level.Store(math.Float64bits(blend(old, float64(awake)/float64(span), span)))
+	g.updatedAt.Store(now)
+}
+
+// blend lets a new measurement over a span count as much as the span is long.
+func blend(old, now float64, span int64) float64 {
+	weight := math.Exp(-float64(span) / gaugeMemory)
+	return old*weight + now*(1-weight)
+}
+
+// Busy returns the fraction of time, 0 to 1, that the loop was not waiting: a moving average over about 100 ms. Any
+// goroutine.
+func (l *Loop) Busy() float64 {
+	level := math.Float64frombits(l.gauge.level.Load())
+	span := l.reactor.Now() - l.gauge.updatedAt.Load()
+	if span < gaugeInterval {
+		return level
+	}
+	if l.asleep.Load() {
+		return blend(level, 0, span)
+	}
+	return blend(level, 1, span)
+}

@@ -1,0 +1,5 @@
+//go:build linux && !race
+
+package reactor
+
+const raceEnabled = false
