@@ -1,0 +1,104 @@
+package backend
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pgrouter/pgrouter/auth"
+	"github.com/pgrouter/pgrouter/pgwire"
+	"github.com/pgrouter/pgrouter/reactor"
+	"github.com/pgrouter/pgrouter/topology"
+)
+
+// Target is the node that a connection is wanted to, as it was known when it was chosen.
+type Target struct {
+	Cluster     topology.ClusterID
+	Node        topology.NodeID
+	Address     string               // host:port, or /directory:port for a unix socket
+	Incarnation topology.Incarnation // the life of the node that the connection is valid for; carried, not checked
+	SystemID    uint64               // the cluster's system identifier; 0: not known, not checked
+	WantPrimary bool                 // refuse a server in recovery
+}
+
+// Login is as whom we log in, and with which settings.
+type Login struct {
+	User     string
+	Database string
+	Params   []pgwire.Param // further start-up parameters, in order; not user and database
+	Secret   auth.Secret    // keep one Secret per password: it remembers what is costly to derive
+}
+
+// Conn is a server connection that is logged in, admitted and idle: the server's last message was ReadyForQuery 'I' (I2).
+// It belongs to whoever called Dial.
+type Conn struct {
+	Socket        *reactor.Socket // still blocking; holds bytes that were read too far
+	Target        Target
+	PID           uint32         // of the server process; 0 if the server sent none, then it cannot be cancelled
+	Key           []byte         // the cancel key, 4 to 256 bytes; nil with PID 0
+	Params        []pgwire.Param // what the server reported, in the order of its first report, with the last value
+	HotStandby    bool           // in recovery, as the server reported or answered
+	ReadOnly      bool           // default_transaction_read_only was on when the session began (reported by PostgreSQL 14+)
+	ServerVersion int            // as server_version_num has it (150004); 0 if it could not be read
+	SystemID      uint64         // 0 unless Target had one and the server answered
+	CreatedAt     time.Time
+}
+
+// Param returns a parameter that the server reported, by the name that PostgreSQL writes ("TimeZone", "client_encoding").
+func (c *Conn) Param(name string) (value string, ok bool) {
+	for i := range c.Params {
+		if c.Params[i].Name == name {
+			return c.Params[i].Value, true
+		}
+	}
+	return "", false
+}
+
+// Close takes leave of the server and closes the socket. It is for connections whose socket no event loop has.
+func (c *Conn) Close() error {
+	if err := c.Socket.SetWriteDeadline(time.Now().Add(closeTimeout)); err == nil {
+		_, _ = c.Socket.Write(pgwire.AppendTerminate(nil)) // the server may be gone: that is as good
+	}
+	return c.Socket.Close()
+}
+
+// closeTimeout bounds the farewell: five bytes that the kernel takes at once unless the peer is stuck.
+const closeTimeout = 100 * time.Millisecond
+
+func (c *Conn) setParam(name, value string) {
+	for i := range c.Params {
+		if c.Params[i].Name == name {
+			c.Params[i].Value = value
+			return
+		}
+	}
+	c.Params = append(c.Params, pgwire.Param{Name: name, Value: value})
+}
+
+// startupPacket builds the StartupMessage. What could make the server read other parameters than those given is refused.
+func (l Login) startupPacket() ([]byte, error) {
+	params := append([]pgwire.Param{{Name: "user", Value: l.User}, {Name: "database", Value: l.Database}}, l.Params...)
+	if l.User == "" || l.Database == "" {
+		return nil, errors.New("user or database is empty")
+	}
+	for i, p := range params {
+		if p.Name == "" || strings.IndexByte(p.Name, 0) >= 0 || strings.IndexByte(p.Value, 0) >= 0 {
+			return nil, fmt.Errorf("start-up parameter %d is empty or contains a NUL byte", i)
+		}
+		if i >= 2 && (p.Name == "user" || p.Name == "database") {
+			return nil, fmt.Errorf("start-up parameter %q is given twice", p.Name)
+		}
+	}
+	packet := pgwire.AppendStartup(nil, params)
+	if len(packet) > pgwire.MaxStartupLen {
+		return nil, fmt.Errorf("start-up packet of %d bytes is longer than %d", len(packet), pgwire.MaxStartupLen)
+	}
+	return packet, nil
+}
+
+// isReplication reports whether the session will be a walsender, which may not know SQL.
+func (l Login) isReplication() bool {
+	return slices.ContainsFunc(l.Params, func(p pgwire.Param) bool { return p.Name == "replication" })
+}

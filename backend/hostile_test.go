@@ -1,0 +1,327 @@
+package backend
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/pgrouter/pgrouter/auth"
+	"github.com/pgrouter/pgrouter/pgwire"
+)
+
+func join(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
+
+func message(kind byte, body string) []byte {
+	return append(binary.BigEndian.AppendUint32([]byte{kind}, uint32(4+len(body))), body...)
+}
+
+func TestHostileServersGetADefinedError(t *testing.T) {
+	ok, ready := pgwire.AppendAuthOk(nil), pgwire.AppendReadyForQuery(nil, pgwire.StatusIdle)
+	noCode := message('E', "SFATAL\x00Mno field C here\x00\x00")
+	tests := []struct {
+		name  string
+		sends []byte
+		op    Op
+		want  string // in the text
+	}{
+		{"HTTP", []byte("HTTP/1.1 400 Bad Request\r\n\r\n"), OpLogin, "impossible length"},
+		{"SSH", []byte("SSH-2.0-OpenSSH_9.2\r\n"), OpLogin, "impossible length"},
+		{"zeros", make([]byte, 64), OpLogin, "unknown message"},
+		{"length 0", []byte{'R', 0, 0, 0, 0, 0, 0, 0, 0}, OpLogin, "impossible length"},
+		{"length 3", []byte{'R', 0, 0, 0, 3, 0, 0, 0, 0}, OpLogin, "impossible length"},
+		{"length of 2 GB", []byte{'R', 0x7f, 0xff, 0xff, 0xff}, OpLogin, "impossible length"},
+		{"length negative", []byte{'R', 0xff, 0xff, 0xff, 0xff}, OpLogin, "impossible length"},
+		{"a megabyte of login", []byte{'R', 0, 16, 0, 0, 0}, OpLogin, "message too long"},
+		{"an answer to SSLRequest", []byte("SSSSSSSS"), OpLogin, "impossible length"},
+		{"ready before login", ready, OpLogin, "unexpected message during login"},
+		{"key before login", pgwire.AppendBackendKeyData(nil, 1, []byte("1234")), OpLogin, "unexpected message during login"},
+		{"parameter before login", pgwire.AppendParameterStatus(nil, "a", "b"), OpLogin, "unexpected message during login"},
+		{"row before login", pgwire.AppendDataRow(nil, []string{"x"}), OpLogin, "unexpected message during login"},
+		{"negotiation", pgwire.AppendNegotiate(nil, 0, []string{"_pq_.x"}), OpLogin, "protocol 3.0"},
+		{"unknown method", message('R', "\x00\x00\x00\x63"), OpLogin, "unsupported method"},
+		{"GSSAPI", message('R', "\x00\x00\x00\x07"), OpLogin, "unsupported method"},
+		{"short md5 salt", message('R', "\x00\x00\x00\x05ab"), OpLogin, "md5 salt"},
+		{"mechanisms without end", message('R', "\x00\x00\x00\x0aSCRAM-SHA-256"), OpLogin, "protocol violation"},
+		{"challenge first", message('R', "\x00\x00\x00\x0br=x,s=AAAA,i=1"), OpLogin, "out of order"},
+		{"Ok twice", join(ok, ok), OpStartup, "unexpected message before the server was ready"},
+		{"row before ready", join(ok, pgwire.AppendDataRow(nil, []string{"x"})), OpStartup, "unexpected message before"},
+		{"ready in a transaction", join(ok, pgwire.AppendReadyForQuery(nil, 'T')), OpStartup, "not idle"},
+		{"ready without status", join(ok, message('Z', "")), OpStartup, "impossible length"},
+		{"parameter without value", join(ok, message('S', "name\x00value")), OpStartup, "malformed"},
+		{"parameter without name", join(ok, message('S', "\x00value\x00")), OpStartup, "malformed"},
+		{"short key", join(ok, message('K', "\x00\x00\x00\x01ab")), OpStartup, "impossible length"},
+		{"error without fields", message('E', "\x00"), OpLogin, "FATAL"},
+		{"error without code", noCode, OpLogin, "no field C here"},
+		{"error without code, later", join(ok, noCode), OpStartup, "no field C here"},
+		{"error without end", message('E', "SFATAL\x00Mcut"), OpLogin, "malformed"},
+		{"flood of notices", bytes.Repeat(message('N', "SNOTICE\x00M"+strings.Repeat("x", 9000)+"\x00\x00"), 200), OpLogin, "too much"},
+		{"flood of parameters", join(ok, bytes.Repeat(message('S', "a\x00"+strings.Repeat("x", 9000)+"\x00"), 200)), OpStartup, "too much"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := dial(t, Target{Address: script(t, tt.sends)}, login("u", "s3cr3t"))
+			var e *DialError
+			if !errors.As(err, &e) {
+				t.Fatalf("error %v is no DialError", err)
+			}
+			if e.Op != tt.op || !strings.Contains(err.Error(), tt.want) && tt.name != "error without fields" {
+				t.Errorf("%s: %v; want %s, %q", e.Op, err, tt.op, tt.want)
+			}
+			if strings.Contains(err.Error(), "s3cr3t") {
+				t.Errorf("the error shows the password: %v", err)
+			}
+			if isError := strings.HasPrefix(tt.name, "error without") && tt.name != "error without end"; isError != (e.ServerError() != nil) {
+				t.Errorf("server error %v", e.ServerError())
+			} else if isError && (e.Code() != "" || !e.Temporary()) {
+				t.Errorf("code %q, temporary %v", e.Code(), e.Temporary())
+			} else if !isError && e.Temporary() {
+				t.Errorf("%v is called temporary", err)
+			}
+		})
+	}
+}
+
+func TestAServerThatGoesAway(t *testing.T) {
+	ok := pgwire.AppendAuthOk(nil)
+	tests := []struct {
+		name  string
+		sends []byte
+		op    Op
+	}{
+		{"at once", nil, OpLogin},
+		{"in a header", []byte{'R', 0, 0}, OpLogin},
+		{"in a body", []byte{'R', 0, 0, 0, 8, 0}, OpLogin},
+		{"after Ok", ok, OpStartup},
+		{"in a parameter", append(ok[:len(ok):len(ok)], 'S', 0, 0, 0, 20, 'a'), OpStartup},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			address := peer(t, func(c net.Conn) {
+				_, _ = readStartup(c)
+				_, _ = c.Write(tt.sends)
+			})
+			_, err := dial(t, Target{Address: address}, login("u", "p"))
+			e := wantDialError(t, err, tt.op, true)
+			if !errors.Is(e, io.ErrUnexpectedEOF) || !strings.Contains(err.Error(), address) {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
+
+func TestAServerThatResetsTheConnection(t *testing.T) {
+	address := peer(t, func(c net.Conn) {
+		_, _ = readStartup(c)
+		_ = c.(*net.TCPConn).SetLinger(0)
+	})
+	_, err := dial(t, Target{Address: address}, login("u", "p"))
+	if e := wantDialError(t, err, OpLogin, true); !errors.Is(e, syscall.ECONNRESET) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestOldStyleErrors(t *testing.T) {
+	const text = "could not fork new process for connection: Cannot allocate memory\n"
+	for name, ends := range map[string]string{"with NUL": "\x00", "with the end of the stream": ""} {
+		t.Run(name, func(t *testing.T) {
+			address := peer(t, func(c net.Conn) {
+				_, _ = readStartup(c)
+				_, _ = c.Write([]byte("E" + text + ends))
+			})
+			_, err := dial(t, Target{Address: address}, login("u", "p"))
+			e := wantDialError(t, err, OpLogin, true)
+			if e.Server == nil || e.Server.Message != strings.TrimSpace(text) {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+	_, err := dial(t, Target{Address: script(t, []byte("E\xff\x01garbage\x02\x00"))}, login("u", "p"))
+	wantDialError(t, err, OpLogin, false)
+	_, err = dial(t, Target{Address: script(t, []byte("E"+strings.Repeat("x", 2*maxErrorLen)))}, login("u", "p"))
+	wantDialError(t, err, OpLogin, false)
+}
+
+func TestServersThatTurnTheirSCRAMAround(t *testing.T) {
+	tests := map[string]struct{ challenge, final, want string }{
+		"nonce of 500 bytes": {"r=MINE" + strings.Repeat("x", 500) + ",s=c2FsdA==,i=64", "", "nonce"},
+		"a billion rounds":   {"r=MINEx,s=c2FsdA==,i=1000000000", "", "iterations"},
+		"no proof of itself": {"r=MINEx,s=c2FsdA==,i=64", "v=AAAA", "server not proven"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			address := peer(t, func(c net.Conn) {
+				_, _ = readStartup(c)
+				_, _ = c.Write(pgwire.AppendAuthSASL(nil, "SCRAM-SHA-256"))
+				b := make([]byte, 1024)
+				n, _ := c.Read(b)
+				_, mine, _ := strings.Cut(string(b[:n]), "r=")
+				_, _ = c.Write(pgwire.AppendAuthSASLContinue(nil, []byte(strings.ReplaceAll(tt.challenge, "MINE", mine))))
+				if tt.final != "" {
+					_, _ = c.Read(b)
+					_, _ = c.Write(append(pgwire.AppendAuthSASLFinal(nil, []byte(tt.final)), greeting()...))
+				}
+				untilClosed(c)
+			})
+			_, err := dial(t, Target{Address: address}, login("u", "p"))
+			e := wantDialError(t, err, OpLogin, false)
+			var fault *auth.LoginError
+			if !errors.As(e, &fault) || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
+
+func TestSilentServersAreGivenUp(t *testing.T) {
+	ok := pgwire.AppendAuthOk(nil)
+	tests := []struct {
+		name  string
+		sends []byte
+		op    Op
+	}{
+		{"after the start-up packet", nil, OpLogin},
+		{"in the middle of a message", []byte{'R', 0, 0}, OpLogin},
+		{"after Ok", ok, OpStartup},
+		{"at the question of the admission", greeting(), OpAdmission},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			address := script(t, tt.sends)
+			cfg := Config{ConnectTimeout: testLimit, LoginTimeout: 50 * time.Millisecond}
+			_, err := Dial(t.Context(), cfg, Target{Address: address}, login("u", "p"))
+			e := wantDialError(t, err, tt.op, true)
+			if !errors.Is(e, context.DeadlineExceeded) || !strings.Contains(err.Error(), "50ms") {
+				t.Errorf("error %v", err)
+			}
+			// The same through the caller's context.
+			errGone := errors.New("nobody wants it any more")
+			ctx, cancel := context.WithCancelCause(t.Context())
+			timer := time.AfterFunc(20*time.Millisecond, func() { cancel(errGone) })
+			defer timer.Stop()
+			_, err = Dial(ctx, testConfig(), Target{Address: address}, login("u", "p"))
+			if e := wantDialError(t, err, tt.op, true); !errors.Is(e, errGone) {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
+
+func TestAnEndedContextDialsNobody(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := Dial(ctx, testConfig(), Target{Address: "127.0.0.1:1"}, login("u", "p"))
+	if e := wantDialError(t, err, OpConnect, true); !errors.Is(e, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestAnAddressThatDoesNotAnswer(t *testing.T) {
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = syscall.Close(fd) }()
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Listen(fd, 0); err != nil {
+		t.Fatal(err)
+	}
+	name, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := (&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: name.(*syscall.SockaddrInet4).Port}).String()
+	cfg := Config{ConnectTimeout: 50 * time.Millisecond, LoginTimeout: 50 * time.Millisecond}
+	for range 5 { // the first ones are taken by the backlog
+		_, err = Dial(t.Context(), cfg, Target{Address: address}, login("u", "p"))
+		var e *DialError
+		if !errors.As(err, &e) || !e.Temporary() || !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("error %v", err)
+		}
+		if e.Op == OpConnect {
+			return
+		}
+	}
+	t.Errorf("the backlog took every connection: %v", err)
+}
+
+func TestImpossibleAddressesAndLogins(t *testing.T) {
+	for _, address := range []string{"", "host", ":5432", "host:", "host:0", "host:65536", "host:pg", "/dir", "/dir:", "/dir:x", "@name"} {
+		_, err := dial(t, Target{Address: address}, login("u", "p"))
+		wantDialError(t, err, OpConnect, false)
+	}
+	params := func(p ...pgwire.Param) Login { return Login{User: "u", Database: "d", Params: p} }
+	for name, l := range map[string]Login{
+		"no user":         {Database: "d"},
+		"no database":     {User: "u"},
+		"NUL in the user": {User: "u\x00database\x00x", Database: "d"},
+		"NUL in a name":   params(pgwire.Param{Name: "a\x00b", Value: "c"}),
+		"NUL in a value":  params(pgwire.Param{Name: "a", Value: "b\x00user\x00postgres"}),
+		"empty name":      params(pgwire.Param{Value: "x"}),
+		"user again":      params(pgwire.Param{Name: "user", Value: "postgres"}),
+		"too long":        params(pgwire.Param{Name: "a", Value: strings.Repeat("x", pgwire.MaxStartupLen)}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := dial(t, Target{Address: "127.0.0.1:1"}, l)
+			wantDialError(t, err, OpLogin, false)
+		})
+	}
+}
+
+func TestCodesThatComeAgainArePermanent(t *testing.T) {
+	for code, permanent := range map[string]bool{
+		"28P01": true, "28000": true, "3D000": true, "42501": true, "42704": true, "22023": true, "0A000": true, "08P01": true,
+		"57P03": false, "57P01": false, "53300": false, "53200": false, "55000": false, "XX000": false, "08006": false, "": false, "2": false,
+	} {
+		if isPermanent(code) != permanent {
+			t.Errorf("%s: permanent %v", code, isPermanent(code))
+		}
+	}
+}
+
+func TestVersionNumbers(t *testing.T) {
+	for text, want := range map[string]int{
+		"15.4 (Debian 15.4-1.pgdg120+1)": 150004, "15.14": 150014, "9.6.24": 90624, "18beta1": 180000, "19devel": 190000, "10": 100000,
+		"": 0, "x": 0, "99999999999999999999": 0, "-1": 0, ".": 0,
+	} {
+		if got := versionNumber(text); got != want {
+			t.Errorf("%q is %d, want %d", text, got, want)
+		}
+	}
+}
+
+func FuzzDial(f *testing.F) {
+	f.Add(greeting("in_hot_standby", "off"))
+	f.Add(join(greeting(), pgwire.AppendRowDescription(nil, []string{"x"}), pgwire.AppendDataRow(nil, []string{"f"}),
+		pgwire.AppendCommandComplete(nil, "SELECT 1"), pgwire.AppendReadyForQuery(nil, 'I')))
+	f.Add([]byte("Etoo many connections\x00"))
+	f.Add(pgwire.AppendAuthSASL(nil, "SCRAM-SHA-256"))
+	f.Fuzz(func(t *testing.T, sends []byte) {
+		c := &Conn{Target: Target{Address: "a", SystemID: 7, WantPrimary: true}}
+		s := newConversation(&scripted{bytes.NewReader(sends)}, c, auth.NewServerLogin("u", auth.PlainSecret("p")))
+		err := s.open([]byte("startup"), false)
+		if err == nil {
+			if c.HotStandby {
+				t.Error("a standby is admitted as primary")
+			}
+			return
+		}
+		var failure Failure
+		if !errors.As(s.failure(err), &failure) || failure.Error() == "" {
+			t.Errorf("error %v is no Failure", err)
+		}
+	})
+}
+
+// scripted is a server that has said everything already.
+type scripted struct{ io.Reader }
+
+func (*scripted) Write(b []byte) (int, error) { return len(b), nil }
