@@ -1,0 +1,79 @@
+package pool
+
+import (
+	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/routing"
+)
+
+// shelfLocked chooses the node that the next unit of work goes to, among those with an idle server; nil if there is none. Where
+// another node's turn it would be, a connection to that one is opened for the next time: waiting for it would only cost.
+func (q *Queue) shelfLocked(now int64, t *todo) *shelf {
+	if len(q.mu.nodes) == 1 {
+		if sh := q.mu.nodes[0]; sh.idle() > 0 {
+			return sh
+		}
+		return nil
+	}
+	used, wanted := q.balanceLocked(now)
+	if used != nil && wanted != used && wanted.dialing == 0 && wanted.idle() == 0 && wanted.mayDial(q.mu.cfg.Size, now) {
+		t.dial(q.dialLocked(wanted, true))
+	}
+	return used
+}
+
+// balanceLocked returns the shelf to use, and the one that would be used if it had an idle server.
+func (q *Queue) balanceLocked(now int64) (used, wanted *shelf) {
+	n := len(q.mu.nodes)
+	next := 0
+	for i := range n {
+		at := (q.mu.turn + i) % n
+		sh := q.mu.nodes[at]
+		if sh.idle() > 0 && (used == nil || q.lighterLocked(sh, used)) {
+			used, next = sh, at+1
+		}
+		if (sh.idle() > 0 || sh.mayDial(q.mu.cfg.Size, now)) && (wanted == nil || q.lighterLocked(sh, wanted)) {
+			wanted = sh
+		}
+	}
+	if used != nil {
+		q.mu.turn = next % n
+	}
+	return used, wanted
+}
+
+// lighterLocked says whether balancing prefers a to b, which comes earlier in turn.
+func (q *Queue) lighterLocked(a, b *shelf) bool {
+	if q.rules.Balance == routing.RoundRobin {
+		return false
+	}
+	return a.load() < b.load()
+}
+
+// growLocked opens a connection for every waiter that none is being opened for, as far as sizes and failures allow.
+func (q *Queue) growLocked(now int64, t *todo) {
+	if q.mu.line.n == 0 || q.mu.hold != event.HoldNone {
+		return
+	}
+	dialing := 0
+	for _, sh := range q.mu.nodes {
+		dialing += sh.dialing
+	}
+	for ; dialing < q.mu.line.n; dialing++ {
+		sh := q.emptiestLocked(now)
+		if sh == nil {
+			return
+		}
+		t.dial(q.dialLocked(sh, false))
+	}
+}
+
+// emptiestLocked returns the shelf with the fewest connections that may have one more; nil if there is none.
+func (q *Queue) emptiestLocked(now int64) *shelf {
+	var best *shelf
+	for _, sh := range q.mu.nodes {
+		if sh.mayDial(q.mu.cfg.Size, now) && (best == nil || sh.total() < best.total()) {
+			best = sh
+		}
+	}
+	return best
+}

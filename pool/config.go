@@ -1,0 +1,53 @@
+package pool
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Config is what holds for one queue.
+type Config struct {
+	Size           int           // server connections per node
+	IdleTimeout    time.Duration // an idle connection is closed after this long; 0 = never
+	Lifetime       time.Duration // a connection is closed, once idle, at this age ±10 %; 0 = never
+	MaxWaiters     int           // clients waiting at once (hold_max_clients); the newest beyond it is refused; 0 = no limit
+	DialParallel   int           // connections being opened at once to one node, all queues together
+	DialBackoffMin time.Duration // pause after the first failure to open a connection; doubled with every further one
+	DialBackoffMax time.Duration
+	ResetQuery     string        // gives a server that was somebody's own to anybody
+	ResetTimeout   time.Duration // how long a reset may take before the connection is closed instead
+}
+
+// Defaults returns the configuration of a pool that nobody configured.
+func Defaults() Config {
+	return Config{
+		Size: 20, IdleTimeout: 10 * time.Minute, Lifetime: time.Hour, DialParallel: 4,
+		DialBackoffMin: 50 * time.Millisecond, DialBackoffMax: 2 * time.Second,
+		ResetQuery: "DISCARD ALL", ResetTimeout: 5 * time.Second,
+	}
+}
+
+// Validate names everything that is wrong.
+func (c Config) Validate() error {
+	var faults []error
+	check := func(ok bool, name, want string, value any) {
+		if !ok {
+			faults = append(faults, fmt.Errorf("pool: %s must be %s, is %v", name, want, value))
+		}
+	}
+	check(c.Size > 0, "size", "above 0", c.Size)
+	check(c.IdleTimeout >= 0, "idle_timeout", "0 or above", c.IdleTimeout)
+	check(c.Lifetime >= 0, "lifetime", "0 or above", c.Lifetime)
+	check(c.MaxWaiters >= 0, "hold_max_clients", "0 or above", c.MaxWaiters)
+	check(c.DialParallel > 0, "dial_parallel", "above 0", c.DialParallel)
+	check(c.DialBackoffMin > 0, "dial_backoff_min", "above 0", c.DialBackoffMin)
+	check(c.DialBackoffMax >= c.DialBackoffMin, "dial_backoff_max", "at least dial_backoff_min", c.DialBackoffMax)
+	check(c.ResetQuery != "", "reset_query", "a statement", `""`)
+	check(c.ResetTimeout > 0, "reset_timeout", "above 0", c.ResetTimeout)
+	return errors.Join(faults...)
+}
+
+// Apply says what of a new configuration needs a restart: nothing. A smaller Size is reached as connections are closed, not
+// by closing them; Lifetime counts for connections opened from now on.
+func Apply(_, _ Config) []string { return nil }

@@ -1,0 +1,265 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/pgrouter/pgrouter/backend"
+	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/reactor"
+)
+
+// dial is one connection being opened.
+type dial struct {
+	next   *dial // in a todo
+	queue  *Queue
+	shelf  *shelf
+	target backend.Target
+	warm   bool // for balance: nobody waits for it
+	limit  int  // dials to the node at once
+}
+
+// dialLocked counts a dial to a shelf; it must be launched.
+func (q *Queue) dialLocked(sh *shelf, warm bool) *dial {
+	if q.mu.closed {
+		return nil
+	}
+	sh.dialing++
+	q.pool.wg.Add(1) // closed is set under this lock before anybody waits for the group
+	return &dial{queue: q, shelf: sh, target: sh.target, warm: warm, limit: q.mu.cfg.DialParallel}
+}
+
+// runDial is the goroutine of one dial. After a failure it stays for the pause that follows, to try again for who waits then.
+func (p *Pool) runDial(d *dial) {
+	defer p.wg.Done()
+	q := d.queue
+	gate := p.gateOf(d.target.Cluster, d.target.Node)
+	if err := gate.enter(p.ctx, d.limit); err != nil {
+		q.dialDropped(d)
+		return
+	}
+	if !q.stillWanted(d) {
+		gate.leave()
+		return
+	}
+	conn, err := p.dialer.Dial(p.ctx, d.target, q.key)
+	gate.leave()
+	if err == nil {
+		q.dialed(d, conn)
+		return
+	}
+	pause := q.dialFailed(d, err)
+	if pause == 0 {
+		return
+	}
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		q.retry()
+	case <-p.ctx.Done():
+	}
+}
+
+// stillWanted says whether a dial that has waited for its turn is still of use; if not, it is forgotten.
+func (q *Queue) stillWanted(d *dial) bool {
+	q.mu.Lock()
+	wanted := !q.mu.closed && d.shelf.eligible && d.target == d.shelf.target && (d.warm || q.mu.line.n > 0)
+	q.mu.Unlock()
+	if !wanted {
+		q.dialDropped(d)
+	}
+	return wanted
+}
+
+// dialDropped ends a dial that was not made.
+func (q *Queue) dialDropped(d *dial) {
+	var t todo
+	now := q.pool.wires.clock()
+	q.mu.Lock()
+	d.shelf.dialing--
+	q.mu.count.dialOff++
+	q.fillLocked(now, &t)
+	q.verifyLocked()
+	q.mu.Unlock()
+	q.do(&t)
+}
+
+// retry opens connections for who waits, after a pause.
+func (q *Queue) retry() {
+	var t todo
+	now := q.pool.wires.clock()
+	q.mu.Lock()
+	q.fillLocked(now, &t)
+	q.mu.Unlock()
+	q.do(&t)
+}
+
+// dialFailed notes a failure and returns the pause that begins now, 0 if another dial sees to that. Who waits goes on waiting
+// unless the server's own answer concerns this very user or database and nothing is left that could serve him.
+func (q *Queue) dialFailed(d *dial, err error) time.Duration {
+	var t todo
+	now := q.pool.wires.clock()
+	refuses := refusesForGood(err)
+	q.mu.Lock()
+	sh := d.shelf
+	sh.dialing--
+	q.mu.count.dialFailed++
+	var pause time.Duration
+	first := false
+	if d.target == sh.target {
+		first = sh.trouble == nil
+		sh.trouble, sh.refuses = err, refuses
+		pause = sh.backOff(q.mu.cfg, now)
+	}
+	if refuses {
+		q.mu.count.dialRefused++
+		if e := q.refusalLocked(now); e != nil {
+			q.refuseLocked(e, &t)
+		}
+	}
+	q.fillLocked(now, &t)
+	q.verifyLocked()
+	q.mu.Unlock()
+	q.do(&t)
+	if first {
+		q.pool.log.Warn("server connection failed", "cluster", q.key.Cluster, "node", d.target.Node, "database", q.key.Database,
+			"user", q.key.User, "error", err)
+	}
+	if !refuses && q.pool.ctx.Err() == nil {
+		q.pool.signals.NodeTrouble(q.key.Cluster, d.target.Node, err)
+	}
+	return pause
+}
+
+// refusesForGood says whether a failure is an answer that will come again until a person changes something.
+func refusesForGood(err error) bool {
+	var f interface{ Temporary() bool }
+	return errors.As(err, &f) && !f.Temporary()
+}
+
+// backOff begins the pause after a failed dial and returns its length; 0 if a pause is under way already.
+func (sh *shelf) backOff(cfg Config, now int64) time.Duration {
+	if now < sh.retryAt {
+		return 0
+	}
+	pause := cfg.DialBackoffMin
+	for range sh.fails {
+		pause = min(2*pause, cfg.DialBackoffMax)
+		if pause == cfg.DialBackoffMax {
+			break
+		}
+	}
+	sh.fails++
+	pause = jitter(pause)
+	sh.retryAt = now + int64(pause)
+	return pause
+}
+
+// jitterPart is how far a jittered duration may be off, as a fraction: one tenth.
+const jitterPart = 10
+
+// jitter returns d ±10 %, so that what began together does not end together.
+func jitter(d time.Duration) time.Duration {
+	part := d / jitterPart
+	if part <= 0 {
+		return d
+	}
+	return d - part + rand.N(2*part+1)
+}
+
+// refusalLocked returns why waiting is of no use: every node that may serve has refused this queue's user or database a moment
+// ago, and no connection is left.
+func (q *Queue) refusalLocked(now int64) error {
+	var err error
+	if q.mu.hold != event.HoldNone {
+		return nil
+	}
+	for _, sh := range q.mu.nodes {
+		if sh.live() > 0 || !sh.refuses || now >= sh.retryAt {
+			return nil
+		}
+		err = sh.trouble
+	}
+	return err
+}
+
+// dialed takes an open connection to the loop of who has waited longest.
+func (q *Queue) dialed(d *dial, conn *backend.Conn) {
+	q.mu.Lock()
+	var loop *reactor.Loop
+	if w := q.mu.line.head; w != nil {
+		loop = w.Loop
+	}
+	q.mu.Unlock()
+	if loop == nil {
+		loop = q.pool.wires.pick()
+	}
+	if !q.pool.wires.post(loop, &arrival{dial: d, conn: conn}) {
+		q.pool.discard(conn)
+		q.dialLost(d)
+	}
+}
+
+// dialLost ends a dial whose connection found no loop: the reactor is gone, nobody can be served any more.
+func (q *Queue) dialLost(d *dial) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	d.shelf.dialing--
+	q.mu.count.dialOff++
+}
+
+// arrival brings an open connection to a loop.
+type arrival struct {
+	dial *dial
+	conn *backend.Conn
+}
+
+// Run makes it a server.
+func (a *arrival) Run(l *reactor.Loop) {
+	q := a.dial.queue
+	s := &Server{Conn: a.conn, queue: q, shelf: a.dial.shelf, loop: l}
+	s.IO = q.pool.wires.attach(l, a.conn.Socket, (*keeper)(s))
+	var t todo
+	now := q.pool.wires.now(l)
+	q.mu.Lock()
+	e, h := q.arriveLocked(s, a.dial, now, &t)
+	q.verifyLocked()
+	q.mu.Unlock()
+	q.run(s, e, h)
+	q.do(&t)
+}
+
+func (q *Queue) arriveLocked(s *Server, d *dial, now int64, t *todo) (errand, hand) {
+	d.shelf.dialing--
+	if d.target == d.shelf.target {
+		d.shelf.forgive()
+	}
+	if q.mu.closed || q.staleLocked(&s.Conn.Target) {
+		q.mu.count.closed[closedLate]++
+		q.fillLocked(now, t)
+		return errandHangUp, hand{}
+	}
+	q.mu.count.dialOK++
+	if life := q.mu.cfg.Lifetime; life > 0 {
+		s.expires = now + int64(jitter(life))
+	}
+	q.addLocked(s, now)
+	h := q.settleLocked(s, now)
+	q.fillLocked(now, t) // the node takes connections again: who waited for a pause to end need not
+	return errandPass, h
+}
+
+// discard closes a connection that no loop has.
+func (p *Pool) discard(conn *backend.Conn) {
+	if err := conn.Close(); err != nil {
+		p.log.Debug("server connection not closed cleanly", "node", conn.Target.Node, "error", err)
+	}
+}
+
+// Dialer opens server connections. Dial runs on goroutines of the pool's, few at once per node, and must honour its context.
+type Dialer interface {
+	Dial(ctx context.Context, t backend.Target, k Key) (*backend.Conn, error)
+}

@@ -1,0 +1,160 @@
+package pool
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// collector turns Stats into metrics at each scrape: nothing is counted twice, nothing costs anything between scrapes.
+type collector struct {
+	pool *Pool
+
+	servers, size, waiting, oldest                   *prometheus.Desc
+	acquires, waits, waitSeconds, gaveUp, refused    *prometheus.Desc
+	dials, moves, resets, closed, violations, faults *prometheus.Desc
+}
+
+// Collector returns the pool's metrics, to be registered once.
+func (p *Pool) Collector() prometheus.Collector {
+	queue := []string{"cluster", "route", "database", "user"}
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc(name, help, append(append([]string(nil), queue...), labels...), nil)
+	}
+	return &collector{
+		pool:        p,
+		servers:     desc("pgrouter_pool_servers", "Server connections by state.", "node", "state"),
+		size:        desc("pgrouter_pool_size", "Limit of server connections per node."),
+		waiting:     desc("pgrouter_pool_waiting", "Clients that wait for a server now.", "reason"),
+		oldest:      desc("pgrouter_pool_oldest_wait_seconds", "How long the first in the line has waited."),
+		acquires:    desc("pgrouter_pool_acquires_total", "Units of work that asked for a server."),
+		waits:       desc("pgrouter_pool_waits_total", "Units of work that had to wait for a server."),
+		waitSeconds: desc("pgrouter_pool_wait_seconds_total", "Sum of the waits that ended with a server."),
+		gaveUp:      desc("pgrouter_pool_gave_up_total", "Units of work that waited and gave up."),
+		refused:     desc("pgrouter_pool_refused_total", "Units of work that were refused a server.", "reason"),
+		dials:       desc("pgrouter_pool_dials_total", "Attempts to open a server connection.", "result"),
+		moves:       desc("pgrouter_pool_moves_total", "Hand-overs of a server connection to another event loop."),
+		resets:      desc("pgrouter_pool_resets_total", "Server connections reset after use."),
+		closed:      desc("pgrouter_pool_closed_total", "Server connections closed.", "reason"),
+		violations:  desc("pgrouter_pool_protocol_violations_total", "Messages that an idle server must not send. Must stay 0."),
+		faults:      prometheus.NewDesc("pgrouter_pool_faults_total", "Misuses of the pool and broken invariants. Must stay 0.", nil, nil),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		c.servers, c.size, c.waiting, c.oldest, c.acquires, c.waits, c.waitSeconds, c.gaveUp, c.refused, c.dials, c.moves, c.resets,
+		c.closed, c.violations, c.faults,
+	} {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	for _, st := range c.merged() {
+		c.collect(out, st)
+	}
+	out <- prometheus.MustNewConstMetric(c.faults, prometheus.CounterValue, float64(c.pool.Faults()))
+}
+
+// labels is what tells series apart: queues that differ in less are added up.
+type labels struct{ cluster, route, database, user string }
+
+// merged returns the queues' stats, one per set of labels.
+func (c *collector) merged() []labelled {
+	at := make(map[labels]int)
+	var all []labelled
+	for _, st := range c.pool.Stats() {
+		l := labels{string(st.Key.Cluster), st.Key.Route.String(), st.Key.Database, st.Key.User}
+		if i, known := at[l]; known {
+			all[i].add(st)
+			continue
+		}
+		at[l] = len(all)
+		all = append(all, labelled{labels: l, QueueStats: st})
+	}
+	return all
+}
+
+// labelled is the sum of some queues.
+type labelled struct {
+	labels
+	QueueStats
+}
+
+func (a *labelled) add(b QueueStats) {
+	a.Waiting += b.Waiting
+	a.Oldest = max(a.Oldest, b.Oldest)
+	if a.Reason == 0 {
+		a.Reason = b.Reason
+	}
+	a.Acquires += b.Acquires
+	a.Waits += b.Waits
+	a.Waited += b.Waited
+	a.GaveUp += b.GaveUp
+	a.Refused += b.Refused
+	a.Full += b.Full
+	a.DialsOK += b.DialsOK
+	a.DialsFailed += b.DialsFailed
+	a.DialsOff += b.DialsOff
+	a.Moves += b.Moves
+	a.Resets += b.Resets
+	a.Violations += b.Violations
+	for i := range a.Closed {
+		a.Closed[i].Count += b.Closed[i].Count
+	}
+	for _, n := range b.Nodes {
+		a.addNode(n)
+	}
+}
+
+func (a *labelled) addNode(n NodeStats) {
+	for i := range a.Nodes {
+		if known := &a.Nodes[i]; known.Node == n.Node {
+			known.Idle += n.Idle
+			known.Linked += n.Linked
+			known.Resetting += n.Resetting
+			known.CancelPending += n.CancelPending
+			known.Dialing += n.Dialing
+			return
+		}
+	}
+	a.Nodes = append(a.Nodes, n)
+}
+
+func (c *collector) collect(out chan<- prometheus.Metric, st labelled) {
+	send := func(d *prometheus.Desc, kind prometheus.ValueType, v float64, more ...string) {
+		values := append([]string{st.cluster, st.route, st.database, st.user}, more...)
+		out <- prometheus.MustNewConstMetric(d, kind, v, values...)
+	}
+	count := func(d *prometheus.Desc, v uint64, more ...string) {
+		send(d, prometheus.CounterValue, float64(v), more...)
+	}
+	gauge := func(d *prometheus.Desc, v float64, more ...string) { send(d, prometheus.GaugeValue, v, more...) }
+	gauge(c.size, float64(st.Size))
+	gauge(c.waiting, float64(st.Waiting), st.Reason.String())
+	gauge(c.oldest, st.Oldest.Seconds())
+	for _, n := range st.Nodes {
+		node := string(n.Node)
+		gauge(c.servers, float64(n.Idle), node, "idle")
+		gauge(c.servers, float64(n.Linked), node, "linked")
+		gauge(c.servers, float64(n.Resetting), node, "resetting")
+		gauge(c.servers, float64(n.CancelPending), node, "cancel_pending")
+		gauge(c.servers, float64(n.Dialing), node, "dialing")
+	}
+	count(c.acquires, st.Acquires)
+	count(c.waits, st.Waits)
+	send(c.waitSeconds, prometheus.CounterValue, st.Waited.Seconds())
+	count(c.gaveUp, st.GaveUp)
+	count(c.refused, st.Refused, "server")
+	count(c.refused, st.Full, "queue_full")
+	count(c.dials, st.DialsOK, "ok")
+	count(c.dials, st.DialsFailed, "failed")
+	count(c.dials, st.DialsOff, "off")
+	count(c.moves, st.Moves)
+	count(c.resets, st.Resets)
+	for _, r := range st.Closed {
+		count(c.closed, r.Count, r.Reason)
+	}
+	count(c.violations, st.Violations)
+}

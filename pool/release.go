@@ -1,0 +1,93 @@
+package pool
+
+import "github.com/pgrouter/pgrouter/reactor"
+
+// errand is what is left to be done with a server when the lock is given back.
+type errand uint8
+
+const (
+	errandPass   errand = iota // to its next owner, or the shelf
+	errandKeep                 // the pool listens to it
+	errandReset                // send the reset query
+	errandHangUp               // removed: say good-bye
+	errandCutOff               // removed: close at once
+)
+
+// Release gives a server back: exactly once for each server that Acquire or Granted gave (I6). It may call the oldest waiter's
+// Granted before it returns. Nothing of the server may be used afterwards. The server's loop only.
+func (q *Queue) Release(s *Server, how Outcome) {
+	var t todo
+	now := q.pool.wires.now(s.loop)
+	q.mu.Lock()
+	if s.state != stateLinked || s.moving || s.queue != q {
+		q.mu.Unlock()
+		q.pool.mustNot("server released that nobody has (I6)")
+		return
+	}
+	s.Holder = nil
+	e, h := q.returnLocked(s, how, now, &t)
+	q.verifyLocked()
+	q.mu.Unlock()
+	q.run(s, e, h)
+	q.do(&t)
+}
+
+// returnLocked decides what becomes of a server that its last holder has done with.
+func (q *Queue) returnLocked(s *Server, how Outcome, now int64, t *todo) (errand, hand) {
+	switch {
+	case how == Broken:
+		q.removeLocked(s, s.fate)
+		q.fillLocked(now, t)
+		return errandCutOff, hand{}
+	case s.retiring.Load():
+		q.removeLocked(s, s.fate)
+		q.fillLocked(now, t)
+		return errandHangUp, hand{}
+	case s.cancels > 0:
+		s.outcome = how
+		q.moveLocked(s, stateCancelPending, now)
+		return errandKeep, hand{}
+	case how == Dirty:
+		q.mu.count.resets++
+		q.moveLocked(s, stateResetting, now)
+		return errandReset, hand{}
+	}
+	return errandPass, q.settleLocked(s, now)
+}
+
+// run does the errand. The lock is not held; the server's loop only.
+func (q *Queue) run(s *Server, e errand, h hand) {
+	w := q.pool.wires
+	switch e {
+	case errandPass:
+		q.pass(s, h)
+	case errandKeep:
+		w.keep(s.IO, (*keeper)(s))
+	case errandReset:
+		s.answer = s.answer[:0]
+		w.keep(s.IO, (*keeper)(s))
+		w.send(s.IO, q.resetMessage())
+	case errandHangUp:
+		q.pool.hangUp(s)
+	case errandCutOff:
+		w.cutOff(s.IO)
+	}
+}
+
+// Run goes on with a server whose last cancel has ended.
+func (t *resumeTask) Run(l *reactor.Loop) {
+	s := (*Server)(t)
+	q := s.queue
+	var after todo
+	now := q.pool.wires.now(l)
+	q.mu.Lock()
+	if s.state != stateCancelPending || s.cancels > 0 {
+		q.mu.Unlock()
+		return
+	}
+	e, h := q.returnLocked(s, s.outcome, now, &after)
+	q.verifyLocked()
+	q.mu.Unlock()
+	q.run(s, e, h)
+	q.do(&after)
+}

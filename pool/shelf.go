@@ -1,0 +1,97 @@
+package pool
+
+import (
+	"github.com/pgrouter/pgrouter/backend"
+	"github.com/pgrouter/pgrouter/topology"
+)
+
+// pickDepth bounds how many idle servers are looked at for one that fits the caller best.
+const pickDepth = 8
+
+// shelf holds a queue's connections to one node. Guarded by the queue's lock.
+type shelf struct {
+	node     topology.NodeID
+	gate     *gate
+	target   backend.Target // what a dial started now would open
+	eligible bool           // the routing decision in force names the node
+
+	lists   [stateCount]serverList
+	dialing int
+
+	fails   int   // failed dials in a row
+	retryAt int64 // pool clock before which no dial starts; 0 = at once
+	trouble error // why the last dial failed; nil = it did not
+	refuses bool  // trouble is the server's own answer about this queue's user or database
+}
+
+// live counts the open connections.
+func (sh *shelf) live() int {
+	n := 0
+	for st := stateIdle; st < stateClosed; st++ {
+		n += sh.lists[st].n
+	}
+	return n
+}
+
+// total counts what Size limits.
+func (sh *shelf) total() int { return sh.live() + sh.dialing }
+
+// idle counts the servers that could be handed out.
+func (sh *shelf) idle() int { return sh.lists[stateIdle].n }
+
+// load is what balancing compares.
+func (sh *shelf) load() int { return sh.lists[stateLinked].n }
+
+// fits scores how well an idle server suits a waiter: its loop first, then its parameters.
+func (s *Server) fits(w *Waiter) int {
+	score := 0
+	if s.loop == w.Loop {
+		score = 2
+	}
+	if w.Vector == nil || s.Vector == w.Vector {
+		score++
+	}
+	return score
+}
+
+// bestFit is the score of a server that nothing needs to be done for.
+const bestFit = 3
+
+// pick returns the idle server that suits w best among those used last; nil if there is none.
+func (sh *shelf) pick(w *Waiter) *Server {
+	var best *Server
+	bestScore := -1
+	s := sh.lists[stateIdle].head
+	for range pickDepth {
+		if s == nil {
+			break
+		}
+		score := s.fits(w)
+		if score == bestFit {
+			return s
+		}
+		if score > bestScore {
+			best, bestScore = s, score
+		}
+		s = s.next
+	}
+	return best
+}
+
+// aim sets where the next dial goes. Another life, role or address of the node ends the pause after failed dials.
+func (sh *shelf) aim(t backend.Target) {
+	if sh.target != t {
+		sh.target = t
+		sh.forgive()
+	}
+}
+
+// forgive forgets failed dials.
+func (sh *shelf) forgive() {
+	sh.fails, sh.retryAt, sh.trouble, sh.refuses = 0, 0, nil, false
+}
+
+// mayDial says whether a dial may start now.
+func (sh *shelf) mayDial(size int, now int64) bool {
+	return sh.total() < size && now >= sh.retryAt
+}
