@@ -47,7 +47,9 @@ func (l *Link) FromServer(b []byte) Verdict {
 }
 
 func (l *Link) passed(v Verdict) Verdict {
-	l.unit.answered = l.unit.answered || v.N > 0
+	if v.Verb != Fatal { // what stands before a FATAL is the caller's to forward or not, see Lost
+		l.unit.answered = l.unit.answered || v.N > 0
+	}
 	return v
 }
 

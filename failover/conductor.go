@@ -1,0 +1,144 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/topology"
+)
+
+// Topology is one cluster's discovery.
+type Topology interface {
+	Snapshot() *topology.Snapshot
+	Subscribe() (changed <-chan struct{}, cancel func())
+	SetHeld(held bool)
+}
+
+// Pool is what the conductor does with server connections.
+type Pool interface {
+	Publish(s *topology.Snapshot)
+	Hold(c topology.ClusterID, why event.HoldReason)
+	Resume(c topology.ClusterID)
+	WaitIdle(ctx context.Context, c topology.ClusterID, n topology.NodeID) error
+	Cut(c topology.ClusterID, n topology.NodeID, why event.CutReason) int
+}
+
+// Config is what a cluster's conductor needs.
+type Config struct {
+	Cluster        topology.ClusterID
+	DrainTimeout   time.Duration // how long a switchover waits for running units
+	SwitchTimeout  time.Duration // how long it waits for the new primary after the old one was demoted
+	DemoteCommand  []string      // stops the old primary, or makes it read-only; PGROUTER_OLD_PRIMARY and PGROUTER_NEW_PRIMARY are set
+	PromoteCommand []string      // makes the new primary; empty: pg_promote() as PromoteUser
+	PromoteUser    string        // may execute pg_promote()
+	PromoteSecret  string        // its password
+	PromoteDB      string
+}
+
+// Defaults of the two limits.
+const (
+	DefaultDrainTimeout  = 10 * time.Second
+	DefaultSwitchTimeout = 30 * time.Second
+)
+
+// Validate names what is wrong.
+func (c Config) Validate() error {
+	var faults []error
+	if c.Cluster == "" {
+		faults = append(faults, errors.New("failover: cluster has no name"))
+	}
+	if c.DrainTimeout <= 0 || c.SwitchTimeout <= 0 {
+		faults = append(faults, errors.New("failover: drain and switch timeouts must be above 0"))
+	}
+	return errors.Join(faults...)
+}
+
+// Deps is what a Conductor stands on. All are needed.
+type Deps struct {
+	Topology Topology
+	Pool     Pool
+	Counters func() Counters // of all clients, for the reports
+	Events   event.Sink
+	Logger   *slog.Logger
+	Promote  func(ctx context.Context, cfg Config, node *topology.Node) error // nil: the built-in way
+}
+
+// Conductor leads one cluster through its failovers. It is safe for concurrent use.
+type Conductor struct {
+	cfg  Config
+	deps Deps
+	mu   struct {
+		sync.Mutex
+		switching bool
+		open      *Report // of the failover under way
+		before    Counters
+		reports   []Report // newest last, at most reportsKept
+	}
+}
+
+// reportsKept is how many reports are remembered.
+const reportsKept = 64
+
+// New makes a conductor.
+func New(cfg Config, deps Deps) (*Conductor, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if deps.Topology == nil || deps.Pool == nil || deps.Counters == nil {
+		return nil, errors.New("failover: incomplete dependencies")
+	}
+	return &Conductor{cfg: cfg, deps: deps}, nil
+}
+
+// Cluster returns the name of the cluster.
+func (c *Conductor) Cluster() topology.ClusterID { return c.cfg.Cluster }
+
+// Run carries snapshots to the pool until ctx ends.
+func (c *Conductor) Run(ctx context.Context) error {
+	changed, cancel := c.deps.Topology.Subscribe()
+	defer cancel()
+	tick := time.NewTicker(reportTick)
+	defer tick.Stop()
+	last := c.deps.Topology.Snapshot()
+	c.publish(nil, last)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+			next := c.deps.Topology.Snapshot()
+			c.publish(last, next)
+			last = next
+		case <-tick.C:
+			c.settleReport(last, time.Now())
+		}
+	}
+}
+
+// publish carries one snapshot to the pool. When another primary is proven, what still hangs on the old one is cut: its COMMIT
+// could only be lost.
+func (c *Conductor) publish(prev, next *topology.Snapshot) {
+	if next == nil {
+		return
+	}
+	c.report(prev, next)
+	c.deps.Pool.Publish(next)
+	if prev == nil || next.Primary == "" || next.Primary == next.LastPrimary && prev.Epoch == next.Epoch {
+		return
+	}
+	if old := formerPrimary(prev); old != "" && old != next.Primary && next.Epoch > prev.Epoch {
+		n := c.deps.Pool.Cut(c.cfg.Cluster, old, event.CutNodeGone)
+		c.noteCut(n)
+	}
+}
+
+func formerPrimary(s *topology.Snapshot) topology.NodeID {
+	if s.Primary != "" {
+		return s.Primary
+	}
+	return s.LastPrimary
+}

@@ -1,0 +1,157 @@
+package failover
+
+import (
+	"slices"
+	"time"
+
+	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/topology"
+)
+
+// reportTick is how often an open report is looked at.
+const reportTick = 50 * time.Millisecond
+
+// servedLimit bounds how long a report stays open for the first write after the release.
+const servedLimit = 10 * time.Second
+
+// Counters are running totals of what happens to clients and writes; a report tells their growth.
+type Counters struct {
+	Units       uint64 // units of work that have ended on primary routes
+	Held        uint64 // units that had to wait
+	HoldExpired uint64
+	Replayed    uint64
+	Requeued    uint64
+	Aborted     uint64 // told 57P01
+	InDoubt     uint64 // told 08007
+}
+
+// Report is the account of one change of primary, from the first sign to the first served unit of work. Times that have not
+// come are zero.
+type Report struct {
+	Cluster     topology.ClusterID `json:"cluster"`
+	Planned     bool               `json:"planned"`
+	From        topology.NodeID    `json:"from"`
+	To          topology.NodeID    `json:"to"`
+	Epoch       topology.Epoch     `json:"epoch"`
+	FirstSignal time.Time          `json:"first_signal"` // the old primary stopped proving itself, or the switchover began
+	Source      string             `json:"source"`       // what that sign was
+	HoldStart   time.Time          `json:"hold_start"`   // from here on no new unit of work went to the old primary
+	Drained     time.Time          `json:"drained,omitzero"`
+	Writable    time.Time          `json:"writable,omitzero"`    // the new primary was proven
+	FirstServed time.Time          `json:"first_served,omitzero"` // the first unit of work after that ended
+	Cut         int                `json:"cut"`
+	Held        uint64             `json:"held"`
+	Expired     uint64             `json:"expired"`
+	Replayed    uint64             `json:"replayed"`
+	Requeued    uint64             `json:"requeued"`
+	Aborted     uint64             `json:"aborted"`
+	InDoubt     uint64             `json:"in_doubt"`
+	Gap         time.Duration      `json:"gap_ns"` // hold start to first served
+	Outcome     string             `json:"outcome"`
+}
+
+// Reports returns the last reports, oldest first.
+func (c *Conductor) Reports() []Report {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.mu.reports)
+}
+
+// report opens a report when the primary is lost and notes when another is proven.
+func (c *Conductor) report(prev, next *topology.Snapshot) {
+	now := time.Now()
+	lost := prev != nil && prev.Primary != "" && next.Primary != prev.Primary
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if lost && c.mu.open == nil {
+		c.openLocked(Report{From: prev.Primary, FirstSignal: next.At, Source: next.Phase.String(), HoldStart: now})
+	}
+	open := c.mu.open
+	if open == nil || next.Primary == "" || next.Phase != topology.PhaseSteady {
+		return
+	}
+	if open.Planned && next.Primary == open.From {
+		return // not demoted yet
+	}
+	if open.Writable.IsZero() {
+		open.To, open.Epoch, open.Writable = next.Primary, next.Epoch, now
+		c.mu.before.Units = c.deps.Counters().Units
+	}
+}
+
+func (c *Conductor) openLocked(r Report) {
+	r.Cluster = c.cfg.Cluster
+	c.mu.open = &r
+	c.mu.before = c.deps.Counters()
+}
+
+func (c *Conductor) noteCut(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.mu.open != nil {
+		c.mu.open.Cut += n
+	}
+}
+
+// settleReport closes the open report when the first unit of work after the change has ended.
+func (c *Conductor) settleReport(last *topology.Snapshot, now time.Time) {
+	c.mu.Lock()
+	done, ok := c.settleLocked(now)
+	c.mu.Unlock()
+	if !ok {
+		return
+	}
+	c.deps.Logger.Info("failover report", "cluster", string(done.Cluster), "from", string(done.From), "to", string(done.To),
+		"planned", done.Planned, "gap", done.Gap, "held", done.Held, "expired", done.Expired, "cut", done.Cut,
+		"in_doubt", done.InDoubt, "aborted", done.Aborted, "replayed", done.Replayed, "outcome", done.Outcome)
+	c.deps.Events.Emit(event.Event{
+		Kind: event.FailoverReported, Cluster: string(done.Cluster), From: string(done.From), To: string(done.To),
+		Epoch: uint64(done.Epoch), Took: done.Gap, Reason: done.Outcome, Count: int(done.Held),
+	})
+	_ = last
+}
+
+func (c *Conductor) settleLocked(now time.Time) (Report, bool) {
+	open := c.mu.open
+	if open == nil || open.Writable.IsZero() || c.mu.switching {
+		return Report{}, false
+	}
+	got := c.deps.Counters()
+	if got.Units == c.mu.before.Units && now.Sub(open.Writable) < servedLimit {
+		return Report{}, false
+	}
+	if got.Units > c.mu.before.Units {
+		open.FirstServed = now
+		open.Gap = now.Sub(open.HoldStart)
+	}
+	c.closeLocked(got)
+	return c.mu.reports[len(c.mu.reports)-1], true
+}
+
+func (c *Conductor) closeLocked(got Counters) {
+	open, before := c.mu.open, c.mu.before
+	open.Held = got.Held - before.Held
+	open.Expired = got.HoldExpired - before.HoldExpired
+	open.Replayed = got.Replayed - before.Replayed
+	open.Requeued = got.Requeued - before.Requeued
+	open.Aborted = got.Aborted - before.Aborted
+	open.InDoubt = got.InDoubt - before.InDoubt
+	if open.Outcome == "" {
+		open.Outcome = outcomeOf(open)
+	}
+	c.mu.reports = append(c.mu.reports, *open)
+	if len(c.mu.reports) > reportsKept {
+		c.mu.reports = slices.Delete(c.mu.reports, 0, len(c.mu.reports)-reportsKept)
+	}
+	c.mu.open = nil
+}
+
+func outcomeOf(r *Report) string {
+	switch {
+	case r.From == r.To:
+		return "primary_returned"
+	case r.Planned:
+		return "switched_over"
+	}
+	return "failed_over"
+}

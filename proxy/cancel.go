@@ -1,0 +1,160 @@
+package proxy
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"sync"
+
+	"github.com/pgrouter/pgrouter/backend"
+	"github.com/pgrouter/pgrouter/pgwire"
+	"github.com/pgrouter/pgrouter/pool"
+	"github.com/pgrouter/pgrouter/reactor"
+	"github.com/pgrouter/pgrouter/relay"
+)
+
+// Lengths of cancel keys in bytes: 4 in protocol 3.0, up to 256 in 3.2.
+const (
+	cancelKeyShort = 4
+	cancelKeyMax   = 32
+)
+
+// cancelKey is what a client gets in BackendKeyData. The upper bits of pid are left for a router id, so that routers behind
+// one address will be able to pass each other's cancel requests on.
+type cancelKey struct {
+	pid    uint32
+	secret [cancelKeyMax]byte
+	length uint8
+}
+
+func (k *cancelKey) bytes() []byte { return k.secret[:k.length] }
+
+// pidBits is how many bits of the process id count clients.
+const pidBits = 24
+
+// cancelTable finds the session of a cancel key.
+type cancelTable struct {
+	mu struct {
+		sync.Mutex
+		next  uint32
+		byPID map[uint32]*Session
+	}
+}
+
+func (t *cancelTable) init() { t.mu.byPID = make(map[uint32]*Session) }
+
+// issue makes a key that no other client has, and enters the session under it.
+func (t *cancelTable) issue(s *Session, length uint8) error {
+	key := cancelKey{length: length}
+	if _, err := rand.Read(key.secret[:length]); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for {
+		t.mu.next = (t.mu.next + 1) & (1<<pidBits - 1)
+		if _, taken := t.mu.byPID[t.mu.next]; !taken && t.mu.next != 0 {
+			break
+		}
+	}
+	key.pid = t.mu.next
+	s.facts.key = key
+	t.mu.byPID[key.pid] = s
+	return nil
+}
+
+func (t *cancelTable) remove(key cancelKey) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.mu.byPID, key.pid)
+}
+
+// find returns the session of a key, nil when there is none. The secret is compared in constant time.
+func (t *cancelTable) find(pid uint32, secret []byte) *Session {
+	t.mu.Lock()
+	s := t.mu.byPID[pid]
+	t.mu.Unlock()
+	if s == nil || subtle.ConstantTimeCompare(s.facts.key.bytes(), secret) != 1 {
+		return nil
+	}
+	return s
+}
+
+// cancelRequest serves a connection that carried a CancelRequest: whatever happens, it is closed without a byte. The request
+// is forwarded only while the server still serves the unit that was meant, and the server is not handed to anybody else until
+// PostgreSQL has closed the cancel connection.
+func (p *Proxy) cancelRequest(ctx context.Context, pid uint32, secret []byte) {
+	s := p.cancels.find(pid, secret)
+	if s == nil {
+		p.metrics.cancels[cancelUnknown].Add(1)
+		return
+	}
+	select {
+	case p.cancelSlots <- struct{}{}:
+		defer func() { <-p.cancelSlots }()
+	default:
+		p.metrics.cancels[cancelDropped].Add(1)
+		return
+	}
+	reply := make(chan *pool.Server, 1)
+	if !s.loop.Post(reactor.TaskFunc(func(*reactor.Loop) { reply <- s.cancelTarget() })) {
+		return
+	}
+	server := <-reply
+	if server == nil {
+		return
+	}
+	defer server.EndCancel()
+	ctx, stop := context.WithTimeout(ctx, p.config().CancelTimeout)
+	defer stop()
+	p.metrics.cancels[cancelForwarded].Add(1)
+	if err := backend.Cancel(ctx, p.deps.Backend, server.Conn.Target.Address, server.Conn.PID, server.Conn.Key); err != nil {
+		p.log.Info("cancel request failed", "node", string(server.Node()), "error", err)
+	}
+}
+
+// cancelTarget says which server is to be told, nil when there is nothing to tell: a waiting unit is answered here.
+func (s *Session) cancelTarget() *pool.Server {
+	switch s.state() {
+	case stateWaiting:
+		s.proxy.metrics.cancels[cancelQueued].Add(1)
+		s.cancelWaiting()
+	case stateLinked:
+		if s.link.Outstanding() > 0 && s.server.BeginCancel() {
+			return s.server
+		}
+		s.proxy.metrics.cancels[cancelIdle].Add(1)
+	case stateIdle, statePreparing, stateClosed:
+		s.proxy.metrics.cancels[cancelIdle].Add(1)
+	}
+	return nil
+}
+
+// cancelWaiting takes the unit out of the queue and answers as PostgreSQL would: one error, and ReadyForQuery once for each
+// Query or Sync that was received.
+func (s *Session) cancelWaiting() {
+	if !s.queue.GiveUp(&s.waiter) {
+		return
+	}
+	s.doneWaiting()
+	s.move(stateIdle)
+	pending := s.up.pending()
+	used, ready := s.link.Cancelled(pending)
+	msg := pgwire.AppendError(nil, pgwire.ErrCancelled.New(""))
+	for range ready {
+		msg = pgwire.AppendReadyForQuery(msg, relay.StatusIdle)
+	}
+	s.say(msg)
+	s.proxy.metrics.errorSent(pgwire.ErrCancelled.Code())
+	s.up.keep(pending[used:], true)
+	s.resumeClient()
+	s.refeed()
+	if s.ending {
+		s.endIfDone()
+	}
+}
+
+// append appends the BackendKeyData message of the key.
+func (k *cancelKey) append(dst []byte) []byte {
+	return pgwire.AppendBackendKeyData(dst, k.pid, k.bytes())
+}

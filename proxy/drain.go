@@ -1,0 +1,76 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/pgwire"
+	"github.com/pgrouter/pgrouter/relay"
+)
+
+// Shutdown stops accepting, lets every unit of work that has begun end, tells each client FATAL 57P01 and returns when all
+// are gone. When ctx ends first, the rest is closed at once and the error says how many that were.
+func (p *Proxy) Shutdown(ctx context.Context) error {
+	p.draining.Store(true)
+	p.closeListeners()
+	for _, m := range p.registry.all() {
+		m.Drain()
+	}
+	var err error
+	select {
+	case <-p.registry.gone():
+	case <-ctx.Done():
+		left := p.registry.all()
+		err = fmt.Errorf("proxy: %d clients were still at work: %w", len(left), ctx.Err())
+		for _, m := range left {
+			m.Close(event.CloseShutdown)
+		}
+	}
+	p.stop()
+	p.wg.Wait()
+	return err
+}
+
+// closeListeners stops accepting.
+func (p *Proxy) closeListeners() {
+	p.mu.Lock()
+	p.mu.closed = true
+	listeners := p.mu.listeners
+	p.mu.listeners = nil
+	p.mu.Unlock()
+	for _, l := range listeners {
+		if err := l.Close(); err != nil && !errors.Is(err, context.Canceled) {
+			p.log.Warn("listener did not close", "error", err)
+		}
+	}
+}
+
+// drain ends a session that has nothing under way, and marks the others to end with their unit.
+func (s *Session) drain() {
+	switch s.state() {
+	case stateClosed:
+	case stateIdle, stateWaiting:
+		s.fatal(pgwire.ErrAdminShutdown.New(""), event.CloseShutdown)
+	case stateLinked, statePreparing:
+		if s.state() == stateLinked && s.link.Outstanding() == 0 && s.link.Status() == relay.StatusIdle {
+			s.fatal(pgwire.ErrAdminShutdown.New(""), event.CloseShutdown)
+			return
+		}
+		s.draining = true
+	}
+}
+
+// closeError is what a client is told when the router closes it.
+func closeError(why event.CloseReason) *pgwire.Error {
+	switch why {
+	case event.CloseShutdown:
+		return pgwire.ErrAdminShutdown.New("")
+	case event.CloseIdleTimeout:
+		return pgwire.ErrClientIdle.New("")
+	case event.CloseNone, event.CloseByClient, event.CloseClientReset, event.CloseCut, event.CloseWaitTimeout, event.CloseHoldTimeout,
+		event.CloseQueueFull, event.CloseKilled, event.CloseProtocol, event.CloseServerError:
+	}
+	return pgwire.ErrKilled.New("")
+}

@@ -1,0 +1,252 @@
+package proxy
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/pgwire"
+	"github.com/pgrouter/pgrouter/pool"
+	"github.com/pgrouter/pgrouter/reactor"
+	"github.com/pgrouter/pgrouter/relay"
+	"github.com/pgrouter/pgrouter/state"
+)
+
+// greetStep is how often a waiting login looks whether its reason to wait has changed.
+const greetStep = 100 * time.Millisecond
+
+// greet finds out what a server of the place says to a client that wants these parameters: from memory, or by asking one. It
+// holds while no node is there, up to the policy's login_hold_timeout.
+func (p *Proxy) greet(ctx context.Context, pl *place, wanted *state.Vector, policy Policy) (*greeting, *pgwire.Error) {
+	snap := p.snapshot(pl.cluster)
+	known := pl.greetingFor(wanted)
+	if known != nil && (policy.EagerLogin || pl.open(snap) && known.epoch == snap.Epoch) {
+		return known, nil
+	}
+	g := &greeter{proxy: p, place: pl, wanted: wanted, loop: p.deps.Reactor.Pick(), done: make(chan greeted, 1)}
+	if !g.loop.Post(reactor.TaskFunc(g.start)) {
+		return nil, pgwire.ErrShuttingDown.New("")
+	}
+	got, fault := g.wait(ctx, policy)
+	if fault != nil {
+		return nil, fault
+	}
+	pl.remember(wanted, got)
+	return got, nil
+}
+
+type greeted struct {
+	greeting *greeting
+	fault    *pgwire.Error
+}
+
+// greeter asks one server, on an event loop, on behalf of a login that has none yet.
+type greeter struct {
+	proxy  *Proxy
+	place  *place
+	wanted *state.Vector
+	full   *state.Vector // wanted, and the server's own defaults for the rest
+	actual *state.Vector
+	loop   *reactor.Loop
+	waiter pool.Waiter
+	server *pool.Server
+	link   relay.Link
+	down   tail
+	over   bool
+	done   chan greeted // capacity 1: the loop never waits
+}
+
+// wait waits for the answer. While no node is there the login's own limit counts, otherwise that of a full pool.
+func (g *greeter) wait(ctx context.Context, policy Policy) (*greeting, *pgwire.Error) {
+	tick := time.NewTicker(greetStep)
+	defer tick.Stop()
+	began := time.Now()
+	var closedFor time.Duration
+	for {
+		var fault *pgwire.Error
+		select {
+		case r := <-g.done:
+			return r.greeting, r.fault
+		case <-ctx.Done():
+			fault = pgwire.ErrShuttingDown.New("")
+		case <-tick.C:
+			closedFor += greetStep
+			if g.place.open(g.proxy.snapshot(g.place.cluster)) {
+				closedFor = 0
+			}
+			fault = g.tooLong(closedFor, time.Since(began), policy)
+		}
+		if fault != nil {
+			g.loop.Post(reactor.TaskFunc(func(*reactor.Loop) { g.finish(greeted{fault: fault}, pool.Broken) }))
+			r := <-g.done
+			return r.greeting, r.fault
+		}
+	}
+}
+
+func (g *greeter) tooLong(closedFor, waited time.Duration, policy Policy) *pgwire.Error {
+	switch {
+	case closedFor >= policy.LoginHoldTimeout:
+		return pgwire.ErrLoginHoldTimeout.New("")
+	case waited >= policy.WaitTimeout:
+		return pgwire.ErrWaitTimeout.New("")
+	}
+	return nil
+}
+
+func (g *greeter) start(l *reactor.Loop) {
+	g.link.Observer = g
+	g.waiter = pool.Waiter{Grantee: g, Loop: l, Vector: g.wanted}
+	server, err := g.place.queue.Acquire(&g.waiter)
+	switch {
+	case err != nil:
+		g.Refused(err)
+	case server != nil:
+		g.Granted(server)
+	}
+}
+
+// Refused: there will be no server (pool.Grantee).
+func (g *greeter) Refused(err error) {
+	g.finish(greeted{fault: g.proxy.refusal(err)}, pool.Broken)
+}
+
+// Granted: ask the server for the parameters that the client wants (pool.Grantee).
+func (g *greeter) Granted(server *pool.Server) {
+	if g.over {
+		g.place.queue.Release(server, pool.Clean)
+		return
+	}
+	g.server = server
+	server.Holder = g
+	server.IO.SetHandler(g)
+	defaults := g.proxy.vectorOf(server.Conn.Params)
+	if server.Vector == nil {
+		server.Vector = defaults
+	}
+	g.full = g.proxy.vectors.Overlay(defaults, g.wanted)
+	g.actual = server.Vector
+	g.link.Attach(server.Conn.HotStandby, event.PinNone)
+	sql := g.full.AppendChange(nil, server.Vector)
+	if len(sql) == 0 {
+		g.succeed()
+		return
+	}
+	server.IO.Send(pgwire.AppendQuery(nil, string(sql)))
+	g.link.Prelude()
+}
+
+// Parameter notes the server's own spelling (relay.Observer).
+func (g *greeter) Parameter(name, value []byte) {
+	g.actual = g.proxy.vectors.With(g.actual, string(name), string(value))
+}
+
+// Received reads the answer to the prelude.
+func (g *greeter) Received(_ *reactor.Conn, b []byte) {
+	all, joined := g.down.join(b)
+	for len(all) > 0 {
+		v := g.link.FromServer(all)
+		msg := all[v.N:min(v.N+v.Skip, len(all))]
+		all = all[v.N+len(msg):]
+		switch v.Verb {
+		case relay.More:
+			g.down.keep(all, joined)
+			return
+		case relay.Drop, relay.UnitEnd:
+		case relay.PreludeDone:
+			g.place.accepted(g.full)
+			g.succeed()
+			return
+		case relay.PreludeFailed, relay.Fatal:
+			g.refusedBy(msg)
+			return
+		default:
+			g.finish(greeted{fault: pgwire.ErrServerProtocol.New("")}, pool.Broken)
+			return
+		}
+	}
+	g.down.keep(all, joined)
+}
+
+// refusedBy tells the client what the server said of its parameters.
+func (g *greeter) refusedBy(msg []byte) {
+	e, err := pgwire.ParseError(msg[pgwire.HeaderLen:])
+	if err != nil {
+		e = pgwire.ErrServerProtocol.New("")
+	}
+	e.Severity, e.SeverityUnlocalized = pgwire.SeverityFatal, pgwire.SeverityFatal
+	g.finish(greeted{fault: e}, pool.Broken)
+}
+
+func (g *greeter) succeed() {
+	made := &greeting{vector: g.actual}
+	if snap := g.proxy.snapshot(g.place.cluster); snap != nil {
+		made.epoch = snap.Epoch
+	}
+	for _, param := range g.server.Conn.Params {
+		if value := g.actual.Get(param.Name); value != "" {
+			param.Value = value
+		}
+		made.params = append(made.params, param)
+	}
+	g.finish(greeted{greeting: made}, pool.Clean)
+}
+
+// finish gives back what the greeter holds and answers, once.
+func (g *greeter) finish(r greeted, how pool.Outcome) {
+	if g.over {
+		return
+	}
+	g.over = true
+	g.place.queue.GiveUp(&g.waiter)
+	if server := g.server; server != nil {
+		g.server = nil
+		server.Vector, server.Holder = g.actual, nil
+		g.place.queue.Release(server, how)
+	}
+	g.done <- r
+}
+
+// lost starts again: the client has seen nothing yet.
+func (g *greeter) lost() {
+	g.place.queue.Release(g.server, pool.Broken)
+	g.server = nil
+	g.link.Detach()
+	g.down.clear()
+	g.start(g.loop)
+}
+
+// Cut takes the server away (pool.Holder).
+func (g *greeter) Cut(server *pool.Server, _ event.CutReason) {
+	if g.server == server {
+		g.lost()
+	}
+}
+
+// Ended: the server closed the connection.
+func (g *greeter) Ended(*reactor.Conn) { g.lost() }
+
+// Failed: the connection to the server broke.
+func (g *greeter) Failed(*reactor.Conn, error) { g.lost() }
+
+// Blocked cannot last: a prelude is short.
+func (g *greeter) Blocked(*reactor.Conn) {}
+
+// Drained needs nothing.
+func (g *greeter) Drained(*reactor.Conn) {}
+
+// withApplicationName returns the greeting of a client that calls itself name. Every client may have a name of its own, so
+// that no server is asked about it.
+func (g *greeting) withApplicationName(t *state.Table, name string) *greeting {
+	named := &greeting{vector: t.With(g.vector, applicationName, name), epoch: g.epoch}
+	for _, param := range g.params {
+		if strings.EqualFold(param.Name, applicationName) {
+			param.Value = name
+		}
+		named.params = append(named.params, param)
+	}
+	return named
+}
+
+const applicationName = "application_name"

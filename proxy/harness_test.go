@@ -1,0 +1,257 @@
+package proxy_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"go.uber.org/goleak"
+
+	"github.com/pgrouter/pgrouter/auth"
+	"github.com/pgrouter/pgrouter/backend"
+	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/internal/testcluster"
+	"github.com/pgrouter/pgrouter/internal/testcluster/clustertest"
+	"github.com/pgrouter/pgrouter/pgwire"
+	"github.com/pgrouter/pgrouter/pool"
+	"github.com/pgrouter/pgrouter/proxy"
+	"github.com/pgrouter/pgrouter/reactor"
+	"github.com/pgrouter/pgrouter/routing"
+	"github.com/pgrouter/pgrouter/state"
+	"github.com/pgrouter/pgrouter/topology"
+)
+
+// shared is the cluster of the tests that hurt no server: a primary and a standby, started by the first that asks.
+var shared struct {
+	sync.Once
+	cluster *testcluster.Cluster
+	err     error
+}
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	if shared.cluster != nil {
+		shared.cluster.Close()
+	}
+	if err := goleak.Find(); err != nil && status == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		status = 1
+	}
+	os.Exit(status)
+}
+
+// sharedCluster returns the shared cluster with an empty database.
+func sharedCluster(t testing.TB) *testcluster.Cluster {
+	t.Helper()
+	shared.Do(func() {
+		shared.cluster, shared.err = testcluster.Start(context.Background(), testcluster.Options{Standbys: 1})
+	})
+	if shared.err != nil {
+		t.Fatal(shared.err)
+	}
+	err := shared.cluster.Primary().Exec(context.Background(), "drop owned by app cascade; grant all on database app to app; create schema if not exists public; grant all on schema public to app")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return shared.cluster
+}
+
+const cluster = topology.ClusterID("main")
+
+// router is a Proxy with everything below it and a topology that the test writes by hand.
+type router struct {
+	t       testing.TB
+	policy  proxy.Policy
+	loops   int
+	secret  auth.Secret
+	snap    atomic.Pointer[topology.Snapshot]
+	reactor *reactor.Reactor
+	pool    *pool.Pool
+	proxy   *proxy.Proxy
+	address string
+	seq     uint64
+}
+
+type users struct{}
+
+func (users) Entry(user string) auth.Entry {
+	e, err := auth.NewEntry(user, auth.Secret{}, auth.NewSeed(), auth.DefaultIterations)
+	if err != nil {
+		panic(err)
+	}
+	return e
+}
+
+// Exchange lets everybody in.
+func (r *router) Exchange(user string) *auth.Exchange {
+	return auth.NewExchange(auth.MethodTrust, user, users{}, nil)
+}
+
+// Policy is the same for all.
+func (r *router) Policy(proxy.ListenerConfig, string, string) (proxy.Policy, *pgwire.Error) {
+	return r.policy, nil
+}
+
+// Dial logs in to a server.
+func (r *router) Dial(ctx context.Context, t backend.Target, k pool.Key) (*backend.Conn, error) {
+	return backend.Dial(ctx, backend.Config{}, t, backend.Login{
+		User: k.User, Database: k.Database, Params: proxy.DecodeOptions(k.Options), Secret: r.secret,
+	})
+}
+
+func defaultPolicy() proxy.Policy {
+	cfg := pool.Defaults()
+	cfg.Size = 2
+	return proxy.Policy{
+		Mode: proxy.ModeTransaction, HoldTimeout: 8 * time.Second, WaitTimeout: time.Minute, LoginHoldTimeout: 8 * time.Second, Pool: cfg,
+	}
+}
+
+// start builds the router in front of nodes that publish will name.
+func (r *router) start() *router {
+	r.t.Helper()
+	logger := slog.New(slog.DiscardHandler)
+	if os.Getenv("PGROUTER_TEST_LOG") != "" {
+		logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	var err error
+	if r.reactor, err = reactor.New(reactor.Config{Loops: r.loops, ScratchBytes: 128 << 10, Logger: logger}); err != nil {
+		r.t.Fatal(err)
+	}
+	if r.pool, err = pool.New(pool.Options{Reactor: r.reactor, Dialer: r, Logger: logger, Verify: true}); err != nil {
+		r.t.Fatal(err)
+	}
+	r.proxy, err = proxy.New(proxy.Defaults(), proxy.Deps{
+		Reactor: r.reactor, Pool: r.pool, Vectors: &state.Table{}, Authenticator: r, Policies: r, Events: event.Discard{}, Logger: logger,
+		Snapshot: func(topology.ClusterID) *topology.Snapshot { return r.snap.Load() },
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.address = r.listen(routing.Primary)
+	r.t.Cleanup(r.stop)
+	return r
+}
+
+func (r *router) listen(route routing.Route) string {
+	r.t.Helper()
+	ln, err := reactor.Listen("tcp", "127.0.0.1:0", r.proxy.ListenOptions())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if err := r.proxy.Serve(ln, proxy.ListenerConfig{Address: ln.Addr().String(), Cluster: cluster, Route: route}); err != nil {
+		r.t.Fatal(err)
+	}
+	return ln.Addr().String()
+}
+
+func (r *router) stop() {
+	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+	defer cancel()
+	_ = r.proxy.Shutdown(ctx) // tests leave clients behind
+	if err := r.pool.Close(ctx); err != nil {
+		r.t.Logf("pool: %v", err)
+	}
+	if err := r.reactor.Close(); err != nil {
+		r.t.Error(err)
+	}
+}
+
+// publish makes a node of the test cluster the primary, and the others standbys. nil: there is no primary.
+func (r *router) publish(c *testcluster.Cluster, primary *testcluster.Node) {
+	r.seq++
+	snap := &topology.Snapshot{Cluster: cluster, Phase: topology.PhaseLeaderless, Seq: r.seq, At: time.Now()}
+	if prev := r.snap.Load(); prev != nil {
+		snap.Epoch, snap.LastPrimary = prev.Epoch, prev.LastPrimary
+	}
+	for _, n := range c.Nodes() {
+		node := topology.Node{
+			ID: topology.NodeID(n.Addr()), Address: n.Addr(), Role: topology.RoleStandby, Health: topology.HealthUp, Incarnation: 1,
+			LagKnown: true,
+		}
+		if n == primary {
+			node.Role = topology.RolePrimary
+			snap.Phase, snap.Primary = topology.PhaseSteady, node.ID
+			if snap.LastPrimary != node.ID {
+				snap.Epoch++
+			}
+			snap.LastPrimary = node.ID
+		}
+		snap.Nodes = append(snap.Nodes, node)
+	}
+	r.snap.Store(snap)
+	r.pool.Publish(snap)
+}
+
+// newRouter starts one in front of a real primary that the test shares with others.
+func newRouter(t testing.TB, change func(*router)) (*router, *testcluster.Cluster) {
+	t.Helper()
+	return routerFor(t, sharedCluster(t), change)
+}
+
+// ownRouter starts one in front of a cluster that the test may break.
+func ownRouter(t testing.TB, options testcluster.Options, change func(*router)) (*router, *testcluster.Cluster) {
+	t.Helper()
+	return routerFor(t, clustertest.Start(t, options), change)
+}
+
+func routerFor(t testing.TB, c *testcluster.Cluster, change func(*router)) (*router, *testcluster.Cluster) {
+	t.Helper()
+	r := &router{t: t, policy: defaultPolicy(), loops: 1, secret: auth.PlainSecret(c.Role(testcluster.AppUser).Password)}
+	if change != nil {
+		change(r)
+	}
+	r.start()
+	r.publish(c, c.Primary())
+	return r, c
+}
+
+// dsn is for a client of the router.
+func (r *router) dsn(more string) string {
+	host, port, err := net.SplitHostPort(r.address)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return "host=" + host + " port=" + port + " user=app dbname=app sslmode=prefer " + more
+}
+
+func (r *router) connect(ctx context.Context, more string) *pgconn.PgConn {
+	r.t.Helper()
+	conn, err := pgconn.Connect(ctx, r.dsn(more))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { conn.Close(context.Background()) })
+	return conn
+}
+
+// text runs a query and returns its first column, joined by commas.
+func text(t testing.TB, conn *pgconn.PgConn, sql string) string {
+	t.Helper()
+	got, err := query(conn, sql)
+	if err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	return got
+}
+
+func query(conn *pgconn.PgConn, sql string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	results, err := conn.Exec(ctx, sql).ReadAll()
+	var cells []string
+	for _, r := range results {
+		for _, row := range r.Rows {
+			cells = append(cells, string(row[0]))
+		}
+	}
+	return strings.Join(cells, ","), err
+}

@@ -1,0 +1,73 @@
+package proxy
+
+import (
+	"errors"
+	"net"
+
+	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/reactor"
+)
+
+// errClosed says that the proxy takes no more listeners.
+var errClosed = errors.New("proxy: closed")
+
+// Serve accepts clients on ln until the proxy shuts down. It takes ownership of ln and returns at once.
+func (p *Proxy) Serve(ln *reactor.Listener, cfg ListenerConfig) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.mu.closed {
+		return errClosed
+	}
+	p.mu.listeners = append(p.mu.listeners, ln)
+	p.wg.Go(func() { p.accept(ln, cfg) })
+	return nil
+}
+
+// accept takes one client after the other. The listener itself backs off when descriptors run out.
+func (p *Proxy) accept(ln *reactor.Listener, cfg ListenerConfig) {
+	for {
+		sock, err := ln.Accept()
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return
+		case err != nil:
+			p.log.Warn("accept failed", "address", cfg.Address, "error", err)
+			continue
+		}
+		p.metrics.accepted.Add(1)
+		if err := reactor.DefaultSocketOptions().Apply(sock); err != nil {
+			p.log.Debug("socket options", "error", err)
+		}
+		if !p.admit(sock, cfg) {
+			sock.Close()
+		}
+	}
+}
+
+// admit starts the login of a client, unless there are too many.
+func (p *Proxy) admit(sock *reactor.Socket, cfg ListenerConfig) bool {
+	if p.draining.Load() {
+		return false
+	}
+	if p.logins.Add(1) > int64(p.config().MaxLogins) {
+		p.logins.Add(-1)
+		p.metrics.refused[refusedLogins].Add(1)
+		return false
+	}
+	l := p.newLogin(sock, cfg)
+	p.wg.Go(func() {
+		defer p.logins.Add(-1)
+		l.run(p.ctx)
+	})
+	return true
+}
+
+// outOfDescriptors is what listeners report when the process has no descriptor left.
+func (p *Proxy) outOfDescriptors(error) {
+	p.deps.Events.Emit(event.Event{Kind: event.AcceptPaused, Reason: "out of file descriptors"})
+}
+
+// ListenOptions returns how the proxy wants its listeners made.
+func (p *Proxy) ListenOptions() reactor.ListenOptions {
+	return reactor.ListenOptions{Exhausted: p.outOfDescriptors}
+}

@@ -1,0 +1,208 @@
+package proxy
+
+import (
+	"context"
+	"net"
+	"time"
+
+	"github.com/pgrouter/pgrouter/pgwire"
+	"github.com/pgrouter/pgrouter/pool"
+	"github.com/pgrouter/pgrouter/reactor"
+	"github.com/pgrouter/pgrouter/state"
+)
+
+// newestMinor is the minor version of protocol 3 that is spoken here.
+const newestMinor = 0
+
+// register enters the client into the registry and goes on with the login.
+func (l *login) register(ctx context.Context, stop func() bool) {
+	p := l.proxy
+	if !p.registry.put(l.id, l, p.config().MaxClients) {
+		p.metrics.refused[refusedClients].Add(1)
+		l.refuse(pgwire.ErrTooManyClients.New(""))
+		return
+	}
+	if fault := l.proceed(ctx, stop); fault != nil {
+		p.registry.remove(l.id)
+		l.refuse(fault)
+	}
+}
+
+// proceed is the way of a login: what it asks for, who it is, what a server says, and the hand-over.
+func (l *login) proceed(ctx context.Context, stop func() bool) *pgwire.Error {
+	p := l.proxy
+	if l.message.NeedsNegotiate(newestMinor) {
+		if _, err := l.sock.Write(pgwire.AppendNegotiate(nil, newestMinor, l.message.Unknown)); err != nil {
+			return pgwire.ErrStartupIncomplete.New("")
+		}
+	}
+	if l.message.Replication != pgwire.ReplicationNone {
+		return pgwire.ErrReplicationUnsupported.New("")
+	}
+	if v := p.deps.Virtuals[l.message.Database]; v != nil {
+		return l.serveVirtual(ctx, v)
+	}
+	policy, fault := p.deps.Policies.Policy(l.listener, l.message.User, l.message.Database)
+	if fault != nil {
+		return fault
+	}
+	identity, wanted, name, err := l.identity(policy)
+	if err != nil {
+		return asFault(err)
+	}
+	last, fault := l.authenticate()
+	if fault != nil {
+		return fault
+	}
+	l.sock.SetDeadline(time.Time{}) // the holds have limits of their own
+	pl := p.placeOf(identity, l.listener, policy)
+	g, fault := p.greet(ctx, pl, wanted, policy)
+	if fault != nil {
+		return fault
+	}
+	if name != "" {
+		g = g.withApplicationName(p.vectors, name)
+	}
+	if !stop() {
+		return pgwire.ErrShuttingDown.New("")
+	}
+	return l.welcome(pl, policy, g, last)
+}
+
+// identity sorts what the client asked for: what makes up the queue's key, and the parameters that can be SET on any server
+// of it. The application's name is returned apart.
+func (l *login) identity(policy Policy) (pool.Key, *state.Vector, string, error) {
+	params, err := pgwire.SplitOptions(l.message.Options)
+	if err != nil {
+		return pool.Key{}, nil, "", err
+	}
+	params = append(params, l.message.Params...)
+	wanted, name := l.proxy.vectors.Empty(), ""
+	var options []pgwire.Param
+	for _, param := range params {
+		switch {
+		case equalName(param.Name, applicationName):
+			name = param.Value
+		case state.Tracked(param.Name):
+			wanted = l.proxy.vectors.With(wanted, param.Name, param.Value)
+		default:
+			options = append(options, param)
+		}
+	}
+	key := pool.Key{
+		Cluster: l.listener.Cluster, Route: l.listener.Route, Database: l.message.Database, User: l.message.User,
+		Options: EncodeOptions(options),
+	}
+	if policy.ServerDatabase != "" {
+		key.Database = policy.ServerDatabase
+	}
+	if policy.ServerUser != "" {
+		key.User = policy.ServerUser
+	}
+	return key, wanted, name, nil
+}
+
+// welcome sends the end of the login, and hands the client to an event loop.
+func (l *login) welcome(pl *place, policy Policy, g *greeting, last []byte) *pgwire.Error {
+	p := l.proxy
+	s := &Session{proxy: p, place: pl, policy: policy, queue: pl.queue, vector: g.vector, loop: p.deps.Reactor.Pick(), keptAll: true}
+	s.facts = facts{
+		id: l.id, user: l.message.User, database: l.message.Database, remote: l.sock.RemoteAddr().String(),
+		local: l.sock.LocalAddr().String(), app: g.vector.Get(applicationName), connected: l.began,
+	}
+	s.link.Observer = s
+	s.waiter = pool.Waiter{Grantee: s, Loop: s.loop}
+	s.timer.SetTarget(s)
+	if err := p.cancels.issue(s, cancelKeyShort); err != nil {
+		return pgwire.ErrInternal.New("")
+	}
+	msg := pgwire.AppendAuthOk(last)
+	for _, param := range g.params {
+		msg = pgwire.AppendParameterStatus(msg, param.Name, param.Value)
+	}
+	msg = s.facts.key.append(msg)
+	msg = pgwire.AppendReadyForQuery(msg, pgwire.StatusIdle)
+	l.sock.SetWriteDeadline(time.Now().Add(p.config().LoginTimeout))
+	if _, err := l.sock.Write(msg); err != nil {
+		p.cancels.remove(s.facts.key)
+		return pgwire.ErrStartupIncomplete.New("")
+	}
+	l.sock.SetDeadline(time.Time{})
+	l.sock.Unread(l.ahead)
+	if !s.loop.Post(&arrival{session: s, sock: l.sock}) {
+		p.cancels.remove(s.facts.key)
+		return pgwire.ErrShuttingDown.New("")
+	}
+	return nil
+}
+
+// arrival brings a client to its loop.
+type arrival struct {
+	session *Session
+	sock    *reactor.Socket
+}
+
+// Run begins the session's life on the loop (reactor.Task).
+func (a *arrival) Run(loop *reactor.Loop) {
+	s := a.session
+	s.client = loop.Attach(a.sock, (*clientEnd)(s))
+	if s.state() == stateClosed {
+		return
+	}
+	p := s.proxy
+	p.registry.put(s.facts.id, s, p.config().MaxClients)
+	p.metrics.loggedIn.Add(1)
+	if p.draining.Load() {
+		s.drain()
+	}
+}
+
+// serveVirtual logs a client in to a database of the router's own, and serves it there.
+func (l *login) serveVirtual(ctx context.Context, v Virtual) *pgwire.Error {
+	if fault := v.Admit(l.message.User); fault != nil {
+		return fault
+	}
+	last, fault := l.authenticate()
+	if fault != nil {
+		return fault
+	}
+	msg := pgwire.AppendAuthOk(last)
+	for _, param := range v.Parameters() {
+		msg = pgwire.AppendParameterStatus(msg, param.Name, param.Value)
+	}
+	msg = pgwire.AppendReadyForQuery(msg, pgwire.StatusIdle)
+	if _, err := l.sock.Write(msg); err != nil {
+		return pgwire.ErrStartupIncomplete.New("")
+	}
+	l.console.Store(true)
+	l.sock.SetDeadline(time.Time{})
+	l.proxy.logins.Add(-1) // a console is not a login any more
+	defer l.proxy.logins.Add(1)
+	var conn net.Conn = l.sock
+	if len(l.ahead) > 0 {
+		conn = &aheadConn{Conn: l.sock, ahead: l.ahead}
+	}
+	err := v.Serve(ctx, conn, Login{User: l.message.User, Database: l.message.Database, Remote: l.sock.RemoteAddr()})
+	if err != nil {
+		l.proxy.log.Debug("console ended", "user", l.message.User, "error", err)
+	}
+	l.sock.Close()
+	l.proxy.registry.remove(l.id)
+	return nil
+}
+
+// aheadConn gives back bytes that were read too far.
+type aheadConn struct {
+	net.Conn
+	ahead []byte
+}
+
+// Read reads what was read too far first.
+func (c *aheadConn) Read(b []byte) (int, error) {
+	if len(c.ahead) > 0 {
+		n := copy(b, c.ahead)
+		c.ahead = c.ahead[n:]
+		return n, nil
+	}
+	return c.Conn.Read(b)
+}

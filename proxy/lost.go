@@ -1,0 +1,90 @@
+package proxy
+
+import (
+	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/pgwire"
+	"github.com/pgrouter/pgrouter/pool"
+	"github.com/pgrouter/pgrouter/relay"
+)
+
+// Cut takes the server away from a session (pool.Holder): another primary is proven, or an operator wants it.
+func (s *Session) Cut(server *pool.Server, why event.CutReason) {
+	if s.server == server {
+		s.serverLost(why, nil)
+	}
+}
+
+// serverFatal: the server said FATAL and goes. before is what came in front of it and has not been forwarded: of a read that
+// is replayed the client sees nothing.
+func (s *Session) serverFatal(before, msg []byte) {
+	s.serverLost(event.CutServerFatal, append(append([]byte(nil), before...), msg...))
+}
+
+// serverLost follows the contract (docs/errors.md) for a session whose server is gone. said is what the
+// server sent last, its FATAL at the end, nil when it said nothing: it is forwarded verbatim unless the client need not know.
+func (s *Session) serverLost(why event.CutReason, said []byte) {
+	outcome := s.link.Lost(relay.Loss{
+		Accepted: s.unitSent && s.server.IO.Sent() > s.unitMark,
+		Kept:     s.keptAll,
+		Replayed: s.replayed,
+		NoReplay: s.proxy.config().NoReplay,
+	})
+	pin := s.link.Pinned()
+	s.proxy.cut(s, why, outcome)
+	s.unlink(pool.Broken)
+	s.move(stateIdle)
+	switch outcome {
+	case relay.Unaffected:
+		s.resetUnit()
+		s.waitSince = 0
+		s.resumeClient()
+		s.refeed()
+		if s.ending {
+			s.endIfDone()
+		}
+	case relay.Requeue:
+		s.again(false)
+	case relay.Replay:
+		s.again(true)
+	default:
+		s.tellLost(outcome, pin, said)
+	}
+}
+
+// tellLost ends a session whose work could not be saved.
+func (s *Session) tellLost(outcome relay.Outcome, pin event.PinReason, said []byte) {
+	if outcome == relay.CloseSilently {
+		s.close(event.CloseCut)
+		return
+	}
+	if said != nil {
+		s.say(said)
+		s.close(event.CloseCut)
+		return
+	}
+	switch outcome {
+	case relay.TransactionLost:
+		s.fatal(pgwire.ErrTransactionLost.New(""), event.CloseCut)
+	case relay.PinnedLost:
+		s.fatal(pgwire.ErrPinnedServerLost.New("", pin.String()), event.CloseCut)
+	case relay.OutcomeUnknown, relay.Unaffected, relay.Requeue, relay.Replay, relay.CloseSilently:
+		s.fatal(pgwire.ErrOutcomeUnknown.New(""), event.CloseCut)
+	}
+}
+
+// again sends the unit a second time, ahead of the others: nothing of it was accepted, or it was a read on a standby of
+// which the client has seen nothing.
+func (s *Session) again(replay bool) {
+	unit := append(append([]byte(nil), s.kept...), s.up.pending()...)
+	s.up.clear()
+	s.up.keep(unit, false)
+	s.resetUnit()
+	s.replayed = replay
+	if s.waitSince == 0 { // the limits count from the first loss
+		s.waitSince = s.loop.Now()
+	}
+	s.waiter.Front = true
+	s.resumeClient()
+	s.refeed()
+	s.waiter.Front = false
+}

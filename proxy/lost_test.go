@@ -1,0 +1,305 @@
+package proxy_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/internal/testcluster"
+	"github.com/pgrouter/pgrouter/pgwire"
+	"github.com/pgrouter/pgrouter/proxy"
+	"github.com/pgrouter/pgrouter/routing"
+	"github.com/pgrouter/pgrouter/topology"
+)
+
+// outcome is what a client saw of the end of its connection.
+func outcome(t *testing.T, err error) string {
+	t.Helper()
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		t.Fatalf("no answer of PostgreSQL's kind: %v", err)
+	}
+	return pg.Severity + " " + pg.Code
+}
+
+// TestTheContractWhenAServerDies kills the primary, all of it, in the middle of something. A killed process says nothing: all
+// that the client learns is the router's own.
+func TestTheContractWhenAServerDies(t *testing.T) {
+	r, c := ownRouter(t, testcluster.Options{}, func(r *router) { r.policy.Pool.Size = 20; r.policy.HoldTimeout = 20 * time.Second })
+	ctx := context.Background()
+	setup := r.connect(ctx, "")
+	text(t, setup, "create table t(n int)")
+	text(t, setup, "create procedure slow() language sql as 'select pg_sleep(30)'")
+	cases := []struct {
+		name, before, running, want string
+	}{
+		{"autocommit write", "", "insert into t select 1 from pg_sleep(30)", "FATAL 08007"},
+		{"autocommit read on a writable node", "", "select pg_sleep(30)", "FATAL 08007"},
+		{"several statements in one string", "", "select 1; select pg_sleep(30)", "FATAL 08007"},
+		{"a call", "", "call slow()", "FATAL 08007"},
+		{"a block", "", "do $$begin perform pg_sleep(30); end$$", "FATAL 08007"},
+		{"a statement in a transaction", "begin; insert into t values (1)", "select pg_sleep(30)", "FATAL 57P01"},
+		{"a statement that hides a commit in its string", "begin", "select pg_sleep(30); commit", "FATAL 08007"},
+		{"a semicolon in quotes is no second statement", "begin", "select ';commit', pg_sleep(30)", "FATAL 57P01"},
+		{"idle in a transaction", "begin; insert into t values (1)", "", "FATAL 57P01"},
+		{"pinned and idle", "set work_mem = '5MB'", "", "FATAL 57P01"},
+	}
+	type result struct {
+		i   int
+		err error
+	}
+	results := make(chan result, len(cases))
+	idle := r.connect(ctx, "")
+	text(t, idle, "select 1")
+	for i, tc := range cases {
+		conn := r.connect(ctx, "")
+		if tc.before != "" {
+			text(t, conn, tc.before)
+		}
+		go func() {
+			if tc.running == "" {
+				results <- result{i, conn.WaitForNotification(ctx)}
+				return
+			}
+			_, err := query(conn, tc.running)
+			results <- result{i, err}
+		}()
+	}
+	r.await("all are at it", func() bool { return r.count("active") == len(cases) })
+	r.awaitServers(c, "select count(*) from pg_stat_activity where query ~ 'pg_sleep|slow' and state = 'active' and pid <> pg_backend_pid()", "7")
+	c.Primary().Kill9()
+	for range cases {
+		got := <-results
+		if seen := outcome(t, got.err); seen != cases[got.i].want {
+			t.Errorf("%s: %s, want %s (%v)", cases[got.i].name, seen, cases[got.i].want, got.err)
+		}
+	}
+	// the idle client keeps its connection: its next unit of work is held until there is a primary
+	r.publish(c, nil)
+	held := make(chan error, 1)
+	go func() {
+		got, err := query(idle, "select 'served'")
+		if err == nil && got != "served" {
+			err = errors.New(got)
+		}
+		held <- err
+	}()
+	r.await("one waits", func() bool { return r.count("waiting") == 1 })
+	if err := c.Node(0).Start(ctx); err != nil {
+		t.Fatal(err)
+	}
+	r.publish(c, c.Node(0))
+	if err := <-held; err != nil {
+		t.Fatalf("the held client: %v", err)
+	}
+}
+
+// awaitServers waits until the primary itself answers as expected.
+func (r *router) awaitServers(c *testcluster.Cluster, sql, want string) {
+	r.t.Helper()
+	conn, err := c.Primary().Connect(context.Background())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	r.await(sql+" = "+want, func() bool {
+		var got string
+		if err := conn.QueryRow(context.Background(), sql).Scan(&got); err != nil {
+			var n int
+			if err := conn.QueryRow(context.Background(), sql).Scan(&n); err != nil {
+				return false
+			}
+			got = itoa(n)
+		}
+		return got >= want && len(got) >= len(want)
+	})
+}
+
+func itoa(n int) string {
+	if n < 10 {
+		return string(rune('0' + n))
+	}
+	return itoa(n/10) + string(rune('0'+n%10))
+}
+
+func TestAnOrderlyTerminatedServerSpeaksForItself(t *testing.T) {
+	r, c := newRouter(t, func(r *router) { r.policy.Pool.Size = 4 })
+	conn := r.connect(context.Background(), "")
+	text(t, conn, "begin")
+	pid := text(t, conn, "select pg_backend_pid()")
+	if err := c.Primary().Exec(context.Background(), "select pg_terminate_backend("+pid+")"); err != nil {
+		t.Fatal(err)
+	}
+	err := conn.WaitForNotification(context.Background())
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) || pg.Code != "57P01" || !strings.Contains(pg.Message, "due to administrator command") {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestAnIdleServerThatIsTerminatedIsNobodysConcern(t *testing.T) {
+	r, c := newRouter(t, nil)
+	conn := r.connect(context.Background(), "")
+	for range 5 {
+		pid := text(t, conn, "select pg_backend_pid()")
+		if err := c.Primary().Exec(context.Background(), "select pg_terminate_backend("+pid+")"); err != nil {
+			t.Fatal(err)
+		}
+		r.await("the server is gone", func() bool {
+			for _, q := range r.pool.Stats() {
+				for _, n := range q.Nodes {
+					if n.Idle+n.Linked > 0 {
+						return false
+					}
+				}
+			}
+			return true
+		})
+		if got := text(t, conn, "select 1"); got != "1" {
+			t.Fatal(got)
+		}
+	}
+}
+
+func TestAReadOnAStandbyIsReplayedOnceElsewhere(t *testing.T) {
+	r, c := newRouter(t, func(r *router) { r.policy.Pool.Size = 4 })
+	r.address = r.listen(routing.Replica)
+	conn := r.connect(context.Background(), "application_name=victim")
+	standby := c.Standbys()[0]
+	done := make(chan error, 1)
+	go func() {
+		got, err := query(conn, "select pg_sleep(0.4), 'late' where pg_is_in_recovery()")
+		if err == nil && got != "" {
+			err = errors.New(got)
+		}
+		done <- err
+	}()
+	direct, err := standby.ConnectTo(context.Background(), "app")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer direct.Close(context.Background())
+	r.await("the read runs", func() bool {
+		var killed int
+		err := direct.QueryRow(context.Background(),
+			"select count(pg_terminate_backend(pid)) from pg_stat_activity where query like '%late%' and pid <> pg_backend_pid() and state = 'active'").Scan(&killed)
+		return err == nil && killed == 1
+	})
+	if err := <-done; err != nil {
+		t.Fatalf("the read was not replayed: %v", err)
+	}
+	if n := r.proxy.Totals().Replayed; n != 1 {
+		t.Fatalf("%d replays", n)
+	}
+}
+
+func TestAnotherProvenPrimaryCutsWhatHangsOnTheOldOne(t *testing.T) {
+	r, c := ownRouter(t, testcluster.Options{Standbys: 1}, nil)
+	conn := r.connect(context.Background(), "")
+	text(t, conn, "begin")
+	old := c.Primary()
+	next := c.Standbys()[0]
+	old.Stop() // frozen: TCP is alive, nobody answers
+	defer old.Cont()
+	if err := next.Promote(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	r.publish(c, next)
+	if n := r.pool.Cut(cluster, topology.NodeID(old.Addr()), event.CutNodeGone); n == 0 {
+		t.Fatal("nothing was cut")
+	}
+	if got := outcome(t, conn.WaitForNotification(context.Background())); got != "FATAL 57P01" {
+		t.Fatal(got)
+	}
+	fresh := r.connect(context.Background(), "")
+	if got := text(t, fresh, "select pg_is_in_recovery()"); got != "f" {
+		t.Fatal(got)
+	}
+}
+
+func TestHoldsAndWaitsEndWithTheirOwnCodes(t *testing.T) {
+	r, c := newRouter(t, func(r *router) {
+		r.policy.Pool.Size = 1
+		r.policy.HoldTimeout, r.policy.WaitTimeout = 150*time.Millisecond, 200*time.Millisecond
+		r.policy.LoginHoldTimeout = 150 * time.Millisecond
+	})
+	ctx := context.Background()
+	busy, waits, held := r.connect(ctx, ""), r.connect(ctx, ""), r.connect(ctx, "")
+	text(t, busy, "begin")
+	if _, err := query(waits, "select 1"); outcome(t, err) != "FATAL 53300" {
+		t.Fatalf("exhausted: %v", err)
+	}
+	text(t, busy, "commit")
+	text(t, held, "select 1")
+	r.publish(c, nil)
+	_, err := query(held, "select 1")
+	if outcome(t, err) != "FATAL 57P03" {
+		t.Fatalf("held: %v", err)
+	}
+	var pg *pgconn.PgError
+	if errors.As(err, &pg); !strings.Contains(pg.Detail, c.Primary().Addr()) || pg.Hint == "" {
+		t.Fatalf("held without detail or hint: %+v", pg)
+	}
+	if _, err := pgconn.Connect(ctx, r.dsn("")); code(err) != "57P03" {
+		t.Fatalf("login without a node: %v", err)
+	}
+	r.publish(c, c.Primary())
+	if got := text(t, r.connect(ctx, ""), "select 1"); got != "1" {
+		t.Fatal(got)
+	}
+}
+
+func TestEagerLoginLetsClientsInWhileNoNodeIsThere(t *testing.T) {
+	r, c := newRouter(t, func(r *router) { r.policy.EagerLogin = true })
+	r.connect(context.Background(), "")
+	r.publish(c, nil)
+	conn := r.connect(context.Background(), "application_name=early")
+	r.publish(c, c.Primary())
+	if got := text(t, conn, "select current_setting('application_name')"); got != "early" {
+		t.Fatal(got)
+	}
+}
+
+func TestWhatStrangersSendFirstIsAnsweredAsPostgreSQLDoes(t *testing.T) {
+	r, _ := newRouter(t, nil)
+	for name, packet := range map[string][]byte{
+		"length 0":    {0, 0, 0, 0},
+		"length 3":    {0, 0, 0, 3},
+		"length 2^31": {0x80, 0, 0, 0},
+		"garbage":     []byte("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+	} {
+		p := r.dial(t)
+		p.send(packet)
+		if n, err := p.conn.Read(make([]byte, 100)); err == nil && n == 100 {
+			t.Errorf("%s: got an answer", name)
+		}
+	}
+	p := r.dial(t)
+	p.send(pgwire.AppendStartupVersion(nil, 3, 2, []pgwire.Param{{Name: "user", Value: "app"}, {Name: "_pq_.grease", Value: "1"}}))
+	if kind, body := p.message(); kind != pgwire.KindNegotiate || !bytes.Contains(body, []byte("_pq_.grease")) {
+		t.Fatalf("3.2 was answered %q %q", kind, body)
+	}
+}
+
+func TestALimitOnClientsIsRefusedWithItsCode(t *testing.T) {
+	r, _ := newRouter(t, nil)
+	cfg := proxy.Defaults()
+	cfg.MaxClients = 2
+	if err := r.proxy.Reconfigure(cfg); err != nil {
+		t.Fatal(err)
+	}
+	a := r.connect(context.Background(), "")
+	r.connect(context.Background(), "")
+	if _, err := pgconn.Connect(context.Background(), r.dsn("")); code(err) != "53300" {
+		t.Fatalf("third client: %v", err)
+	}
+	a.Close(context.Background())
+	r.await("the place is free", func() bool { return len(r.proxy.Clients()) < 2 })
+	r.connect(context.Background(), "")
+}

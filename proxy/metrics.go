@@ -1,0 +1,246 @@
+package proxy
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/relay"
+)
+
+// What became of a cancel request.
+const (
+	cancelUnknown   = iota // no client has that key
+	cancelQueued           // its unit was waiting, and was answered here
+	cancelForwarded        // sent to the server
+	cancelIdle             // nothing was running
+	cancelDropped          // too many at once
+	cancelKinds
+)
+
+// Why a connection was turned away before it became a client.
+const (
+	refusedLogins  = iota // max_logins
+	refusedClients        // max_clients
+	refusedOther          // its login failed
+	refusedKinds
+)
+
+// Names of the values above, as label values. Constant tables.
+var (
+	cancelNames  = [cancelKinds]string{"unknown_key", "queued", "forwarded", "idle", "dropped"}
+	refusedNames = [refusedKinds]string{"max_logins", "max_clients", "login_failed"}
+)
+
+// Sizes of the tables of counters by reason.
+const (
+	pinKinds     = int(event.PinUncertain) + 1
+	cutKinds     = int(event.CutDrainExpired) + 1
+	closeKinds   = int(event.CloseServerError) + 1
+	outcomeKinds = int(relay.CloseSilently) + 1
+)
+
+// metrics counts what happens to clients. Nothing of it is written on the way of a message.
+type metrics struct {
+	accepted, loggedIn, preludes, violations, holdExpired atomic.Uint64
+	closedUnits                                           atomic.Uint64 // units of sessions that are gone
+	cancels                                               [cancelKinds]atomic.Uint64
+	refused                                               [refusedKinds]atomic.Uint64
+	pins                                                  [pinKinds]atomic.Uint64
+	closes                                                [closeKinds]atomic.Uint64
+	losses                                                [cutKinds][outcomeKinds]atomic.Uint64
+	waits                                                 waits
+	errors                                                struct {
+		sync.Mutex
+		byCode map[string]uint64
+	}
+}
+
+// waits is the histogram of how long units waited that did wait.
+type waits struct {
+	buckets [len(waitBounds) + 1]atomic.Uint64
+	nanos   atomic.Uint64
+}
+
+// waitBounds are the upper bounds of the histogram's buckets in seconds. Constant table.
+var waitBounds = [...]float64{0.001, 0.005, 0.02, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120}
+
+// waited counts a unit that has got its server after a wait.
+func (m *metrics) waited(d time.Duration) {
+	i := 0
+	for i < len(waitBounds) && d.Seconds() > waitBounds[i] {
+		i++
+	}
+	m.waits.buckets[i].Add(1)
+	m.waits.nanos.Add(uint64(d))
+}
+
+func (m *metrics) errorSent(code string) {
+	m.errors.Lock()
+	defer m.errors.Unlock()
+	if m.errors.byCode == nil {
+		m.errors.byCode = make(map[string]uint64)
+	}
+	m.errors.byCode[code]++
+}
+
+func (m *metrics) lost(why event.CutReason, outcome relay.Outcome) {
+	m.losses[int(why)%cutKinds][int(outcome)%outcomeKinds].Add(1)
+}
+
+func (m *metrics) sessionClosed(s *Session, why event.CloseReason) {
+	m.closedUnits.Add(s.stats.units.Load())
+	m.closes[int(why)%closeKinds].Add(1)
+}
+
+// Totals are the counters that the status page and the demo show.
+type Totals struct {
+	Clients      int               // connections of all kinds
+	Units        uint64            // units of work that have ended
+	HoldExpired  uint64            // units that were held too long
+	Replayed     uint64            // units sent a second time, to another standby
+	Requeued     uint64            // units of which nothing had been sent
+	InDoubt      uint64            // clients told 08007
+	Aborted      uint64            // clients told 57P01
+	Violations   uint64            // must stay 0
+	ErrorsByCode map[string]uint64 // errors of our own, by SQLSTATE
+}
+
+// Totals returns the counters of this moment.
+func (p *Proxy) Totals() Totals {
+	m := &p.metrics
+	t := Totals{
+		Clients: p.registry.count(), Units: p.units(), HoldExpired: m.holdExpired.Load(), Violations: m.violations.Load(),
+		ErrorsByCode: make(map[string]uint64),
+	}
+	for i := range m.losses {
+		t.Replayed += m.losses[i][relay.Replay].Load()
+		t.Requeued += m.losses[i][relay.Requeue].Load()
+		t.InDoubt += m.losses[i][relay.OutcomeUnknown].Load()
+		t.Aborted += m.losses[i][relay.TransactionLost].Load() + m.losses[i][relay.PinnedLost].Load()
+	}
+	m.errors.Lock()
+	defer m.errors.Unlock()
+	for code, n := range m.errors.byCode {
+		t.ErrorsByCode[code] = n
+	}
+	return t
+}
+
+// units returns how many units have ended.
+func (p *Proxy) units() uint64 {
+	n := p.metrics.closedUnits.Load()
+	for _, m := range p.registry.all() {
+		if s, ok := m.(*Session); ok {
+			n += s.stats.units.Load()
+		}
+	}
+	return n
+}
+
+// collector serves the metrics; it reads the counters when it is scraped.
+type collector struct {
+	proxy *Proxy
+
+	clients, connections, refused, closed, units, wait, errors, losses, pins, cancels, preludes, violations, held *prometheus.Desc
+}
+
+// Collector returns the proxy's metrics for a registry.
+func (p *Proxy) Collector() prometheus.Collector {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("pgrouter_"+name, help, labels, nil)
+	}
+	return &collector{
+		proxy:       p,
+		clients:     desc("clients", "Client connections by kind and state.", "kind", "state"),
+		connections: desc("client_connections_total", "Client connections accepted."),
+		refused:     desc("client_refused_total", "Connections turned away before they became clients.", "reason"),
+		closed:      desc("client_closed_total", "Client sessions ended.", "reason"),
+		units:       desc("units_total", "Units of work that have ended."),
+		wait:        desc("unit_wait_seconds", "How long units waited that had to wait for a server."),
+		errors:      desc("errors_sent_total", "Errors of the router's own sent to clients.", "sqlstate"),
+		losses:      desc("server_lost_total", "Servers lost under a session, and what became of its work.", "reason", "outcome"),
+		pins:        desc("session_pins_total", "Sessions that came to keep their server.", "reason"),
+		cancels:     desc("cancel_requests_total", "Cancel requests.", "result"),
+		preludes:    desc("preludes_total", "Times a server was given a client's parameters first."),
+		violations:  desc("server_messages_unexpected_total", "Messages from servers that nobody asked for. Must stay 0."),
+		held:        desc("held_bytes", "Bytes of queries that wait for a server."),
+	}
+}
+
+// Describe sends the descriptions (prometheus.Collector).
+func (c *collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		c.clients, c.connections, c.refused, c.closed, c.units, c.wait, c.errors, c.losses, c.pins, c.cancels, c.preludes,
+		c.violations, c.held,
+	} {
+		ch <- d
+	}
+}
+
+// Collect reads the counters (prometheus.Collector).
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	m := &c.proxy.metrics
+	count := func(d *prometheus.Desc, v uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	count(c.connections, m.accepted.Load())
+	count(c.units, c.proxy.units())
+	count(c.preludes, m.preludes.Load())
+	count(c.violations, m.violations.Load())
+	ch <- prometheus.MustNewConstMetric(c.held, prometheus.GaugeValue, float64(c.proxy.heldBytes.Load()))
+	for i, name := range refusedNames {
+		count(c.refused, m.refused[i].Load(), name)
+	}
+	for i, name := range cancelNames {
+		count(c.cancels, m.cancels[i].Load(), name)
+	}
+	for i := 1; i < closeKinds; i++ {
+		count(c.closed, m.closes[i].Load(), event.CloseReason(i).String())
+	}
+	for i := 1; i < pinKinds; i++ {
+		count(c.pins, m.pins[i].Load(), event.PinReason(i).String())
+	}
+	for code, n := range c.proxy.Totals().ErrorsByCode {
+		count(c.errors, n, code)
+	}
+	c.collectLosses(count)
+	c.collectClients(ch)
+	c.collectWaits(ch)
+}
+
+func (c *collector) collectLosses(count func(*prometheus.Desc, uint64, ...string)) {
+	for i := 1; i < cutKinds; i++ {
+		for j := 1; j < outcomeKinds; j++ {
+			if n := c.proxy.metrics.losses[i][j].Load(); n > 0 {
+				count(c.losses, n, event.CutReason(i).String(), relay.Outcome(j).String())
+			}
+		}
+	}
+}
+
+func (c *collector) collectClients(ch chan<- prometheus.Metric) {
+	type key struct{ kind, state string }
+	counts := map[key]int{{"client", "idle"}: 0, {"client", "waiting"}: 0, {"client", "active"}: 0}
+	for _, info := range c.proxy.Clients() {
+		counts[key{info.Kind, info.State}]++
+	}
+	for k, n := range counts {
+		ch <- prometheus.MustNewConstMetric(c.clients, prometheus.GaugeValue, float64(n), k.kind, k.state)
+	}
+}
+
+func (c *collector) collectWaits(ch chan<- prometheus.Metric) {
+	w := &c.proxy.metrics.waits
+	buckets, total := make(map[float64]uint64), uint64(0)
+	for i, bound := range waitBounds {
+		total += w.buckets[i].Load()
+		buckets[bound] = total
+	}
+	total += w.buckets[len(waitBounds)].Load()
+	seconds := time.Duration(w.nanos.Load()).Seconds()
+	ch <- prometheus.MustNewConstHistogram(c.wait, total, seconds, buckets)
+}

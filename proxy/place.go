@@ -1,0 +1,99 @@
+package proxy
+
+import (
+	"sync"
+
+	"github.com/pgrouter/pgrouter/pgwire"
+	"github.com/pgrouter/pgrouter/pool"
+	"github.com/pgrouter/pgrouter/routing"
+	"github.com/pgrouter/pgrouter/state"
+	"github.com/pgrouter/pgrouter/topology"
+)
+
+// placeMemory bounds how many vectors and greetings one place remembers; when it is full everything is learned anew.
+const placeMemory = 1024
+
+// place is what all clients of one pool queue share: the queue, which parameter vectors its servers have accepted, and what
+// servers say at login.
+type place struct {
+	cluster topology.ClusterID
+	route   routing.Route
+	rules   routing.Rules
+	queue   *pool.Queue
+	mu      struct {
+		sync.Mutex
+		vectors   map[*state.Vector]struct{}
+		greetings map[*state.Vector]*greeting
+	}
+}
+
+// greeting is what a client hears between AuthenticationOk and ReadyForQuery.
+type greeting struct {
+	params []pgwire.Param // every ParameterStatus, in the server's order
+	vector *state.Vector  // the tracked ones, in the server's spelling
+	epoch  topology.Epoch // of the cluster when it was heard
+}
+
+// placeKey is what makes clients share a place.
+type placeKey struct {
+	key   pool.Key
+	rules routing.Rules
+}
+
+// placeOf finds or makes the place of a key.
+func (p *Proxy) placeOf(key pool.Key, l ListenerConfig, policy Policy) *place {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	id := placeKey{key, l.Rules}
+	if known := p.mu.places[id]; known != nil {
+		return known
+	}
+	pl := &place{cluster: l.Cluster, route: l.Route, rules: l.Rules, queue: p.deps.Pool.Queue(key, l.Rules, policy.Pool)}
+	pl.mu.vectors = make(map[*state.Vector]struct{})
+	pl.mu.greetings = make(map[*state.Vector]*greeting)
+	p.mu.places[id] = pl
+	return pl
+}
+
+// accepts reports whether servers of this place have accepted exactly this vector.
+func (pl *place) accepts(v *state.Vector) bool {
+	pl.mu.Lock()
+	defer pl.mu.Unlock()
+	_, ok := pl.mu.vectors[v]
+	return ok
+}
+
+func (pl *place) accepted(v *state.Vector) {
+	pl.mu.Lock()
+	defer pl.mu.Unlock()
+	if len(pl.mu.vectors) >= placeMemory {
+		clear(pl.mu.vectors)
+	}
+	pl.mu.vectors[v] = struct{}{}
+}
+
+func (pl *place) rejected(v *state.Vector) {
+	pl.mu.Lock()
+	defer pl.mu.Unlock()
+	delete(pl.mu.vectors, v)
+}
+
+func (pl *place) greetingFor(wanted *state.Vector) *greeting {
+	pl.mu.Lock()
+	defer pl.mu.Unlock()
+	return pl.mu.greetings[wanted]
+}
+
+func (pl *place) remember(wanted *state.Vector, g *greeting) {
+	pl.mu.Lock()
+	defer pl.mu.Unlock()
+	if len(pl.mu.greetings) >= placeMemory {
+		clear(pl.mu.greetings)
+	}
+	pl.mu.greetings[wanted] = g
+}
+
+// open reports whether the snapshot has a node for this place.
+func (pl *place) open(snap *topology.Snapshot) bool {
+	return snap != nil && len(routing.Decide(pl.route, pl.rules, snap).Nodes) > 0
+}

@@ -1,0 +1,191 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pgrouter/pgrouter/auth"
+	"github.com/pgrouter/pgrouter/backend"
+	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/pgwire"
+	"github.com/pgrouter/pgrouter/pool"
+	"github.com/pgrouter/pgrouter/reactor"
+	"github.com/pgrouter/pgrouter/relay"
+	"github.com/pgrouter/pgrouter/state"
+	"github.com/pgrouter/pgrouter/topology"
+)
+
+// Authenticator begins the proof of a client's identity.
+type Authenticator interface {
+	Exchange(user string) *auth.Exchange
+}
+
+// Policies says what holds for a client. The error is what the client is told.
+type Policies interface {
+	Policy(l ListenerConfig, user, database string) (Policy, *pgwire.Error)
+}
+
+// Login is what a virtual database knows of its client.
+type Login struct {
+	User     string
+	Database string
+	Remote   net.Addr
+}
+
+// Virtual is a database that the router serves itself: the console. Serve owns the connection until it returns; the login is
+// complete up to ReadyForQuery. It must return when ctx ends.
+type Virtual interface {
+	Admit(user string) *pgwire.Error
+	Parameters() []pgwire.Param
+	Serve(ctx context.Context, conn net.Conn, login Login) error
+}
+
+// Deps is what a Proxy stands on. All are needed but Virtuals.
+type Deps struct {
+	Reactor       *reactor.Reactor
+	Pool          *pool.Pool
+	Backend       backend.Config // for cancel requests
+	Vectors       *state.Table
+	Snapshot      func(topology.ClusterID) *topology.Snapshot
+	Authenticator Authenticator
+	Policies      Policies
+	Virtuals      map[string]Virtual // by database name
+	Events        event.Sink
+	Logger        *slog.Logger
+}
+
+// Proxy serves clients. It is safe for concurrent use.
+type Proxy struct {
+	deps     Deps
+	cfg      atomic.Pointer[Config]
+	vectors  *state.Table
+	log      *slog.Logger
+	registry registry
+	cancels  cancelTable
+	metrics  metrics
+
+	heldBytes atomic.Int64
+	logins    atomic.Int64
+	nextID    atomic.Uint64
+	draining  atomic.Bool
+
+	ctx  context.Context // ends when Close is called; the parent of all goroutines' work
+	stop context.CancelFunc
+	wg   sync.WaitGroup
+
+	cancelSlots chan struct{}
+	mu          struct {
+		sync.Mutex
+		places    map[placeKey]*place
+		listeners []*reactor.Listener
+		closed    bool
+	}
+}
+
+// New makes a Proxy that has no listeners yet.
+func New(cfg Config, deps Deps) (*Proxy, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if deps.Reactor == nil || deps.Pool == nil || deps.Authenticator == nil || deps.Policies == nil || deps.Snapshot == nil {
+		return nil, errors.New("proxy: incomplete dependencies")
+	}
+	p := &Proxy{deps: deps, vectors: deps.Vectors, log: deps.Logger, cancelSlots: make(chan struct{}, cfg.CancelParallel)}
+	p.cfg.Store(&cfg)
+	p.ctx, p.stop = context.WithCancel(context.Background())
+	p.mu.places = make(map[placeKey]*place)
+	p.registry.init()
+	p.cancels.init()
+	return p, nil
+}
+
+func (p *Proxy) config() *Config { return p.cfg.Load() }
+
+// Reconfigure puts another configuration in force for the clients to come.
+func (p *Proxy) Reconfigure(cfg Config) error {
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	p.cfg.Store(&cfg)
+	return nil
+}
+
+func (p *Proxy) snapshot(c topology.ClusterID) *topology.Snapshot { return p.deps.Snapshot(c) }
+
+// vectorOf reads the tracked parameters out of a server's ParameterStatus messages.
+func (p *Proxy) vectorOf(params []pgwire.Param) *state.Vector {
+	v := p.vectors.Empty()
+	for _, param := range params {
+		v = p.vectors.With(v, param.Name, param.Value)
+	}
+	return v
+}
+
+// refusal turns the pool's answer into the client's.
+func (p *Proxy) refusal(err error) *pgwire.Error {
+	var e *pgwire.Error
+	if errors.As(err, &e) {
+		return e
+	}
+	var dial *backend.DialError
+	if errors.As(err, &dial) {
+		if said := dial.Server; said != nil {
+			fatal := *said
+			fatal.Severity, fatal.SeverityUnlocalized = pgwire.SeverityFatal, pgwire.SeverityFatal
+			return &fatal
+		}
+	}
+	if errors.Is(err, pool.ErrQueueFull) {
+		return pgwire.ErrQueueFull.New("")
+	}
+	if errors.Is(err, pool.ErrClosed) {
+		return pgwire.ErrAdminShutdown.New("")
+	}
+	return pgwire.ErrServerLogin.New("")
+}
+
+// forget takes a session out of everything that knows it.
+func (p *Proxy) forget(s *Session, why event.CloseReason) {
+	p.cancels.remove(s.facts.key)
+	p.registry.remove(s.facts.id)
+	p.metrics.sessionClosed(s, why)
+	p.log.Debug("client closed", "client", s.facts.id, "user", s.facts.user, "database", s.facts.database,
+		"remote", s.facts.remote, "reason", why.String())
+}
+
+// cut tells that a session lost its server in the middle of something, and what became of it.
+func (p *Proxy) cut(s *Session, why event.CutReason, outcome relay.Outcome) {
+	if outcome == relay.Unaffected {
+		return
+	}
+	p.metrics.lost(why, outcome)
+	kind := event.SessionCut
+	if outcome == relay.Replay {
+		kind = event.UnitReplayed
+	}
+	p.deps.Events.Emit(event.Event{
+		Kind: kind, Cluster: string(s.place.cluster), Node: string(s.server.Node()), Reason: why.String(), To: outcome.String(), Count: 1,
+	})
+}
+
+// violation tells that a server sent what nobody asked for.
+func (p *Proxy) violation(s *Session) {
+	p.metrics.violations.Add(1)
+	p.deps.Events.Emit(event.Event{
+		Kind: event.ProtocolViolation, Cluster: string(s.place.cluster), Node: string(s.server.Node()), Count: 1,
+	})
+}
+
+// pinned tells once per session that it keeps its server.
+func (p *Proxy) pinned(s *Session, why event.PinReason) {
+	p.metrics.pins[why].Add(1)
+	p.log.Info("session pinned", "client", s.facts.id, "user", s.facts.user, "database", s.facts.database, "reason", why.String())
+}
+
+// grace is how long goroutines of logins and consoles get to notice that the proxy closes.
+const grace = 5 * time.Second

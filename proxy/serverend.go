@@ -1,0 +1,163 @@
+package proxy
+
+import (
+	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/pgwire"
+	"github.com/pgrouter/pgrouter/pool"
+	"github.com/pgrouter/pgrouter/reactor"
+	"github.com/pgrouter/pgrouter/relay"
+)
+
+// Received takes bytes from the linked server.
+func (e *serverEnd) Received(_ *reactor.Conn, b []byte) {
+	s := (*Session)(e)
+	all, joined := s.down.join(b)
+	unitEnded := false
+	for len(all) > 0 {
+		v := s.link.FromServer(all)
+		if v.Verb == relay.Fatal {
+			s.serverFatal(all[:v.N], all[v.N:v.N+v.Skip])
+			return
+		}
+		if v.N > 0 {
+			s.client.Send(all[:v.N])
+			all = all[v.N:]
+		}
+		if v.Verb == relay.More {
+			break
+		}
+		msg := all[:v.Skip]
+		all = all[v.Skip:]
+		if v.Verb == relay.UnitEnd {
+			unitEnded = true
+			continue
+		}
+		if !s.serverSaid(v.Verb, msg) {
+			return
+		}
+	}
+	s.down.keep(all, joined)
+	if unitEnded && s.link.Outstanding() == 0 {
+		s.unitEnded()
+		return
+	}
+	s.afterAnswer()
+}
+
+// serverSaid follows a verdict. It returns false when the server is not the session's any more.
+func (s *Session) serverSaid(verb relay.Verb, msg []byte) bool {
+	switch verb {
+	case relay.Drop:
+		return true
+	case relay.PreludeDone:
+		return s.preludeDone()
+	case relay.PreludeFailed:
+		s.preludeFailed(msg)
+		return false
+	case relay.Violation:
+		s.proxy.violation(s)
+		s.serverLost(event.CutProtocol, nil)
+		return false
+	}
+	return true
+}
+
+// afterAnswer looks after a client whose server has answered something, but not ended the unit.
+func (s *Session) afterAnswer() {
+	switch {
+	case s.state() != stateLinked || s.link.Outstanding() > 0:
+	case s.policy.Mode == ModeStatement && s.link.Status() != relay.StatusIdle:
+		s.fatal(pgwire.ErrStatementModeTransaction.New(""), event.CloseProtocol)
+	case s.ending:
+		s.close(event.CloseByClient)
+	}
+	s.resumeFed()
+}
+
+// resumeFed goes on with what had to wait because too much was outstanding.
+func (s *Session) resumeFed() {
+	if s.state() == stateLinked && s.upPaused && s.link.Outstanding() == 0 {
+		s.resumeClient()
+		s.refeed()
+	}
+}
+
+// refeed uses what is kept of the client's bytes.
+func (s *Session) refeed() {
+	if s.up.len() > 0 {
+		s.up.keep(s.feed(s.up.pending()), true)
+	}
+}
+
+// Ended: the server closed the connection without a word.
+func (e *serverEnd) Ended(*reactor.Conn) { (*Session)(e).serverLost(event.CutServerClosed, nil) }
+
+// Failed: the connection to the server broke.
+func (e *serverEnd) Failed(*reactor.Conn, error) {
+	(*Session)(e).serverLost(event.CutServerClosed, nil)
+}
+
+// Blocked: the server does not take what we send; the client is not read until it does.
+func (e *serverEnd) Blocked(*reactor.Conn) {
+	s := (*Session)(e)
+	s.serverFull = true
+	s.pauseClient()
+}
+
+// Drained: the server has taken everything.
+func (e *serverEnd) Drained(*reactor.Conn) {
+	s := (*Session)(e)
+	s.serverFull = false
+	s.resumeClient()
+}
+
+// unitEnded: the unit of work is over, and the client goes on.
+func (s *Session) unitEnded() {
+	if s.finishUnit() {
+		s.resumeClient()
+		s.refeed()
+	}
+}
+
+// finishUnit ends a unit of work: the server goes back, or stays with a session that needs it. It returns false when the
+// client ends with it.
+func (s *Session) finishUnit() bool {
+	s.stats.units.Add(1)
+	s.resetUnit()
+	s.waitSince = 0
+	why := s.link.Pinned()
+	switch {
+	case s.ending:
+		s.close(event.CloseByClient)
+		return false
+	case s.draining:
+		s.fatal(pgwire.ErrAdminShutdown.New(""), event.CloseShutdown)
+		return false
+	case why != event.PinNone:
+		s.reportPin(why)
+		s.link.NextUnit()
+	default:
+		s.unlink(pool.Clean)
+		s.move(stateIdle)
+	}
+	return true
+}
+
+// resetUnit forgets what was kept of a unit that has ended or is lost.
+func (s *Session) resetUnit() {
+	s.keptAll, s.unitSent, s.replayed = true, false, false
+	s.kept = s.kept[:0]
+	if cap(s.kept) > tailKept {
+		s.kept = nil
+	}
+}
+
+// reportPin tells once that a session keeps its server.
+func (s *Session) reportPin(why event.PinReason) {
+	s.pin.Store(uint32(why))
+	if s.pinReported || why == event.PinSession {
+		return
+	}
+	s.pinReported = true
+	s.proxy.pinned(s, why)
+}

@@ -1,0 +1,169 @@
+package proxy
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/pgwire"
+	"github.com/pgrouter/pgrouter/pool"
+	"github.com/pgrouter/pgrouter/reactor"
+	"github.com/pgrouter/pgrouter/relay"
+	"github.com/pgrouter/pgrouter/state"
+)
+
+// sessionState is where a logged-in client stands.
+type sessionState uint32
+
+const (
+	stateIdle      sessionState = iota // no server, nothing asked; → waiting, preparing, linked, closed
+	stateWaiting                       // has a place in a queue; → preparing, linked, idle (cancelled), closed
+	statePreparing                     // has a server that does not have its parameters yet; → linked, waiting (requeued), closed
+	stateLinked                        // bytes flow; → idle, waiting (requeued, replayed), closed
+	stateClosed                        // gone
+)
+
+// String returns the state as SHOW CLIENTS prints it; PgBouncer's words where it has them.
+func (s sessionState) String() string {
+	switch s {
+	case stateWaiting:
+		return "waiting"
+	case statePreparing, stateLinked:
+		return "active"
+	case stateClosed:
+		return "closed"
+	case stateIdle:
+	}
+	return "idle"
+}
+
+// keptLimit is the size in bytes of the longest unit of work that can be sent a second time.
+const keptLimit = 16 * 1024
+
+// Session is one client that has logged in.
+type Session struct {
+	proxy  *Proxy
+	place  *place // what it shares with the other clients of its queue
+	facts  facts
+	policy Policy
+
+	loop   *reactor.Loop
+	client *reactor.Conn
+	queue  *pool.Queue
+	server *pool.Server // nil unless preparing or linked
+	waiter pool.Waiter
+	timer  reactor.Timer
+
+	link   relay.Link
+	vector *state.Vector // the parameters that the client has
+	actual *state.Vector // those that its server has
+
+	up   tail   // from the client, not used yet
+	down tail   // from the server, not used yet
+	kept []byte // what the client sent of the unit under way, for a second try
+	held int64  // bytes of up counted in the proxy's limit
+
+	waitSince   int64 // loop time at which the unit began to wait; 0 when it has not
+	unitMark    uint64
+	keptAll     bool // kept is the whole unit
+	unitSent    bool // a byte of the client's has gone to a server in this unit
+	replayed    bool // the unit is a replay
+	noticed     bool // NoticeWaiting was sent
+	draining    bool // the router goes away: end with the unit
+	ending      bool // the client said good-bye, or shut down its writing side: finish and close
+	clientFull  bool // the client's socket takes no more
+	serverFull  bool // the server's socket takes no more
+	upPaused    bool // the client is not read, because it sent too much ahead
+	pinReported bool
+
+	word  atomic.Uint32 // a copy of the state for others to read
+	pin   atomic.Uint32 // a copy of the pin reason
+	stats sessionStats
+}
+
+// facts is what does not change in the life of a session.
+type facts struct {
+	id        uint64
+	user      string
+	database  string
+	remote    string
+	local     string
+	app       string
+	connected time.Time
+	key       cancelKey
+}
+
+// sessionStats are written by the loop and read by anybody.
+type sessionStats struct {
+	units    atomic.Uint64
+	lastUnit atomic.Int64 // loop time of the last unit's beginning
+}
+
+// The two ends of a session, as the event loop sees them: one Session, two handlers, nothing allocated.
+type (
+	clientEnd Session
+	serverEnd Session
+)
+
+// state returns where the session stands.
+func (s *Session) state() sessionState { return sessionState(s.word.Load()) }
+
+// move is the only function that changes the state.
+func (s *Session) move(to sessionState) { s.word.Store(uint32(to)) }
+
+// say sends one message of our own to the client, at a boundary (I8). It may allocate: it is never part of the ordinary way.
+func (s *Session) say(msg []byte) { s.client.Send(msg) }
+
+// fatal tells the client why it ends, if it stands at a message boundary, and ends it.
+func (s *Session) fatal(e *pgwire.Error, why event.CloseReason) {
+	if s.state() == stateClosed {
+		return
+	}
+	if s.link.AtBoundary() && !e.Silent() {
+		s.say(pgwire.AppendError(nil, e))
+		s.proxy.metrics.errorSent(e.Code)
+	}
+	s.close(why)
+}
+
+// close ends the session: what it holds is given back, what the client is still owed is flushed (I10).
+func (s *Session) close(why event.CloseReason) {
+	if s.state() == stateClosed {
+		return
+	}
+	s.stopWaiting()
+	s.giveUpServer()
+	s.move(stateClosed)
+	s.client.CloseAfterFlush(closeFlushLimit)
+	s.proxy.forget(s, why)
+}
+
+// closeFlushLimit bounds how long a closing client may take to read its last bytes.
+const closeFlushLimit = 5 * time.Second
+
+// giveUpServer returns the server of a session that ends. A server that may still be at work, or holds a transaction, is
+// closed: PostgreSQL rolls back.
+func (s *Session) giveUpServer() {
+	if s.server == nil {
+		return
+	}
+	done := s.state() == stateLinked && s.link.Outstanding() == 0 && s.link.Status() == relay.StatusIdle &&
+		!s.link.MidMessage()
+	switch pin := s.link.Pinned(); {
+	case !done || pin == event.PinUncertain:
+		s.unlink(pool.Broken)
+	case pin == event.PinNone:
+		s.unlink(pool.Clean)
+	default:
+		s.unlink(pool.Dirty)
+	}
+}
+
+// Parameter notes what the server says of its session (relay.Observer). While our own prelude is under way the client's
+// wishes stand; afterwards, whatever changes, its own statements changed.
+func (s *Session) Parameter(name, value []byte) {
+	s.actual = s.proxy.vectors.With(s.actual, string(name), string(value))
+	if s.state() == stateLinked {
+		s.vector = s.actual
+	}
+}

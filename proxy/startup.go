@@ -1,0 +1,145 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/pgwire"
+	"github.com/pgrouter/pgrouter/reactor"
+)
+
+// readChunk is the buffer of a login in bytes: start-up packets are small, and a login reads nothing else.
+const readChunk = 1024
+
+// login is a client between accept and the end of its login. It runs on a goroutine of its own, with blocking reads under
+// one deadline for the whole of it.
+type login struct {
+	proxy    *Proxy
+	sock     *reactor.Socket
+	listener ListenerConfig
+	id       uint64
+	began    time.Time
+	message  pgwire.StartupMessage
+	ahead    []byte // bytes read behind the message under way
+	console  atomic.Bool
+	cancel   context.CancelFunc
+}
+
+func (p *Proxy) newLogin(sock *reactor.Socket, cfg ListenerConfig) *login {
+	return &login{proxy: p, sock: sock, listener: cfg, id: p.nextID.Add(1), began: time.Now()}
+}
+
+// run takes the client to the end of its login, and on to where it belongs.
+func (l *login) run(parent context.Context) {
+	ctx, cancel := context.WithCancel(parent)
+	defer cancel()
+	l.cancel = cancel
+	stop := context.AfterFunc(ctx, func() { l.sock.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	if err := l.sock.SetDeadline(l.began.Add(l.proxy.config().LoginTimeout)); err != nil {
+		l.sock.Close()
+		return
+	}
+	ev, fault := l.startup()
+	switch {
+	case fault != nil:
+		l.refuse(fault)
+	case ev.Kind == pgwire.EventCancel:
+		l.proxy.cancelRequest(ctx, ev.PID, ev.Key)
+		l.sock.Close()
+	case ev.Kind == pgwire.EventMessage:
+		l.message = ev.Message
+		l.register(ctx, stop)
+	default:
+		l.sock.Close() // a port scan, or a client that did not like our 'N'
+	}
+}
+
+// startup reads until the client has said what it wants. SSLRequest and GSSENCRequest are answered 'N': this router has no
+// TLS yet, and the default of libpq (sslmode=prefer) goes on in the clear.
+func (l *login) startup() (pgwire.StartupEvent, *pgwire.Error) {
+	var machine pgwire.Startup
+	buf := make([]byte, readChunk)
+	for {
+		n, err := l.sock.Read(buf)
+		for b := buf[:n]; len(b) > 0; {
+			used, ev, err := machine.Feed(b)
+			if err != nil {
+				return ev, asFault(err)
+			}
+			b = b[used:]
+			switch ev.Kind {
+			case pgwire.EventSSLRequest, pgwire.EventGSSRequest:
+				if _, err := l.sock.Write([]byte{pgwire.AnswerNone}); err != nil {
+					return pgwire.StartupEvent{}, nil
+				}
+			case pgwire.EventMessage, pgwire.EventCancel:
+				l.ahead = append([]byte(nil), b...)
+				return ev, nil
+			case pgwire.EventNeedMore:
+			}
+		}
+		if err != nil {
+			return pgwire.StartupEvent{}, l.readFault(err, machine.Eof())
+		}
+	}
+}
+
+// readFault tells a client that took too long from one that went away.
+func (l *login) readFault(err error, eof *pgwire.Error) *pgwire.Error {
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		return pgwire.ErrLoginTimeout.New("")
+	}
+	return eof
+}
+
+func asFault(err error) *pgwire.Error {
+	var e *pgwire.Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return pgwire.ErrProtocol.New(err.Error())
+}
+
+// refuse tells the client why it cannot come in, and closes.
+func (l *login) refuse(e *pgwire.Error) {
+	l.proxy.metrics.refused[refusedOther].Add(1)
+	l.proxy.log.Info("login refused", "remote", l.sock.RemoteAddr().String(), "user", l.message.User,
+		"database", l.message.Database, "sqlstate", e.Code, "error", e.Message)
+	if !e.Silent() {
+		l.proxy.metrics.errorSent(e.Code)
+		l.sock.SetDeadline(time.Now().Add(refuseLimit))
+		l.sock.Write(pgwire.AppendError(nil, e)) // a client that is gone need not be told
+	}
+	l.sock.Close()
+}
+
+// refuseLimit bounds the last write to a client that is refused.
+const refuseLimit = time.Second
+
+// Info describes the login (Member).
+func (l *login) Info() ClientInfo {
+	kind, st := "login", "login"
+	if l.console.Load() {
+		kind, st = "console", "active"
+	}
+	return ClientInfo{
+		ID: l.id, Kind: kind, State: st, User: l.message.User, Database: l.message.Database, Cluster: string(l.listener.Cluster),
+		Route: l.listener.Route.String(), Remote: l.sock.RemoteAddr().String(), Local: l.sock.LocalAddr().String(), Connected: l.began,
+	}
+}
+
+// Close ends the login (Member).
+func (l *login) Close(event.CloseReason) { l.cancel() }
+
+// Drain ends a login: nothing of it is under way at a server. A console stays until Close, so that it can watch.
+func (l *login) Drain() {
+	if !l.console.Load() {
+		l.cancel()
+	}
+}

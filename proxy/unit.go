@@ -1,0 +1,156 @@
+package proxy
+
+import (
+	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/pgwire"
+	"github.com/pgrouter/pgrouter/pool"
+)
+
+// acquire asks for a server for the unit that begins. It returns true when the session has one and bytes may flow.
+func (s *Session) acquire() bool {
+	s.stats.lastUnit.Store(s.loop.Now())
+	s.waiter.Vector = s.vector
+	server, err := s.queue.Acquire(&s.waiter)
+	switch {
+	case err != nil:
+		s.refused(err)
+		return false
+	case server == nil:
+		s.startWaiting()
+		return false
+	}
+	return s.linkTo(server)
+}
+
+// Granted: the place in the queue has become a server (pool.Grantee).
+func (s *Session) Granted(server *pool.Server) {
+	if s.state() == stateClosed { // it left while the server was on its way between two loops
+		s.queue.Release(server, pool.Clean)
+		return
+	}
+	s.stopTimer()
+	s.proxy.metrics.waited(s.waited())
+	if s.linkTo(server) {
+		s.resumeClient()
+		s.refeed()
+		s.settleHeld()
+	}
+}
+
+// Refused: there will be no server (pool.Grantee).
+func (s *Session) Refused(err error) {
+	s.stopTimer()
+	s.settleHeld()
+	s.refused(err)
+}
+
+// refused tells the client that no server can be had. It is told what the server said, when a server said it.
+func (s *Session) refused(err error) {
+	if s.state() == stateClosed {
+		return
+	}
+	s.move(stateIdle)
+	s.fatal(s.proxy.refusal(err), event.CloseServerError)
+}
+
+// linkTo takes over a server, and gives it the client's parameters if it has others. It returns true when the client's bytes
+// may follow at once.
+func (s *Session) linkTo(server *pool.Server) bool {
+	s.server = server
+	server.Holder = s
+	server.IO.SetHandler((*serverEnd)(s))
+	if server.Vector == nil {
+		server.Vector = s.proxy.vectorOf(server.Conn.Params)
+	}
+	s.actual = server.Vector
+	s.link.Attach(server.Conn.HotStandby, s.modePin())
+	s.keptAll = true
+	if s.clientFull {
+		server.IO.PauseRead()
+	}
+	if server.Vector == s.vector {
+		s.move(stateLinked)
+		return true
+	}
+	return s.prepare()
+}
+
+func (s *Session) modePin() event.PinReason {
+	if s.policy.Mode == ModeSession {
+		return event.PinSession
+	}
+	return event.PinNone
+}
+
+// prepare sends the prelude: the SET statements that give the server the client's parameters. It is pipelined with the
+// client's bytes only when this queue's servers have accepted exactly this vector before, because a SET that fails does not
+// stop the statement behind it.
+func (s *Session) prepare() bool {
+	sql := s.vector.AppendChange(nil, s.server.Vector)
+	if len(sql) == 0 {
+		s.move(stateLinked)
+		return true
+	}
+	s.proxy.metrics.preludes.Add(1)
+	s.server.IO.Send(pgwire.AppendQuery(nil, string(sql)))
+	s.link.Prelude()
+	if s.place.accepts(s.vector) {
+		s.actual = s.vector
+		s.move(stateLinked)
+		return true
+	}
+	s.move(statePreparing)
+	return false
+}
+
+// preludeDone: the server has the client's parameters now, in its own spelling.
+func (s *Session) preludeDone() bool {
+	if s.state() != statePreparing {
+		return true
+	}
+	s.place.accepted(s.vector)
+	s.vector = s.actual
+	s.place.accepted(s.vector)
+	s.move(stateLinked)
+	s.resumeClient()
+	s.refeed()
+	s.settleHeld()
+	return s.server != nil
+}
+
+// preludeFailed: the server refuses the client's parameters. It dies, the client gets its error; nothing of its unit was sent,
+// unless this very vector had been accepted before.
+func (s *Session) preludeFailed(msg []byte) {
+	s.place.rejected(s.vector)
+	if s.unitSent {
+		s.serverLost(event.CutProtocol, nil)
+		return
+	}
+	e, err := pgwire.ParseError(msg[pgwire.HeaderLen:])
+	if err != nil {
+		e = pgwire.ErrServerProtocol.New("")
+	}
+	e.Severity, e.SeverityUnlocalized = pgwire.SeverityFatal, pgwire.SeverityFatal
+	s.unlink(pool.Broken)
+	s.move(stateIdle)
+	s.fatal(e, event.CloseServerError)
+}
+
+// unlink gives the server back to the pool.
+func (s *Session) unlink(how pool.Outcome) {
+	server := s.server
+	if s.down.len() > 0 && how != pool.Broken {
+		how = pool.Broken // the beginning of a message that nobody asked for
+	}
+	server.Vector = s.actual
+	server.Holder = nil
+	s.server = nil
+	s.serverFull = false
+	s.down.clear()
+	s.pin.Store(uint32(event.PinNone))
+	s.link.Detach()
+	if s.clientFull && how != pool.Broken {
+		server.IO.ResumeRead()
+	}
+	s.queue.Release(server, how)
+}
