@@ -37,7 +37,7 @@ type Report struct {
 	Source      string             `json:"source"`       // what that sign was
 	HoldStart   time.Time          `json:"hold_start"`   // from here on no new unit of work went to the old primary
 	Drained     time.Time          `json:"drained,omitzero"`
-	Writable    time.Time          `json:"writable,omitzero"`    // the new primary was proven
+	Writable    time.Time          `json:"writable,omitzero"`     // the new primary was proven
 	FirstServed time.Time          `json:"first_served,omitzero"` // the first unit of work after that ended
 	Cut         int                `json:"cut"`
 	Held        uint64             `json:"held"`

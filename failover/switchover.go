@@ -69,7 +69,7 @@ func (c *Conductor) conduct(ctx context.Context, snap *topology.Snapshot, to top
 	if err != nil {
 		return err
 	}
-	if err := c.command(ctx, c.cfg.DemoteCommand, snap.Primary, to); err != nil {
+	if err := c.command(ctx, c.cfg.DemoteCommand, snap.Primary, handover{snap.Primary, to}); err != nil {
 		return fmt.Errorf("demote_command: %w", err)
 	}
 	if err := c.awaitReplay(ctx, to, target); err != nil {
@@ -178,11 +178,14 @@ func (c *Conductor) emit(e event.Event) {
 	c.deps.Events.Emit(e)
 }
 
-// command runs a configured command, without a shell.
-func (c *Conductor) command(ctx context.Context, argv []string, from, to topology.NodeID) error {
+// handover is from whom to whom a switchover goes.
+type handover struct{ from, to topology.NodeID }
+
+// command runs a configured command for a node, without a shell of our own.
+func (c *Conductor) command(ctx context.Context, argv []string, node topology.NodeID, h handover) error {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Env = append(os.Environ(), "PGROUTER_CLUSTER="+string(c.cfg.Cluster), "PGROUTER_OLD_PRIMARY="+string(from),
-		"PGROUTER_NEW_PRIMARY="+string(to))
+	cmd.Env = append(os.Environ(), "PGROUTER_CLUSTER="+string(c.cfg.Cluster), "PGROUTER_NODE="+string(node),
+		"PGROUTER_OLD_PRIMARY="+string(h.from), "PGROUTER_NEW_PRIMARY="+string(h.to))
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	cmd.WaitDelay = time.Second // a child that keeps the output open does not hold us
@@ -206,7 +209,7 @@ func lastLine(out []byte) string {
 // promote makes the node the primary.
 func (c *Conductor) promote(ctx context.Context, from, to topology.NodeID) error {
 	if len(c.cfg.PromoteCommand) > 0 {
-		return c.command(ctx, c.cfg.PromoteCommand, from, to)
+		return c.command(ctx, c.cfg.PromoteCommand, to, handover{from, to})
 	}
 	node := c.deps.Topology.Snapshot().Node(to)
 	if node == nil {

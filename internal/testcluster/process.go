@@ -140,8 +140,7 @@ func removeSharedMemory(pidFile string) {
 	}
 }
 
-// poll asks done every pollEvery until it says yes, fails, or ctx ends. The last error of done that it called
-// temporary (nil, false) is not kept.
+// poll asks done every pollEvery until it says yes, fails, or ctx ends.
 func poll(ctx context.Context, done func() (bool, error)) error {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/pgrouter/pgrouter/backend"
+	"github.com/pgrouter/pgrouter/config"
+	"github.com/pgrouter/pgrouter/pgwire"
+	"github.com/pgrouter/pgrouter/pool"
+	"github.com/pgrouter/pgrouter/proxy"
+	"github.com/pgrouter/pgrouter/reactor"
+	"github.com/pgrouter/pgrouter/topology"
+)
+
+// dialer logs in to servers for the pool.
+type dialer struct {
+	people *people
+	cfg    backend.Config
+}
+
+// Dial opens one connection (pool.Dialer).
+func (d *dialer) Dial(ctx context.Context, t backend.Target, k pool.Key) (*backend.Conn, error) {
+	return backend.Dial(ctx, d.cfg, t, backend.Login{
+		User: k.User, Database: k.Database, Params: proxy.DecodeOptions(k.Options), Secret: d.people.serverSecret(k.User),
+	})
+}
+
+func backendConfig(cfg *config.Config) backend.Config {
+	return backend.Config{
+		ConnectTimeout: cfg.Pool.ConnectTimeout, LoginTimeout: cfg.Pool.ServerLogin, Socket: reactor.DefaultSocketOptions(),
+	}
+}
+
+// policies says what holds for each client.
+type policies struct{ cfg *config.Config }
+
+// Policy returns what holds for a user of a database (proxy.Policies).
+func (p *policies) Policy(_ proxy.ListenerConfig, user, database string) (proxy.Policy, *pgwire.Error) {
+	c := p.cfg.PoolFor(database, user)
+	mode, err := proxy.ParseMode(c.Mode)
+	if err != nil {
+		return proxy.Policy{}, pgwire.ErrInternal.New("")
+	}
+	return proxy.Policy{
+		Mode: mode, HoldTimeout: c.HoldTimeout, WaitTimeout: c.WaitTimeout, LoginHoldTimeout: c.LoginHoldTimeout,
+		EagerLogin: c.Login == "eager", ServerDatabase: p.cfg.ServerDatabase(database), Pool: poolConfig(c),
+	}, nil
+}
+
+func poolConfig(c config.Pool) pool.Config {
+	out := pool.Defaults()
+	out.Size, out.IdleTimeout, out.Lifetime = c.Size, c.IdleTimeout, c.Lifetime
+	out.MaxWaiters, out.DialParallel, out.ResetQuery = c.HoldMaxClients, c.DialParallel, c.ResetQuery
+	out.DialBackoffMin, out.DialBackoffMax = c.DialBackoffMin, c.DialBackoffMax
+	return out
+}
+
+func proxyConfig(cfg *config.Config) proxy.Config {
+	out := proxy.Defaults()
+	out.MaxClients, out.MaxLogins, out.LoginTimeout = cfg.Limits.MaxClients, cfg.Limits.MaxLogins, cfg.Limits.LoginTimeout
+	out.CancelParallel, out.CancelTimeout = cfg.Limits.CancelParallel, cfg.Limits.CancelTimeout
+	out.HoldMaxBytes, out.MaxClientBuffer = int64(cfg.Pool.HoldMaxBytes), int(cfg.Limits.MaxClientBuffer)
+	out.NoReplay = cfg.Pool.Replay == "never"
+	return out
+}
+
+// troubles wakes the discovery of a cluster when a server connection breaks (pool.Signals).
+type troubles struct {
+	trigger func(topology.ClusterID, topology.NodeID)
+}
+
+// NodeTrouble makes the node's probe run at once.
+func (t *troubles) NodeTrouble(c topology.ClusterID, n topology.NodeID, _ error) { t.trigger(c, n) }
+
+// addressOf turns a listener's address into what net.Listen wants.
+func addressOf(l config.Listener) (network, address string, err error) {
+	return splitListen(l.Address)
+}
+
+// splitListen knows host:port and /directory:port, the latter as PostgreSQL names its sockets.
+func splitListen(text string) (network, address string, err error) {
+	if len(text) == 0 {
+		return "", "", fmt.Errorf("empty address")
+	}
+	if text[0] != '/' {
+		return "tcp", text, nil
+	}
+	for i := len(text) - 1; i > 0; i-- {
+		if text[i] == ':' {
+			return "unix", text[:i] + "/.s.PGSQL." + text[i+1:], nil
+		}
+	}
+	return "", "", fmt.Errorf("address %q: a unix socket is given as /directory:port", text)
+}

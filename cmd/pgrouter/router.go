@@ -1,0 +1,267 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sync"
+
+	"github.com/pgrouter/pgrouter/config"
+	"github.com/pgrouter/pgrouter/discovery"
+	"github.com/pgrouter/pgrouter/discovery/probe"
+	"github.com/pgrouter/pgrouter/discovery/static"
+	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/failover"
+	"github.com/pgrouter/pgrouter/metrics"
+	"github.com/pgrouter/pgrouter/pool"
+	"github.com/pgrouter/pgrouter/proxy"
+	"github.com/pgrouter/pgrouter/reactor"
+	"github.com/pgrouter/pgrouter/routing"
+	"github.com/pgrouter/pgrouter/state"
+	"github.com/pgrouter/pgrouter/topology"
+)
+
+// router is the whole product, running.
+type router struct {
+	cfg      *config.Config
+	log      *slog.Logger
+	people   *people
+	reactor  *reactor.Reactor
+	pool     *pool.Pool
+	proxy    *proxy.Proxy
+	clusters []*clusterRun
+	registry *metrics.Registry
+	events   *eventHub
+	admin    *adminRun
+	stop     context.CancelFunc // ends the goroutines of the control plane
+	wg       sync.WaitGroup
+	doors    []proxy.ListenerConfig // as they were opened, with the ports that were given
+	failed   chan error             // capacity 1: the first goroutine of the control plane that gave up
+}
+
+// clusterRun is one cluster's discovery and conductor.
+type clusterRun struct {
+	manager   *discovery.Manager
+	conductor *failover.Conductor
+}
+
+// startRouter builds and starts everything, bottom up. What was started before a failure is stopped again.
+func startRouter(ctx context.Context, cfg *config.Config, log *slog.Logger, watch func(event.Event)) (*router, error) {
+	r := &router{cfg: cfg, log: log, failed: make(chan error, 1)}
+	ctx, r.stop = context.WithCancel(ctx)
+	r.events = newEventHub(log, watch)
+	for _, step := range []func(context.Context) error{
+		r.startPeople, r.startReactor, r.startPool, r.startClusters, r.startProxy, r.startConductors, r.startAdmin, r.startListeners,
+	} {
+		if err := step(ctx); err != nil {
+			r.close(context.WithoutCancel(ctx))
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+func (r *router) startPeople(context.Context) (err error) {
+	r.people, err = newPeople(r.cfg)
+	return err
+}
+
+// startReactor starts the event loops: as many as there are processors, and one more P for the control plane, so that a loop
+// that sleeps in epoll_wait keeps its own.
+func (r *router) startReactor(context.Context) (err error) {
+	cfg := reactor.Defaults()
+	cfg.Loops, cfg.Logger = r.cfg.Limits.Loops, r.log
+	if cfg.Loops == 0 {
+		cfg.Loops = runtime.NumCPU()
+	}
+	if runtime.GOMAXPROCS(0) < cfg.Loops+1 {
+		runtime.GOMAXPROCS(cfg.Loops + 1)
+	}
+	r.reactor, err = reactor.New(cfg)
+	return err
+}
+
+func (r *router) startPool(context.Context) (err error) {
+	r.pool, err = pool.New(pool.Options{
+		Reactor: r.reactor, Dialer: &dialer{people: r.people, cfg: backendConfig(r.cfg)}, Signals: &troubles{r.trigger}, Events: r.events,
+		Logger: r.log,
+	})
+	return err
+}
+
+// trigger makes a node's probe run at once.
+func (r *router) trigger(c topology.ClusterID, n topology.NodeID) {
+	if run := r.cluster(c); run != nil {
+		run.manager.Trigger(n)
+	}
+}
+
+func (r *router) cluster(id topology.ClusterID) *clusterRun {
+	for _, c := range r.clusters {
+		if c.manager.Cluster() == id {
+			return c
+		}
+	}
+	return nil
+}
+
+// snapshot returns the newest picture of a cluster.
+func (r *router) snapshot(id topology.ClusterID) *topology.Snapshot {
+	if c := r.cluster(id); c != nil {
+		return c.manager.Snapshot()
+	}
+	return nil
+}
+
+// startClusters starts the discovery of each cluster.
+func (r *router) startClusters(ctx context.Context) error {
+	for _, c := range r.cfg.Clusters {
+		m, err := r.newManager(c)
+		if err != nil {
+			return err
+		}
+		r.clusters = append(r.clusters, &clusterRun{manager: m})
+	}
+	for _, c := range r.clusters {
+		r.goRun(ctx, "discovery", c.manager.Run)
+	}
+	return nil
+}
+
+func (r *router) newManager(c config.Cluster) (*discovery.Manager, error) {
+	nodes, err := static.New(c.Nodes)
+	if err != nil {
+		return nil, fmt.Errorf("cluster.%s.nodes: %w", c.Name, err)
+	}
+	login := probe.Defaults()
+	login.User, login.Password, login.Database = c.ProbeUser, c.ProbePassword.Reveal(), c.ProbeDatabase
+	prober, err := probe.New(login)
+	if err != nil {
+		return nil, fmt.Errorf("cluster.%s: %w", c.Name, err)
+	}
+	cfg := discovery.Defaults()
+	cfg.Cluster, cfg.ProbeInterval, cfg.Heartbeat, cfg.StateDir = topology.ClusterID(c.Name), c.ProbeInterval, c.ProbeTimeout, c.StateDir
+	return discovery.NewManager(cfg, discovery.Deps{
+		Sources: []discovery.Source{nodes}, Prober: prober, Events: r.events, Logger: r.log,
+	})
+}
+
+func (r *router) startProxy(context.Context) (err error) {
+	r.proxy, err = proxy.New(proxyConfig(r.cfg), proxy.Deps{
+		Reactor: r.reactor, Pool: r.pool, Backend: backendConfig(r.cfg), Vectors: &state.Table{}, Snapshot: r.snapshot,
+		Authenticator: r.people, Policies: &policies{r.cfg}, Virtuals: r.consoles(), Events: r.events, Logger: r.log,
+	})
+	return err
+}
+
+// startConductors lets snapshots reach the pool.
+func (r *router) startConductors(ctx context.Context) error {
+	for i, c := range r.clusters {
+		conductor, err := failover.New(conductorConfig(r.cfg.Clusters[i]), failover.Deps{
+			Topology: c.manager, Pool: r.pool, Counters: r.counters, Events: r.events, Logger: r.log,
+		})
+		if err != nil {
+			return err
+		}
+		c.conductor = conductor
+		r.goRun(ctx, "conductor", conductor.Run)
+	}
+	return nil
+}
+
+func conductorConfig(c config.Cluster) failover.Config {
+	return failover.Config{
+		Cluster: topology.ClusterID(c.Name), DrainTimeout: c.DrainTimeout, SwitchTimeout: c.SwitchTimeout,
+		DemoteCommand: c.DemoteCommand, PromoteCommand: c.PromoteCommand, PromoteUser: c.SwitchoverUser,
+		PromoteSecret: c.SwitchoverPassword.Reveal(), PromoteDB: c.ProbeDatabase,
+	}
+}
+
+// counters are what failover reports count with.
+func (r *router) counters() failover.Counters {
+	t := r.proxy.Totals()
+	c := failover.Counters{
+		HoldExpired: t.HoldExpired, Replayed: t.Replayed, Requeued: t.Requeued, Aborted: t.Aborted, InDoubt: t.InDoubt,
+	}
+	for _, q := range r.pool.Stats() {
+		if q.Key.Route == routing.Primary {
+			c.Held += q.Waits
+			c.Units += q.Grants
+		}
+	}
+	return c
+}
+
+// goRun runs a goroutine of the control plane; the first that fails ends the router.
+func (r *router) goRun(ctx context.Context, what string, run func(context.Context) error) {
+	r.wg.Go(func() {
+		if err := run(ctx); err != nil && !errors.Is(err, context.Canceled) {
+			select {
+			case r.failed <- fmt.Errorf("%s: %w", what, err):
+			default:
+			}
+		}
+	})
+}
+
+// startListeners opens the doors, last.
+func (r *router) startListeners(context.Context) error {
+	for _, l := range r.cfg.Listeners {
+		cfg, err := r.listenerConfig(l)
+		if err != nil {
+			return err
+		}
+		ln, err := reactor.Listen(cfg.Network, cfg.Address, r.proxy.ListenOptions())
+		if err != nil {
+			return fmt.Errorf("listener %s: %w", l.Address, err)
+		}
+		cfg.Address = ln.Addr().String()
+		if err := r.proxy.Serve(ln, cfg); err != nil {
+			return err
+		}
+		r.doors = append(r.doors, cfg)
+		r.log.Info("listening", "address", cfg.Address, "route", cfg.Route.String(), "cluster", string(cfg.Cluster))
+	}
+	return nil
+}
+
+func (r *router) listenerConfig(l config.Listener) (proxy.ListenerConfig, error) {
+	network, address, err := addressOf(l)
+	if err != nil {
+		return proxy.ListenerConfig{}, err
+	}
+	route, err := routing.ParseRoute(l.Route)
+	if err != nil {
+		return proxy.ListenerConfig{}, err
+	}
+	balance, err := routing.ParseBalance(l.Balance)
+	if err != nil {
+		return proxy.ListenerConfig{}, err
+	}
+	return proxy.ListenerConfig{
+		Network: network, Address: address, Cluster: topology.ClusterID(l.Cluster), Route: route,
+		Rules: routing.Rules{MaxLagBytes: uint64(l.MaxLag), FallbackPrimary: l.Fallback == "primary", Balance: balance},
+	}, nil
+}
+
+// close stops everything, top down. ctx bounds how long clients in the middle of their work may go on.
+func (r *router) close(ctx context.Context) error {
+	var errs []error
+	if r.proxy != nil {
+		errs = append(errs, r.proxy.Shutdown(ctx))
+	}
+	if r.admin != nil {
+		errs = append(errs, r.admin.close())
+	}
+	r.stop()
+	r.wg.Wait()
+	if r.pool != nil {
+		errs = append(errs, r.pool.Close(ctx))
+	}
+	if r.reactor != nil {
+		errs = append(errs, r.reactor.Close())
+	}
+	return errors.Join(errs...)
+}

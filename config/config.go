@@ -1,0 +1,127 @@
+package config
+
+import "time"
+
+// Config is everything that can be set, complete: what was not given has its default. It is plain data that its reader owns.
+//
+// The tags describe a field once for all: key is its name in the file; default, min, max and oneof are what they say;
+// required means that there is no default; unit and doc are what docs/configuration.md says. A Secret has a second key,
+// with _file behind its name. expand:"no" leaves ${…} in the value alone.
+type Config struct {
+	Source    string     // the file it was read from, or "environment"
+	Admin     Admin      `table:"admin" doc:"What people and machines look at: the HTTP server and the console."`
+	Auth      Auth       `table:"auth" doc:"How clients prove who they are. The same secrets log the router in to the servers."`
+	Pool      Pool       `table:"pool" doc:"How clients share server connections, and how long they wait. [database.NAME] and [user.NAME] override parts of it."`
+	Log       Log        `table:"log" doc:"The log on standard error."`
+	Limits    Limits     `table:"limits" doc:"What the router allows itself."`
+	Databases []Database `tables:"database" doc:"Overrides for the clients of one database, under the name that clients use. What is not given is as in [pool]."`
+	Users     []User     `tables:"user" doc:"Overrides for one user, stronger than those of a database."`
+	Clusters  []Cluster  `tables:"cluster" doc:"One PostgreSQL cluster: a primary and its standbys. NAME is its identity in listeners, metrics and the console."`
+	Listeners []Listener `array:"listener" doc:"One address to which clients connect, and the nodes that they reach there. Without any: 127.0.0.1:5000 for the primary and 127.0.0.1:5001 for replicas."`
+}
+
+// Admin is [admin].
+type Admin struct {
+	HTTP       string   `key:"http" default:"127.0.0.1:7000" unit:"host:port" doc:"Address of the HTTP server: /metrics, /healthz, /readyz, /primary, /replica, /api/v1 and the status page at /. Empty: no HTTP server."`
+	Allow      []string `key:"allow" unit:"addresses, networks" doc:"From where changes may be made over HTTP (a switchover), besides the machine itself. Looking is open to everybody who reaches the address."`
+	Users      []string `key:"users" unit:"user names" doc:"Who may do everything in the console, the database pgrouter (alias pgbouncer) on every listener."`
+	StatsUsers []string `key:"stats_users" unit:"user names" doc:"Who may only look in the console: monitoring."`
+}
+
+// Auth is [auth].
+type Auth struct {
+	Method   string `key:"method" default:"scram-sha-256" oneof:"trust password md5 scram-sha-256" doc:"How a client proves who it is. With trust it does not; if there is a userlist, the name must still be in it."`
+	Userlist string `key:"userlist" unit:"file" doc:"Users and their secrets in PgBouncer's format, one line each: \"name\" \"plain, md5… or SCRAM-SHA-256$…\". A relative path begins where the configuration file lies."`
+	User     string `key:"user" unit:"user name" doc:"A single user, instead of or in addition to the userlist. For containers."`
+	Password Secret `key:"password" doc:"The password of that user."`
+}
+
+// Pool is [pool].
+type Pool struct {
+	Mode             string        `key:"mode" default:"transaction" oneof:"session transaction statement" doc:"When a client gives its server connection back: when it leaves, after each transaction, or after each statement."`
+	Size             int           `key:"size" default:"20" min:"1" max:"10000" unit:"connections per node" doc:"How many server connections one queue (database, user, route) may have to each node."`
+	HoldTimeout      time.Duration `key:"hold_timeout" default:"8s" min:"0s" doc:"How long work waits while no node may take it (a failover). Then the client gets FATAL 57P03."`
+	WaitTimeout      time.Duration `key:"wait_timeout" default:"2m" min:"1ms" doc:"How long work waits while all server connections are taken. Then the client gets FATAL 53300."`
+	LoginHoldTimeout time.Duration `key:"login_hold_timeout" default:"8s" min:"0s" doc:"How long a login waits while no node may take it."`
+	Login            string        `key:"login" default:"hold" oneof:"hold eager" doc:"eager lets clients log in while no node is there, with the parameters that servers reported before."`
+	HoldMaxClients   int           `key:"hold_max_clients" default:"0" min:"0" unit:"clients per queue" doc:"How many clients may wait at once. The newest beyond it gets FATAL 53300. 0: no limit."`
+	HoldMaxBytes     Size          `key:"hold_max_bytes" default:"256MB" min:"64kB" doc:"How much all waiting clients together may have sent. Beyond it the newest gets FATAL 53300."`
+	IdleTimeout      time.Duration `key:"idle_timeout" default:"10m" min:"0s" doc:"When a server connection that nobody uses is closed. 0s: never."`
+	Lifetime         time.Duration `key:"lifetime" default:"1h" min:"0s" doc:"At what age, give or take a tenth, a server connection is closed when it is given back. 0s: never."`
+	Replay           string        `key:"replay" default:"standby-reads" oneof:"standby-reads never" doc:"Whether a single statement that was sent to a standby, and of whose answer nothing came, is sent once more to another node."`
+	ResetQuery       string        `key:"reset_query" default:"DISCARD ALL" unit:"SQL" doc:"What is sent to a server connection that was somebody's own (a session, a pin) before anybody else gets it."`
+	ConnectTimeout   time.Duration `key:"connect_timeout" default:"5s" min:"1ms" doc:"How long opening a connection to a server may take."`
+	ServerLogin      time.Duration `key:"server_login_timeout" default:"5s" min:"1ms" doc:"How long the login to a server may take after that."`
+	DialParallel     int           `key:"dial_parallel" default:"4" min:"1" max:"1000" unit:"connections per node" doc:"How many connections are opened to one node at once."`
+	DialBackoffMin   time.Duration `key:"dial_backoff_min" default:"50ms" min:"1ms" doc:"The pause after the first failure to connect. It doubles with each further one."`
+	DialBackoffMax   time.Duration `key:"dial_backoff_max" default:"2s" min:"1ms" doc:"The longest such pause."`
+}
+
+// Log is [log].
+type Log struct {
+	Level  string `key:"level" default:"info" oneof:"debug info warn error" doc:"The least important lines that are written."`
+	Format string `key:"format" default:"text" oneof:"text json" doc:"How a line is written: key=value, or one JSON object."`
+}
+
+// Limits is [limits].
+type Limits struct {
+	MaxClients      int           `key:"max_clients" default:"10000" min:"1" max:"1000000" unit:"connections" doc:"How many clients may be connected, consoles and logins under way included."`
+	MaxLogins       int           `key:"max_logins" default:"1000" min:"1" max:"1000000" unit:"connections" doc:"How many of them may be in the middle of their login."`
+	LoginTimeout    time.Duration `key:"login_timeout" default:"1m" min:"100ms" doc:"How long a login may take, without the time that it waits for a node."`
+	MaxClientBuffer Size          `key:"max_client_buffer" default:"1MB" min:"16kB" max:"1GB" doc:"How much one waiting client may send ahead before its socket is not read any more."`
+	CancelParallel  int           `key:"cancel_parallel" default:"100" min:"1" max:"100000" unit:"connections" doc:"How many cancel requests may be under way to servers at once."`
+	CancelTimeout   time.Duration `key:"cancel_timeout" default:"10s" min:"1ms" doc:"How long one of them may take."`
+	ShutdownTimeout time.Duration `key:"shutdown_timeout" default:"30s" min:"0s" doc:"How long clients in the middle of their work may go on after SIGTERM."`
+	Loops           int           `key:"loops" default:"0" min:"0" max:"256" unit:"event loops" doc:"How many event loops move bytes. 0: as many as there are processors. One that is not needed costs nothing."`
+}
+
+// Database is one [database.NAME]. Nil and "" mean: as in [pool].
+type Database struct {
+	Name   string // the name that clients use
+	DBName string `key:"dbname" unit:"database name" doc:"The database on the servers, when it has another name there."`
+	Override
+}
+
+// User is one [user.NAME]. Nil and "" mean: as for the database.
+type User struct {
+	Name string
+	Override
+}
+
+// Override is what databases and users may have of their own.
+type Override struct {
+	Mode             *string        `key:"mode" oneof:"session transaction statement" doc:"As in [pool]."`
+	Size             *int           `key:"size" min:"1" max:"10000" unit:"connections per node" doc:"As in [pool]."`
+	HoldTimeout      *time.Duration `key:"hold_timeout" min:"0s" doc:"As in [pool]."`
+	WaitTimeout      *time.Duration `key:"wait_timeout" min:"1ms" doc:"As in [pool]."`
+	LoginHoldTimeout *time.Duration `key:"login_hold_timeout" min:"0s" doc:"As in [pool]."`
+	Login            *string        `key:"login" oneof:"hold eager" doc:"As in [pool]."`
+}
+
+// Cluster is one [cluster.NAME].
+type Cluster struct {
+	Name               string
+	Nodes              []string      `key:"nodes" required:"true" unit:"host:port" doc:"The members. Without a port: 5432. /directory:port is a unix socket."`
+	ProbeUser          string        `key:"probe_user" default:"pgrouter" unit:"user name" doc:"As whom the router watches the nodes. The user needs no rights but to log in."`
+	ProbePassword      Secret        `key:"probe_password" doc:"Its password."`
+	ProbeDatabase      string        `key:"probe_database" default:"postgres" unit:"database name" doc:"Where it logs in."`
+	ProbeInterval      time.Duration `key:"probe_interval" default:"1s" min:"100ms" max:"1m" doc:"How often each node is asked for its state. While work is held it is asked every 100 ms."`
+	ProbeTimeout       time.Duration `key:"probe_timeout" default:"1s" min:"50ms" max:"1m" doc:"After how long without an answer a node is suspect and gets no new work."`
+	StateDir           string        `key:"state_dir" unit:"directory" doc:"Where the router remembers the cluster's identity and its highest timeline, so that it refuses outdated nodes after a restart. Empty: in memory only, with a warning."`
+	DemoteCommand      []string      `key:"demote_command" kind:"command" expand:"no" doc:"What a switchover runs to stop the old primary or make it a standby. Without it a switchover is refused. A list is run as it is, a string by /bin/sh -c. It finds PGROUTER_NODE (the node concerned), PGROUTER_OLD_PRIMARY, PGROUTER_NEW_PRIMARY and PGROUTER_CLUSTER in its environment."`
+	PromoteCommand     []string      `key:"promote_command" kind:"command" expand:"no" doc:"What a switchover runs to promote the new primary, in the same way. Without it the router calls pg_promote() as switchover_user."`
+	SwitchoverUser     string        `key:"switchover_user" default:"postgres" unit:"user name" doc:"Who may execute pg_promote()."`
+	SwitchoverPassword Secret        `key:"switchover_password" doc:"Its password."`
+	DrainTimeout       time.Duration `key:"drain_timeout" default:"10s" min:"1ms" doc:"How long a switchover waits for running work before it is given up."`
+	SwitchTimeout      time.Duration `key:"switch_timeout" default:"30s" min:"1s" doc:"How long it then waits for the new primary."`
+}
+
+// Listener is one [[listener]].
+type Listener struct {
+	Address  string `key:"address" required:"true" unit:"host:port" doc:"Where clients connect. /directory:port is a unix socket, /directory/.s.PGSQL.port."`
+	Route    string `key:"route" default:"primary" oneof:"primary replica prefer-replica any" doc:"Which nodes serve it: the primary, standbys, standbys or else the primary, or all."`
+	Cluster  string `key:"cluster" unit:"cluster name" doc:"Whose nodes. May be left out when there is only one cluster."`
+	MaxLag   Size   `key:"max_lag" default:"0" doc:"How far a standby may lag behind and still be used. 0: no limit."`
+	Fallback string `key:"fallback" default:"none" oneof:"none primary" doc:"What a replica listener does without a standby: hold, or use the primary."`
+	Balance  string `key:"balance" default:"least-connections" oneof:"least-connections round-robin" doc:"How a node is chosen among several."`
+}

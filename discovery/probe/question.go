@@ -1,0 +1,154 @@
+package probe
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/pgrouter/pgrouter/topology"
+)
+
+// The question is one statement, so that all parts of the answer are of one moment and one round trip. A role of which the
+// server has taken away the pg_control functions asks the second form. default_transaction_read_only counts when it is on for
+// everybody, not when it was set for the probe's role or database only. A timeline is, on a primary, the one of the WAL
+// that it writes (pg_control_checkpoint lags behind a promotion until the next checkpoint); on a standby the newest that any of
+// the three places knows.
+const (
+	questionHead = `WITH node AS (SELECT pg_catalog.pg_is_in_recovery() AS standby)
+SELECT standby,
+ CASE WHEN pg_catalog.current_setting('default_transaction_read_only') = 'on' THEN (SELECT source NOT IN ('user', 'database', 'database user', 'client', 'session')
+  FROM pg_catalog.pg_settings WHERE name = 'default_transaction_read_only') ELSE false END,
+ pg_catalog.current_setting('server_version_num'),
+ (EXTRACT(epoch FROM pg_catalog.pg_postmaster_start_time()) * 1000000)::bigint,
+ CASE WHEN standby THEN NULL ELSE pg_catalog.pg_current_wal_lsn() END,
+ CASE WHEN standby THEN pg_catalog.pg_last_wal_receive_lsn() END,
+ CASE WHEN standby THEN pg_catalog.pg_last_wal_replay_lsn() END,
+ CASE WHEN standby THEN NULL ELSE pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8) END,
+ CASE WHEN standby THEN (SELECT received_tli FROM pg_catalog.pg_stat_wal_receiver) END,
+ CASE WHEN standby THEN (SELECT status IS NULL FROM pg_catalog.pg_stat_wal_receiver) END,`
+	question = questionHead + `
+ (SELECT system_identifier FROM pg_catalog.pg_control_system()),
+ CASE WHEN standby THEN GREATEST((SELECT timeline_id FROM pg_catalog.pg_control_checkpoint()),
+  (SELECT min_recovery_end_timeline FROM pg_catalog.pg_control_recovery())) END
+FROM node`
+	reducedQuestion = questionHead + " NULL, NULL FROM node"
+)
+
+// The columns of the answer.
+const (
+	columnStandby = iota
+	columnReadOnly
+	columnVersion
+	columnStart
+	columnWrite
+	columnReceive
+	columnReplay
+	columnWriteTimeline
+	columnReceiveTimeline
+	columnReceiverHidden
+	columnSystem
+	columnControlTimeline
+	columns
+)
+
+// Notes on what a role may not see.
+const (
+	noteNoControl  = "the system identifier is hidden from the probe: GRANT EXECUTE ON FUNCTION pg_catalog.pg_control_system(), pg_catalog.pg_control_checkpoint(), pg_catalog.pg_control_recovery() TO "
+	noteNoReceiver = "the timeline that the node streams is hidden from the probe: GRANT pg_monitor TO "
+)
+
+// answer is a row that is read column by column; the first fault sticks.
+type answer struct {
+	row [][]byte
+	err error
+}
+
+// parseAnswer reads the one row that the question brings. user is named in the notes.
+func parseAnswer(row [][]byte, user string) (topology.Observation, error) {
+	if len(row) != columns {
+		return topology.Observation{}, fmt.Errorf("the answer has %d columns, not %d", len(row), columns)
+	}
+	a := &answer{row: row}
+	o := topology.Observation{
+		Outcome:    topology.OutcomeAnswered,
+		Role:       topology.RolePrimary,
+		ReadOnly:   a.flag(columnReadOnly),
+		Version:    int(a.number(columnVersion, 10)),
+		StartedAt:  time.UnixMicro(a.number(columnStart, 10)),
+		WriteLSN:   a.position(columnWrite),
+		ReceiveLSN: a.position(columnReceive),
+		ReplayLSN:  a.position(columnReplay),
+		SystemID:   uint64(a.number(columnSystem, 10)),
+		Timeline:   a.timeline(columnWriteTimeline, 16),
+	}
+	if a.flag(columnStandby) {
+		o.Role = topology.RoleStandby
+		o.Timeline = max(a.timeline(columnReceiveTimeline, 10), a.timeline(columnControlTimeline, 10))
+	}
+	switch {
+	case a.row[columnSystem] == nil:
+		o.Note = noteNoControl + user
+	case a.flag(columnReceiverHidden):
+		o.Note = noteNoReceiver + user
+	}
+	if a.err == nil && o.Role == topology.RolePrimary && o.Timeline == 0 {
+		a.err = errors.New("a primary without a timeline")
+	}
+	if a.err != nil {
+		return topology.Observation{}, a.err
+	}
+	return o, nil
+}
+
+func (a *answer) fail(column int, err error) {
+	if a.err == nil {
+		a.err = fmt.Errorf("column %d of the answer: %w", column+1, err)
+	}
+}
+
+// flag reads a boolean; NULL is false.
+func (a *answer) flag(column int) bool {
+	switch string(a.row[column]) {
+	case "t":
+		return true
+	case "f", "":
+		return false
+	}
+	a.fail(column, fmt.Errorf("%.20q is no boolean", a.row[column]))
+	return false
+}
+
+// number reads a whole number; NULL is 0.
+func (a *answer) number(column, base int) int64 {
+	if a.row[column] == nil {
+		return 0
+	}
+	n, err := strconv.ParseInt(string(a.row[column]), base, 64)
+	if err != nil {
+		a.fail(column, err)
+	}
+	return n
+}
+
+// timeline reads a timeline; NULL is 0.
+func (a *answer) timeline(column, base int) uint32 {
+	n := a.number(column, base)
+	if n < 0 || n > 1<<32-1 {
+		a.fail(column, fmt.Errorf("%d is no timeline", n))
+		return 0
+	}
+	return uint32(n)
+}
+
+// position reads an LSN; NULL is 0.
+func (a *answer) position(column int) topology.LSN {
+	if a.row[column] == nil {
+		return 0
+	}
+	lsn, err := topology.ParseLSN(string(a.row[column]))
+	if err != nil {
+		a.fail(column, err)
+	}
+	return lsn
+}

@@ -1,0 +1,288 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// retryPause keeps a client whose connect failed at once from trying in a tight loop.
+const retryPause = 100 * time.Millisecond
+
+// client is one user of the service: one thing at a time, over a connection for writes and one for lookups.
+type client struct {
+	load  *Load
+	n     int
+	dice  *rand.Rand
+	write *session
+	read  *session
+
+	mu struct {
+		sync.Mutex
+		log     []Outcome // by number
+		windows []*Figures
+		busy    time.Time // when the operation in progress began; zero between two
+	}
+}
+
+func newClient(l *Load, n int) (*client, error) {
+	write, err := newSession(l.config.WriteDSN, l.config.Protocol)
+	if err != nil {
+		return nil, err
+	}
+	read, err := newSession(l.config.ReadDSN, l.config.Protocol)
+	if err != nil {
+		return nil, err
+	}
+	return &client{load: l, n: n, dice: rand.New(rand.NewPCG(l.config.Seed, uint64(n))), write: write, read: read}, nil
+}
+
+// run does operations until ctx ends (at once) or the load is stopped (after the one in progress).
+func (c *client) run(ctx context.Context) {
+	defer c.write.close()
+	defer c.read.close()
+	next := time.Now().Add(time.Duration(c.dice.Float64() * float64(c.load.interval())))
+	for {
+		now := time.Now()
+		if next.Before(now) {
+			next = now // behind: no burst to catch up
+		}
+		if !c.load.sleep(ctx, next.Sub(now)) {
+			return
+		}
+		if !c.operate(ctx) && !c.load.sleep(ctx, retryPause) {
+			return
+		}
+		next = next.Add(c.load.interval())
+	}
+}
+
+// operate does one operation by the dice. It reports false when there was no connection.
+func (c *client) operate(ctx context.Context) bool {
+	const percent = 100
+	mix := c.load.config.Mix
+	dice := c.dice.IntN(percent)
+	switch {
+	case dice < mix.Lookup:
+		return c.lookup(ctx)
+	case dice < mix.Lookup+mix.Register:
+		return c.single(ctx, sqlRegister, c.subscriber(), "sip:"+strconv.Itoa(c.dice.IntN(1<<16))+"@192.0.2.7")
+	case dice < mix.Lookup+mix.Register+mix.Record:
+		return c.single(ctx, sqlRecord, c.subscriber(), c.subscriber(), c.seconds())
+	}
+	return c.call(ctx)
+}
+
+func (c *client) subscriber() string {
+	return "u" + strconv.Itoa(c.dice.IntN(c.load.config.Subscribers))
+}
+
+func (c *client) seconds() string {
+	const longest = 3600
+	return strconv.Itoa(c.dice.IntN(longest))
+}
+
+// attempt is one operation from its start to what the client knows in the end.
+type attempt struct {
+	began  time.Time
+	window int
+	write  bool
+	seq    int64
+}
+
+func (c *client) begin(write bool) attempt {
+	a := attempt{began: time.Now(), window: c.load.window(), write: write}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mu.busy = a.began
+	if write {
+		a.seq = int64(len(c.mu.log))
+		c.mu.log = append(c.mu.log, Unknown)
+	}
+	return a
+}
+
+// marks returns the values that every write begins with.
+func (c *client) marks(a attempt) []string {
+	seq := strconv.FormatInt(a.seq, 10)
+	return []string{c.load.run, strconv.Itoa(c.n), seq, writeID(c.load.run, c.n, a.seq)}
+}
+
+func writeID(run string, client int, seq int64) string {
+	return fmt.Sprintf("%s-%d-%d", run, client, seq)
+}
+
+// end books what became of an attempt.
+func (c *client) end(a attempt, outcome Outcome, errs ...error) {
+	now := time.Now()
+	took := now.Sub(a.began)
+	if outcome == Acknowledged {
+		c.load.answered(now, took, a.write)
+	}
+	index := c.load.attribute(a.window)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mu.busy = time.Time{}
+	f := c.figuresLocked(index)
+	if a.write {
+		c.mu.log[a.seq] = outcome
+	}
+	for _, err := range errs {
+		if err != nil {
+			f.count(errorKey(err))
+		}
+	}
+	switch outcome {
+	case Failed:
+		f.Failed++
+	case Unknown:
+		f.Unknown++
+	case Acknowledged:
+		f.Acknowledged++
+		c.bookLatencyLocked(f, a.write, took)
+	}
+}
+
+func (c *client) bookLatencyLocked(f *Figures, write bool, took time.Duration) {
+	if write {
+		f.Writes.Add(took)
+	} else {
+		f.Reads.Add(took)
+	}
+	if took >= c.load.config.Slow {
+		f.Held++
+		f.HeldMax = max(f.HeldMax, took)
+	}
+}
+
+func (c *client) figuresLocked(index int) *Figures {
+	for len(c.mu.windows) <= index {
+		c.mu.windows = append(c.mu.windows, &Figures{})
+	}
+	return c.mu.windows[index]
+}
+
+// ready opens a session and counts when it had been open before.
+func (c *client) ready(ctx context.Context, s *session) error {
+	before := s.opened
+	if err := s.ready(ctx); err != nil {
+		return err
+	}
+	if before > 0 && s.opened > before {
+		c.note(func(f *Figures) { f.Reconnects++ })
+	}
+	return nil
+}
+
+func (c *client) note(change func(*Figures)) {
+	index := c.load.window()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	change(c.figuresLocked(index))
+}
+
+func (c *client) limit(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, c.load.config.Timeout)
+}
+
+func (c *client) lookup(ctx context.Context) bool {
+	ctx, cancel := c.limit(ctx)
+	defer cancel()
+	a := c.begin(false)
+	if err := c.ready(ctx, c.read); err != nil {
+		c.end(a, Failed, err)
+		return false
+	}
+	who := c.subscriber()
+	r := c.read.run(ctx, sqlLookup, who)
+	if r.err != nil {
+		c.end(a, Failed, r.err)
+		return true
+	}
+	if len(r.rows) != 1 || string(r.rows[0][0]) != who {
+		c.note(func(f *Figures) { f.Mixed++ })
+	}
+	c.end(a, Acknowledged)
+	return true
+}
+
+// single does a write of one statement in autocommit.
+func (c *client) single(ctx context.Context, sql string, values ...string) bool {
+	ctx, cancel := c.limit(ctx)
+	defer cancel()
+	a := c.begin(true)
+	if err := c.ready(ctx, c.write); err != nil {
+		c.end(a, judge(notSent, err, noTag), err)
+		return false
+	}
+	r := c.write.run(ctx, sql, append(c.marks(a), values...)...)
+	c.end(a, judge(autocommit, r.err, c.tagOf(r)), r.err)
+	return true
+}
+
+func (c *client) tagOf(r result) tagState {
+	switch {
+	case r.tag == "":
+		return noTag
+	case c.load.config.Protocol == Simple:
+		return tagAfterCommit
+	}
+	return tagBeforeCommit
+}
+
+// errRolledBack says that COMMIT was answered with ROLLBACK.
+var errRolledBack = errors.New("the transaction had failed before COMMIT")
+
+// call does a transaction of several statements.
+func (c *client) call(ctx context.Context) bool {
+	ctx, cancel := c.limit(ctx)
+	defer cancel()
+	a := c.begin(true)
+	if err := c.ready(ctx, c.write); err != nil {
+		c.end(a, judge(notSent, err, noTag), err)
+		return false
+	}
+	if err := c.callBody(ctx, a); err != nil {
+		c.rollback(ctx)
+		c.end(a, judge(inTransaction, err, noTag), err)
+		return true
+	}
+	r := c.write.run(ctx, "COMMIT")
+	if r.err == nil && r.tag != "COMMIT" {
+		c.end(a, Failed, errRolledBack)
+		return true
+	}
+	c.end(a, judge(committing, r.err, c.tagOf(r)), r.err)
+	return true
+}
+
+func (c *client) callBody(ctx context.Context, a attempt) error {
+	marks := c.marks(a)
+	caller, callee := c.subscriber(), c.subscriber()
+	statements := []struct {
+		sql    string
+		values []string
+	}{
+		{"BEGIN", nil},
+		{sqlCallMark, marks},
+		{sqlCallUpdate, []string{marks[3], caller}},
+		{sqlCallRecord, []string{marks[0], marks[3], caller, callee, c.seconds()}},
+	}
+	for _, s := range statements {
+		if r := c.write.run(ctx, s.sql, s.values...); r.err != nil {
+			return r.err
+		}
+	}
+	return nil
+}
+
+func (c *client) rollback(ctx context.Context) {
+	if !c.write.conn.IsClosed() {
+		// What fails here closes the connection, which rolls back as well.
+		_ = c.write.run(ctx, "ROLLBACK")
+	}
+}

@@ -1,0 +1,75 @@
+package ledger
+
+import (
+	"maps"
+	"time"
+)
+
+// Mark begins a new window of the figures. An operation that touches a window marked as an event counts there, whether it
+// began before or ended after it; all others count where they ended.
+type mark struct {
+	name  string
+	event bool
+	at    time.Time
+}
+
+// Figures are what clients saw, of one window or of all.
+type Figures struct {
+	Reads, Writes Histogram // latency of operations that were answered well, as the client waited for it
+	Acknowledged  int64     // operations, lookups included
+	Failed        int64
+	Unknown       int64
+	Errors        map[string]int64 // by SQLSTATE, or ErrorLost, ErrorRefused, ErrorTimeout; failed connects included
+	Reconnects    int64            // connections opened again after they were lost
+	Held          int64            // operations that took Config.Slow or longer and were then answered well
+	HeldMax       time.Duration    // the longest of them
+	Mixed         int64            // lookups answered with another subscriber's row: must stay 0
+}
+
+func (f *Figures) count(key string) {
+	if f.Errors == nil {
+		f.Errors = map[string]int64{}
+	}
+	f.Errors[key]++
+}
+
+// Merge adds another's figures.
+func (f *Figures) Merge(o *Figures) {
+	f.Reads.Merge(&o.Reads)
+	f.Writes.Merge(&o.Writes)
+	f.Acknowledged += o.Acknowledged
+	f.Failed += o.Failed
+	f.Unknown += o.Unknown
+	f.Reconnects += o.Reconnects
+	f.Held += o.Held
+	f.HeldMax = max(f.HeldMax, o.HeldMax)
+	f.Mixed += o.Mixed
+	if f.Errors == nil {
+		f.Errors = maps.Clone(o.Errors)
+		return
+	}
+	for key, n := range o.Errors {
+		f.Errors[key] += n
+	}
+}
+
+// All returns reads and writes in one histogram.
+func (f *Figures) All() Histogram {
+	all := f.Reads
+	all.Merge(&f.Writes)
+	return all
+}
+
+// Window is one stretch of the load's life with its figures.
+type Window struct {
+	Name  string
+	Begin time.Time
+	Gap   Gap // the longest stretch without an acknowledged write that ended in this window
+	Figures
+}
+
+// Gap is a stretch of time without an acknowledged write; To is when the first one came again.
+type Gap struct{ From, To time.Time }
+
+// Length returns how long it was.
+func (g Gap) Length() time.Duration { return g.To.Sub(g.From) }
