@@ -114,7 +114,7 @@ func (c *Conductor) Run(ctx context.Context) error {
 			c.publish(last, next)
 			last = next
 		case <-tick.C:
-			c.settleReport(last, time.Now())
+			c.settleReport(time.Now())
 		}
 	}
 }

@@ -94,7 +94,7 @@ func (c *Conductor) noteCut(n int) {
 }
 
 // settleReport closes the open report when the first unit of work after the change has ended.
-func (c *Conductor) settleReport(last *topology.Snapshot, now time.Time) {
+func (c *Conductor) settleReport(now time.Time) {
 	c.mu.Lock()
 	done, ok := c.settleLocked(now)
 	c.mu.Unlock()
@@ -108,7 +108,6 @@ func (c *Conductor) settleReport(last *topology.Snapshot, now time.Time) {
 		Kind: event.FailoverReported, Cluster: string(done.Cluster), From: string(done.From), To: string(done.To),
 		Epoch: uint64(done.Epoch), Took: done.Gap, Reason: done.Outcome, Count: int(done.Held),
 	})
-	_ = last
 }
 
 func (c *Conductor) settleLocked(now time.Time) (Report, bool) {

@@ -20,6 +20,9 @@ func (e *clientEnd) Received(_ *reactor.Conn, b []byte) {
 		return
 	}
 	s.up.keep(s.feed(all), joined)
+	if st := s.state(); st == stateWaiting || st == statePreparing {
+		s.countHeld()
+	}
 }
 
 // Ended: the client shut down its writing side. As in PostgreSQL what it asked for is done and delivered first.

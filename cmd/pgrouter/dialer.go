@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/pgrouter/pgrouter/backend"
@@ -21,9 +22,14 @@ type dialer struct {
 
 // Dial opens one connection (pool.Dialer).
 func (d *dialer) Dial(ctx context.Context, t backend.Target, k pool.Key) (*backend.Conn, error) {
-	return backend.Dial(ctx, d.cfg, t, backend.Login{
+	conn, err := backend.Dial(ctx, d.cfg, t, backend.Login{
 		User: k.User, Database: k.Database, Params: proxy.DecodeOptions(k.Options), Secret: d.people.serverSecret(k.User),
 	})
+	var refused *backend.DialError
+	if errors.As(err, &refused) && refused.Code() == pgwire.CodeInvalidPassword {
+		d.people.ring.Forget(k.User) // the password was changed: the next login of a client brings the new key
+	}
+	return conn, err
 }
 
 func backendConfig(cfg *config.Config) backend.Config {

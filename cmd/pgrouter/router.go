@@ -51,7 +51,10 @@ type clusterRun struct {
 func startRouter(ctx context.Context, cfg *config.Config, log *slog.Logger, watch func(event.Event)) (*router, error) {
 	r := &router{cfg: cfg, log: log, failed: make(chan error, 1)}
 	ctx, r.stop = context.WithCancel(ctx)
-	r.events = newEventHub(log, watch)
+	r.events = newEventHub(log)
+	if watch != nil {
+		r.events.sinks = append(r.events.sinks, sinkFunc(watch))
+	}
 	for _, step := range []func(context.Context) error{
 		r.startPeople, r.startReactor, r.startPool, r.startClusters, r.startProxy, r.startConductors, r.startAdmin, r.startListeners,
 	} {

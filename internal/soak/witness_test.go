@@ -1,0 +1,78 @@
+//go:build soak
+
+package soak
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+)
+
+// witness watches the router from outside for what must not grow and what must not happen.
+type witness struct {
+	t           *testing.T
+	router      *process
+	memory      int64
+	descriptors int
+	peak        int64
+}
+
+const (
+	memoryGrowth = 48 << 20 // what a router may keep beyond its baseline under the same load, in bytes
+	spareFDs     = 20       // server connections come and go
+	poolSize     = 10
+	nodes        = 3
+)
+
+// settle lets time pass, bounded by ctx.
+func (w *witness) settle(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+func (w *witness) baseline() {
+	w.memory, w.descriptors = w.router.resident(), w.router.descriptors()
+	w.t.Logf("baseline: %d MB, %d descriptors", w.memory>>20, w.descriptors)
+}
+
+// look checks what must hold at any time.
+func (w *witness) look() {
+	m := w.router.metrics()
+	w.peak = max(w.peak, w.router.resident())
+	for name, v := range m {
+		if (name == "pgrouter_server_messages_unexpected_total" || name == "pgrouter_protocol_violations_total" ||
+			name == "pgrouter_pool_misuses_total") && v != 0 {
+			w.t.Errorf("%s = %v", name, v)
+		}
+	}
+}
+
+// end checks that nothing has stayed behind when all clients are gone.
+func (w *witness) end() {
+	w.router.await("all clients are gone", time.Minute, func() bool { return w.router.metrics()["pgrouter_clients"] == 0 })
+	w.look()
+	m := w.router.metrics()
+	memory, descriptors := w.router.resident(), w.router.descriptors()
+	w.t.Logf("end: %d MB (peak %d), %d descriptors, %v goroutines", memory>>20, w.peak>>20, descriptors, m["go_goroutines"])
+	if memory > w.memory+memoryGrowth {
+		w.t.Errorf("memory grew from %d to %d MB", w.memory>>20, memory>>20)
+	}
+	if descriptors > w.descriptors+spareFDs {
+		w.t.Errorf("descriptors grew from %d to %d", w.descriptors, descriptors)
+	}
+	if waiting := m["pgrouter_pool_waiting"]; waiting != 0 {
+		w.t.Errorf("%v places in queues without clients", waiting)
+	}
+	if servers := m["pgrouter_pool_servers"]; servers > 2*poolSize*nodes {
+		w.t.Errorf("%v server connections", servers)
+	}
+}
+
+// queryOf makes a Query message.
+func queryOf(sql string) *pgproto3.Query { return &pgproto3.Query{String: sql} }
