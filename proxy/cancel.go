@@ -9,7 +9,6 @@ import (
 	"github.com/pgrouter/pgrouter/backend"
 	"github.com/pgrouter/pgrouter/pgwire"
 	"github.com/pgrouter/pgrouter/pool"
-	"github.com/pgrouter/pgrouter/reactor"
 	"github.com/pgrouter/pgrouter/relay"
 )
 
@@ -97,10 +96,15 @@ func (p *Proxy) cancelRequest(ctx context.Context, pid uint32, secret []byte) {
 		return
 	}
 	reply := make(chan *pool.Server, 1)
-	if !s.loop.Post(reactor.TaskFunc(func(*reactor.Loop) { reply <- s.cancelTarget() })) {
+	if !s.post(func() { reply <- s.cancelTarget() }) {
 		return
 	}
-	server := <-reply
+	var server *pool.Server
+	select {
+	case server = <-reply:
+	case <-ctx.Done(): // the loops end: nobody is going to answer
+		return
+	}
 	if server == nil {
 		return
 	}

@@ -19,6 +19,15 @@ func (e *clientEnd) Received(_ *reactor.Conn, b []byte) {
 		s.countHeld()
 		return
 	}
+	if s.state() == stateIdle {
+		if to := s.proxy.betterOff(s); to != nil {
+			s.up.keep(all, joined)
+			if s.migrate(to) {
+				return
+			}
+			all, joined = s.up.pending(), true
+		}
+	}
 	s.up.keep(s.feed(all), joined)
 	if st := s.state(); st == stateWaiting || st == statePreparing {
 		s.countHeld()

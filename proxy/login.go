@@ -111,6 +111,7 @@ func (l *login) welcome(pl *place, policy Policy, g *greeting, last []byte) *pgw
 		local: l.sock.LocalAddr().String(), app: g.vector.Get(applicationName), connected: l.began,
 	}
 	s.link.Observer = s
+	s.home.Store(s.loop)
 	s.waiter = pool.Waiter{Grantee: s, Loop: s.loop}
 	s.timer.SetTarget(s)
 	if err := p.cancels.issue(s, cancelKeyShort); err != nil {

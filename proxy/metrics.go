@@ -45,15 +45,15 @@ const (
 
 // metrics counts what happens to clients. Nothing of it is written on the way of a message.
 type metrics struct {
-	accepted, loggedIn, preludes, violations, holdExpired atomic.Uint64
-	closedUnits                                           atomic.Uint64 // units of sessions that are gone
-	cancels                                               [cancelKinds]atomic.Uint64
-	refused                                               [refusedKinds]atomic.Uint64
-	pins                                                  [pinKinds]atomic.Uint64
-	closes                                                [closeKinds]atomic.Uint64
-	losses                                                [cutKinds][outcomeKinds]atomic.Uint64
-	waits                                                 waits
-	errors                                                struct {
+	accepted, loggedIn, moves, preludes, violations, holdExpired atomic.Uint64
+	closedUnits                                                  atomic.Uint64 // units of sessions that are gone
+	cancels                                                      [cancelKinds]atomic.Uint64
+	refused                                                      [refusedKinds]atomic.Uint64
+	pins                                                         [pinKinds]atomic.Uint64
+	closes                                                       [closeKinds]atomic.Uint64
+	losses                                                       [cutKinds][outcomeKinds]atomic.Uint64
+	waits                                                        waits
+	errors                                                       struct {
 		sync.Mutex
 		byCode map[string]uint64
 	}
@@ -145,7 +145,7 @@ func (p *Proxy) units() uint64 {
 type collector struct {
 	proxy *Proxy
 
-	clients, connections, refused, closed, units, wait, errors, losses, pins, cancels, preludes, violations, held *prometheus.Desc
+	clients, moves, connections, refused, closed, units, wait, errors, losses, pins, cancels, preludes, violations, held *prometheus.Desc
 }
 
 // Collector returns the proxy's metrics for a registry.
@@ -156,6 +156,7 @@ func (p *Proxy) Collector() prometheus.Collector {
 	return &collector{
 		proxy:       p,
 		clients:     desc("clients", "Client connections by kind and state.", "kind", "state"),
+		moves:       desc("client_moves_total", "Clients moved to another event loop."),
 		connections: desc("client_connections_total", "Client connections accepted."),
 		refused:     desc("client_refused_total", "Connections turned away before they became clients.", "reason"),
 		closed:      desc("client_closed_total", "Client sessions ended.", "reason"),
@@ -174,7 +175,7 @@ func (p *Proxy) Collector() prometheus.Collector {
 // Describe sends the descriptions (prometheus.Collector).
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		c.clients, c.connections, c.refused, c.closed, c.units, c.wait, c.errors, c.losses, c.pins, c.cancels, c.preludes,
+		c.clients, c.moves, c.connections, c.refused, c.closed, c.units, c.wait, c.errors, c.losses, c.pins, c.cancels, c.preludes,
 		c.violations, c.held,
 	} {
 		ch <- d
@@ -188,6 +189,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
 	}
 	count(c.connections, m.accepted.Load())
+	count(c.moves, m.moves.Load())
 	count(c.units, c.proxy.units())
 	count(c.preludes, m.preludes.Load())
 	count(c.violations, m.violations.Load())

@@ -72,6 +72,8 @@ type Proxy struct {
 	heldBytes atomic.Int64
 	logins    atomic.Int64
 	nextID    atomic.Uint64
+	moved     []atomic.Int64 // by loop: when a client last moved away
+	betterOff func(*Session) *reactor.Loop
 	draining  atomic.Bool
 
 	ctx  context.Context // ends when Close is called; the parent of all goroutines' work
@@ -98,6 +100,8 @@ func New(cfg Config, deps Deps) (*Proxy, error) {
 	p := &Proxy{deps: deps, vectors: deps.Vectors, log: deps.Logger, cancelSlots: make(chan struct{}, cfg.CancelParallel)}
 	p.cfg.Store(&cfg)
 	p.ctx, p.stop = context.WithCancel(context.Background())
+	p.moved = make([]atomic.Int64, len(deps.Reactor.Loops()))
+	p.betterOff = p.relief
 	p.mu.places = make(map[placeKey]*place)
 	p.registry.init()
 	p.cancels.init()

@@ -328,3 +328,32 @@ func TestSessionModeKeepsTheServerAndResetsIt(t *testing.T) {
 		t.Fatalf("temp table of another: %v", err)
 	}
 }
+
+// TestClientsMoveBetweenLoopsWithoutLosingAByte makes every client change its loop at every unit, while some are cancelled.
+func TestClientsMoveBetweenLoopsWithoutLosingAByte(t *testing.T) {
+	r, _ := newRouter(t, withLoops(3, 2))
+	r.proxy.MoveAlways()
+	var clients sync.WaitGroup
+	for i := range 8 {
+		conn := r.connect(context.Background(), "")
+		clients.Go(func() {
+			for j := range 60 {
+				want := fmt.Sprintf("%d-%d-%s", i, j, strings.Repeat("x", 3000))
+				got, err := query(conn, "select '"+want+"'")
+				if err != nil || got != want {
+					t.Errorf("client %d: %d bytes, %v", i, len(got), err)
+					return
+				}
+				if j%20 == 0 {
+					if err := conn.CancelRequest(context.Background()); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+	clients.Wait()
+	if r.proxy.Moves() < 8*60 {
+		t.Fatalf("%d moves", r.proxy.Moves())
+	}
+}

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/pgrouter/pgrouter/event"
-	"github.com/pgrouter/pgrouter/reactor"
 )
 
 // ClientInfo is what SHOW CLIENTS, the JSON and the page show of one client.
@@ -127,10 +126,10 @@ func (s *Session) Info() ClientInfo {
 
 // Close ends the session from any goroutine (Member).
 func (s *Session) Close(why event.CloseReason) {
-	s.loop.Post(reactor.TaskFunc(func(*reactor.Loop) { s.fatal(closeError(why), why) }))
+	s.post(func() { s.fatal(closeError(why), why) })
 }
 
 // Drain ends the session from any goroutine, when its unit is over (Member).
 func (s *Session) Drain() {
-	s.loop.Post(reactor.TaskFunc(func(*reactor.Loop) { s.drain() }))
+	s.post(s.drain)
 }

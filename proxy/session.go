@@ -47,7 +47,8 @@ type Session struct {
 	facts  facts
 	policy Policy
 
-	loop   *reactor.Loop
+	loop   *reactor.Loop                // its own; changes only in migration.Run
+	home   atomic.Pointer[reactor.Loop] // the same for others
 	client *reactor.Conn
 	queue  *pool.Queue
 	server *pool.Server // nil unless preparing or linked
@@ -75,6 +76,7 @@ type Session struct {
 	serverFull  bool // the server's socket takes no more
 	upPaused    bool // the client is not read, because it sent too much ahead
 	pinReported bool
+	sinceLook   int // units since the session last looked for a better loop
 
 	word  atomic.Uint32 // a copy of the state for others to read
 	pin   atomic.Uint32 // a copy of the pin reason
