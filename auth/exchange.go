@@ -14,21 +14,21 @@ type Verdict struct {
 	ServerSecret Secret // with what pgrouter may log in to servers as this user; zero when nothing is known
 }
 
-// Denied is why a client does not get in. The client is sent Reply and nothing else; Reason is for the log: it tells what
+// DeniedError is why a client does not get in. The client is sent Reply and nothing else; Reason is for the log: it tells what
 // Reply must not (that the user is unknown), but never a secret.
-type Denied struct {
+type DeniedError struct {
 	User   string // as the client named itself: quote it before showing it
 	Reason string // constant text
 	Reply  *pgwire.Error
 }
 
 // Error returns the reason.
-func (d *Denied) Error() string { return "client authentication: " + d.Reason }
+func (d *DeniedError) Error() string { return "client authentication: " + d.Reason }
 
 // Unwrap returns what the client is told.
-func (d *Denied) Unwrap() error { return d.Reply }
+func (d *DeniedError) Unwrap() error { return d.Reply }
 
-// Reasons of Denied.
+// Reasons of DeniedError.
 const (
 	reasonUnknownUser  = "the user is unknown"
 	reasonNoSecret     = "the user has no secret that fits the method"
@@ -46,7 +46,7 @@ const (
 //	out, done, err := x.Start()
 //	for err == nil && !done { send(out); kind, body := receive(); out, done, err = x.Next(kind, body) }
 //
-// With err, a *Denied, its Reply is all that is to be sent. When done, out (it may be empty) is to be sent before
+// With err, a *DeniedError, its Reply is all that is to be sent. When done, out (it may be empty) is to be sent before
 // AuthenticationOk, which is the caller's to send when the session can really begin. The caller bounds the time and reads
 // messages of no more than pgwire allows for KindPassword.
 type Exchange struct {
@@ -224,5 +224,5 @@ func (x *Exchange) deny(reason string) error {
 }
 
 func (x *Exchange) refuse(reason string, reply *pgwire.Error) error {
-	return &Denied{User: x.entry.name, Reason: reason, Reply: reply}
+	return &DeniedError{User: x.entry.name, Reason: reason, Reply: reply}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,26 +18,25 @@ import (
 type client struct {
 	password string
 	oracle   *scram.ClientConversation
-	flag     string // gs2 flag instead of the oracle's
-	trace    []int  // codes of what the server asked for
-	lengths  []int  // lengths of these messages
+	trace    []int // codes of what the server asked for
+	lengths  []int // lengths of these messages
 }
 
-func newClient(t testing.TB, password string) *client {
-	t.Helper()
+func newClient(tb testing.TB, password string) *client {
+	tb.Helper()
 	c, err := scram.SHA256.NewClientUnprepped("", password, "")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return &client{password: password, oracle: c.WithMinIterations(1).NewConversation()}
 }
 
 // answer returns the body of the client's answer to one Authentication message; ok is false when there is none.
-func (c *client) answer(t testing.TB, user string, message []byte) (body []byte, ok bool) {
-	t.Helper()
+func (c *client) answer(tb testing.TB, user string, message []byte) (body []byte, ok bool) {
+	tb.Helper()
 	code, data, err := pgwire.ParseAuthentication(message[pgwire.HeaderLen:])
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	c.trace, c.lengths = append(c.trace, int(code)), append(c.lengths, len(message))
 	var b []byte
@@ -46,40 +46,40 @@ func (c *client) answer(t testing.TB, user string, message []byte) (body []byte,
 	case pgwire.AuthMD5Password:
 		b = pgwire.AppendPassword(nil, md5Answer(md5Secret(user, c.password), [4]byte(data)))
 	case pgwire.AuthSASL:
-		b = pgwire.AppendSASLInitialResponse(nil, scramName, []byte(c.step(t, "")))
+		b = pgwire.AppendSASLInitialResponse(nil, scramName, []byte(c.step(tb, "")))
 	case pgwire.AuthSASLContinue:
-		b = pgwire.AppendSASLResponse(nil, []byte(c.step(t, string(data))))
+		b = pgwire.AppendSASLResponse(nil, []byte(c.step(tb, string(data))))
 	case pgwire.AuthSASLFinal:
-		c.step(t, string(data))
+		c.step(tb, string(data))
 		if !c.oracle.Valid() {
-			t.Error("the oracle does not accept the server's signature")
+			tb.Error("the oracle does not accept the server's signature")
 		}
 		return nil, false
 	default:
-		t.Fatalf("unexpected code %d", code)
+		tb.Fatalf("unexpected code %d", code)
 	}
 	return b[pgwire.HeaderLen:], true
 }
 
-func (c *client) step(t testing.TB, challenge string) string {
-	t.Helper()
+func (c *client) step(tb testing.TB, challenge string) string {
+	tb.Helper()
 	s, err := c.oracle.Step(challenge)
 	if err != nil {
-		t.Fatalf("oracle: %v", err)
+		tb.Fatalf("oracle: %v", err)
 	}
 	return s
 }
 
 // login plays the whole login.
-func (c *client) login(t testing.TB, x *Exchange, user string) error {
-	t.Helper()
+func (c *client) login(tb testing.TB, x *Exchange, user string) error {
+	tb.Helper()
 	out, done, err := x.Start()
 	for err == nil {
 		var body []byte
 		if len(out) > 0 {
 			var ok bool
-			if body, ok = c.answer(t, user, out); !ok && !done {
-				t.Fatal("the exchange ended without being done")
+			if body, ok = c.answer(tb, user, out); !ok && !done {
+				tb.Fatal("the exchange ended without being done")
 			}
 		}
 		if done {
@@ -91,25 +91,25 @@ func (c *client) login(t testing.TB, x *Exchange, user string) error {
 }
 
 // exchange logs in and checks that verdict and error fit each other.
-func exchange(t testing.TB, m Method, users Users, user, password string, ring *KeyRing) (Verdict, *client, error) {
-	t.Helper()
-	x, c := NewExchange(m, user, users, ring), newClient(t, password)
-	err := c.login(t, x, user)
+func exchange(tb testing.TB, m Method, users Users, user, password string, ring *KeyRing) (Verdict, *client, error) {
+	tb.Helper()
+	x, c := NewExchange(m, user, users, ring), newClient(tb, password)
+	err := c.login(tb, x, user)
 	v, ok := x.Verdict()
 	if ok != (err == nil) || ok != (v.User != "") || (!ok && v != Verdict{}) {
-		t.Errorf("error %v goes with verdict %v, %v", err, v, ok)
+		tb.Errorf("error %v goes with verdict %v, %v", err, v, ok)
 	}
-	var denied *Denied
+	var denied *DeniedError
 	if err != nil && (!errors.As(err, &denied) || denied.Reply == nil || denied.Reply.Code == "") {
-		t.Errorf("error %v is no complete Denied", err)
+		tb.Errorf("error %v is no complete DeniedError", err)
 	}
 	return v, c, err
 }
 
 // testUsers has one user of each kind of secret; all their passwords are "right".
-func testUsers(t testing.TB) *Userlist {
-	t.Helper()
-	return userlist(t, fmt.Sprintf("\"plain\" \"right\"\n\"md5\" %q\n\"scram\" %q\n\"none\" \"\"\n", md5Secret("md5", "right"), verifierOf(t, "right")))
+func testUsers(tb testing.TB) *Userlist {
+	tb.Helper()
+	return userlist(tb, fmt.Sprintf("\"plain\" \"right\"\n\"md5\" %q\n\"scram\" %q\n\"none\" \"\"\n", md5Secret("md5", "right"), verifierOf(tb, "right")))
 }
 
 func TestEveryMethodWithEverySecret(t *testing.T) {
@@ -120,15 +120,28 @@ func TestEveryMethodWithEverySecret(t *testing.T) {
 		user   string
 		server SecretKind // of the verdict; no: denied
 	}{
-		{MethodTrust, "plain", SecretPlain}, {MethodTrust, "md5", SecretMD5}, {MethodTrust, "scram", SecretNone},
-		{MethodTrust, "none", SecretNone}, {MethodTrust, "ghost", no},
-		{MethodPassword, "plain", SecretPlain}, {MethodPassword, "md5", SecretPlain}, {MethodPassword, "scram", SecretPlain},
-		{MethodPassword, "none", no}, {MethodPassword, "ghost", no},
-		{MethodMD5, "plain", SecretPlain}, {MethodMD5, "md5", SecretMD5}, {MethodMD5, "scram", SecretKeys},
-		{MethodMD5, "none", no}, {MethodMD5, "ghost", no},
-		{MethodSCRAM, "plain", SecretPlain}, {MethodSCRAM, "md5", no}, {MethodSCRAM, "scram", SecretKeys},
-		{MethodSCRAM, "none", no}, {MethodSCRAM, "ghost", no},
-		{MethodNone, "plain", no}, {MethodNone, "ghost", no},
+		{MethodTrust, "plain", SecretPlain},
+		{MethodTrust, "md5", SecretMD5},
+		{MethodTrust, "scram", SecretNone},
+		{MethodTrust, "none", SecretNone},
+		{MethodTrust, "ghost", no},
+		{MethodPassword, "plain", SecretPlain},
+		{MethodPassword, "md5", SecretPlain},
+		{MethodPassword, "scram", SecretPlain},
+		{MethodPassword, "none", no},
+		{MethodPassword, "ghost", no},
+		{MethodMD5, "plain", SecretPlain},
+		{MethodMD5, "md5", SecretMD5},
+		{MethodMD5, "scram", SecretKeys},
+		{MethodMD5, "none", no},
+		{MethodMD5, "ghost", no},
+		{MethodSCRAM, "plain", SecretPlain},
+		{MethodSCRAM, "md5", no},
+		{MethodSCRAM, "scram", SecretKeys},
+		{MethodSCRAM, "none", no},
+		{MethodSCRAM, "ghost", no},
+		{MethodNone, "plain", no},
+		{MethodNone, "ghost", no},
 	}
 	for _, tt := range tests {
 		t.Run(tt.method.String()+" "+tt.user, func(t *testing.T) {
@@ -184,7 +197,7 @@ func TestAnUnknownUserIsIndistinguishable(t *testing.T) {
 		if fmt.Sprint(known.trace, known.lengths) != fmt.Sprint(ghost.trace, ghost.lengths) {
 			t.Errorf("%v: known %v %v, unknown %v %v", m, known.trace, known.lengths, ghost.trace, ghost.lengths)
 		}
-		var a, b *Denied
+		var a, b *DeniedError
 		if !errors.As(errKnown, &a) || !errors.As(errGhost, &b) {
 			t.Fatal("not denied")
 		}
@@ -310,7 +323,7 @@ func TestMalformedFirstMessages(t *testing.T) {
 		{"short length", append([]byte(scramName+"\x00"), 0, 0, 0, 1, 'n', ','), "08P01 malformed"},
 		{"length beyond the end", append([]byte(scramName+"\x00"), 0, 0, 1, 0, 'n', ','), "08P01 malformed"},
 		{"length that wraps", append([]byte(scramName+"\x00"), 0xff, 0xff, 0xff, 0xfe, 'n', ','), "08P01 malformed"},
-		{"absent with data", append(absent[:len(absent):len(absent)], 'n'), "08P01 malformed"},
+		{"absent with data", append(slices.Clip(absent), 'n'), "08P01 malformed"},
 		{"another mechanism", initial("SCRAM-SHA-1", "n,,n=,r=abc"), "08P01 client selected an invalid SASL"},
 		{"plus", initial("SCRAM-SHA-256-PLUS", "p=tls-server-end-point,,n=,r=abc"), "08P01 client selected an invalid SASL"},
 		{"channel binding", initial(scramName, "p=tls-server-end-point,,n=,r=abc"), "08P01 client requires SCRAM channel binding"},

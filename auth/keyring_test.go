@@ -1,14 +1,14 @@
 package auth
 
 import (
-	"fmt"
+	"strconv"
 	"sync"
 	"testing"
 )
 
-func ringSecret(t testing.TB, password string, k byte) (stored, keys Secret) {
-	t.Helper()
-	stored = secretOf(t, verifierOf(t, password))
+func ringSecret(tb testing.TB, password string, k byte) (stored, keys Secret) {
+	tb.Helper()
+	stored = secretOf(tb, verifierOf(tb, password))
 	return stored, keysSecret(stored.v.verifier, key{k})
 }
 
@@ -90,7 +90,7 @@ func TestTheRingServesManyGoroutines(t *testing.T) {
 	for i := range 8 {
 		workers.Go(func() {
 			for j := range 200 {
-				user := fmt.Sprint((i + j) % 12)
+				user := strconv.Itoa((i + j) % 12)
 				ring.Remember(user, keys)
 				ring.Find(user, stored)
 				if j%7 == 0 {

@@ -9,40 +9,40 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // verifierOf returns the verifier text of a password, with few iterations to keep tests quick.
-func verifierOf(t testing.TB, password string) string {
-	t.Helper()
+func verifierOf(tb testing.TB, password string) string {
+	tb.Helper()
 	v, err := deriveVerifier(password, []byte("0123456789abcdef"), testIterations)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return v.format()
 }
 
 const testIterations = 64
 
-func userlist(t testing.TB, text string) *Userlist {
-	t.Helper()
-	u, err := ParseUserlist([]byte(text), UserlistOptions{Iterations: testIterations, Seed: testSeed(t)})
+func userlist(tb testing.TB, text string) *Userlist {
+	tb.Helper()
+	u, err := ParseUserlist([]byte(text), UserlistOptions{Iterations: testIterations, Seed: testSeed(tb)})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return u
 }
 
-func testSeed(t testing.TB) Seed {
-	t.Helper()
+func testSeed(tb testing.TB) Seed {
+	tb.Helper()
 	seed, err := SeedFrom([]byte("a seed for tests"))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return seed
 }
 
-func secretOf(t testing.TB, text string) Secret {
-	t.Helper()
+func secretOf(tb testing.TB, text string) Secret {
+	tb.Helper()
 	s, err := ParseSecret(text)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return s
 }

@@ -131,7 +131,8 @@ func TestAVerifierHasTheKeysOfTheStandard(t *testing.T) {
 func TestSecretsAreEqualWhenTheyHoldTheSame(t *testing.T) {
 	v := verifierOf(t, "p")
 	all := []Secret{
-		{}, PlainSecret("a"), PlainSecret("b"), secretOf(t, md5Secret("u", "p")), secretOf(t, v), secretOf(t, verifierOf(t, "q")),
+		{},
+		PlainSecret("a"), PlainSecret("b"), secretOf(t, md5Secret("u", "p")), secretOf(t, v), secretOf(t, verifierOf(t, "q")),
 		keysSecret(secretOf(t, v).v.verifier, key{1}), keysSecret(secretOf(t, v).v.verifier, key{2}),
 	}
 	for i, a := range all {

@@ -14,16 +14,16 @@ import (
 )
 
 // scramOracle is a SCRAM server that is not ours.
-func scramOracle(t testing.TB, stored string) *scram.ServerConversation {
-	t.Helper()
-	v := secretOf(t, stored).v.verifier
+func scramOracle(tb testing.TB, stored string) *scram.ServerConversation {
+	tb.Helper()
+	v := secretOf(tb, stored).v.verifier
 	s, err := scram.SHA256.NewServer(func(string) (scram.StoredCredentials, error) {
 		return scram.StoredCredentials{
 			KeyFactors: scram.KeyFactors{Salt: string(v.salt), Iters: v.iterations}, StoredKey: v.stored[:], ServerKey: v.server[:],
 		}, nil
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return s.NewConversation()
 }
@@ -34,12 +34,12 @@ func feed(l *ServerLogin, message []byte) (out []byte, done bool, err error) {
 }
 
 // saslData returns the SCRAM text of a SASLInitialResponse or SASLResponse.
-func saslData(t testing.TB, message []byte) string {
-	t.Helper()
+func saslData(tb testing.TB, message []byte) string {
+	tb.Helper()
 	body := message[pgwire.HeaderLen:]
 	if mechanism, rest, ok := pgwire.CString(body); ok && string(mechanism) == scramName {
 		if int(binary.BigEndian.Uint32(rest)) != len(rest)-4 {
-			t.Fatal("the length of the initial response is wrong")
+			tb.Fatal("the length of the initial response is wrong")
 		}
 		return string(rest[4:])
 	}
@@ -47,12 +47,12 @@ func saslData(t testing.TB, message []byte) string {
 }
 
 // scramWith plays SCRAM against the oracle to the end.
-func scramWith(t testing.TB, l *ServerLogin, oracle *scram.ServerConversation) error {
-	t.Helper()
+func scramWith(tb testing.TB, l *ServerLogin, oracle *scram.ServerConversation) error {
+	tb.Helper()
 	out, done, err := feed(l, pgwire.AppendAuthSASL(nil, "SCRAM-SHA-256-PLUS", scramName))
 	for err == nil && !done && len(out) > 0 {
 		var challenge string
-		if challenge, err = oracle.Step(saslData(t, out)); err != nil {
+		if challenge, err = oracle.Step(saslData(tb, out)); err != nil {
 			return fmt.Errorf("oracle: %w", err)
 		}
 		if oracle.Done() {
@@ -66,7 +66,7 @@ func scramWith(t testing.TB, l *ServerLogin, oracle *scram.ServerConversation) e
 	}
 	_, done, err = feed(l, pgwire.AppendAuthOk(nil))
 	if err == nil && (!done || !l.Done() || !oracle.Valid()) {
-		t.Errorf("done %v, oracle valid %v", done, oracle.Valid())
+		tb.Errorf("done %v, oracle valid %v", done, oracle.Valid())
 	}
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 )
@@ -55,6 +56,9 @@ func connect(ctx context.Context, cfg Config, t Target) (net.Conn, *DialError) {
 	dialer := net.Dialer{KeepAlive: -1} // SocketOptions say it
 	c, err := dialer.DialContext(ctx, network, address)
 	if err != nil {
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			<-ctx.Done() // it was ctx's deadline: the socket's timer was ahead of the context's
+		}
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}

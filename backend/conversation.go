@@ -43,13 +43,11 @@ func (s *conversation) open(packet []byte, replication bool) error {
 
 // failure is the error of Dial for what open returned.
 func (s *conversation) failure(err error) error {
-	var admission *AdmissionError
-	if errors.As(err, &admission) {
+	if admission, ok := errors.AsType[*AdmissionError](err); ok {
 		return admission
 	}
 	e := newDialError(s.op, s.conn.Target, err)
-	var login *auth.LoginError
-	if errors.As(err, &login) {
+	if _, ok := errors.AsType[*auth.LoginError](err); ok {
 		e.permanent = true
 	}
 	return e

@@ -53,8 +53,7 @@ func bounded(ctx context.Context, limit time.Duration, c net.Conn, f func() erro
 	if stop() {
 		return err
 	}
-	var refused *refusal
-	if errors.As(err, &refused) {
+	if _, ok := errors.AsType[*refusal](err); ok {
 		return err // the server's answer was there before the end
 	}
 	return context.Cause(ctx)

@@ -147,7 +147,7 @@ func (r *refusal) Error() string { return r.server.Error() }
 // without a SQLSTATE, are taken as temporary: out of resources, starting up, shutting down, too many connections.
 func isPermanent(code string) bool {
 	const classLen = 2
-	if code == pgwire.CodeProtocolViolation {
+	if code == pgwire.CodeProtocolViolation || code == pgwire.CodeCannotChangeNow {
 		return true
 	}
 	if len(code) < classLen {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -99,7 +100,7 @@ func TestAServerThatGoesAway(t *testing.T) {
 		{"in a header", []byte{'R', 0, 0}, OpLogin},
 		{"in a body", []byte{'R', 0, 0, 0, 8, 0}, OpLogin},
 		{"after Ok", ok, OpStartup},
-		{"in a parameter", append(ok[:len(ok):len(ok)], 'S', 0, 0, 0, 20, 'a'), OpStartup},
+		{"in a parameter", append(slices.Clip(ok), 'S', 0, 0, 0, 20, 'a'), OpStartup},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -278,7 +279,7 @@ func TestImpossibleAddressesAndLogins(t *testing.T) {
 
 func TestCodesThatComeAgainArePermanent(t *testing.T) {
 	for code, permanent := range map[string]bool{
-		"28P01": true, "28000": true, "3D000": true, "42501": true, "42704": true, "22023": true, "0A000": true, "08P01": true,
+		"28P01": true, "28000": true, "3D000": true, "42501": true, "42704": true, "22023": true, "0A000": true, "08P01": true, "55P02": true,
 		"57P03": false, "57P01": false, "53300": false, "53200": false, "55000": false, "XX000": false, "08006": false, "": false, "2": false,
 	} {
 		if isPermanent(code) != permanent {

@@ -19,11 +19,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const testLimit = 30 * time.Second
 
 // peer is a test's server: it accepts one connection at a time and plays f on it. It ends with the test.
-func peer(t testing.TB, f func(c net.Conn)) (address string) {
-	t.Helper()
+func peer(tb testing.TB, f func(c net.Conn)) (address string) {
+	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	ended := make(chan struct{})
 	go func() {
@@ -38,7 +38,7 @@ func peer(t testing.TB, f func(c net.Conn)) (address string) {
 			_ = c.Close()
 		}
 	}()
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		_ = l.Close()
 		<-ended
 	})
@@ -74,9 +74,9 @@ func untilClosed(c net.Conn) {
 }
 
 // script returns a peer that sends these bytes after the start-up packet and waits until the client goes away.
-func script(t testing.TB, sends []byte) (address string) {
-	t.Helper()
-	return peer(t, func(c net.Conn) {
+func script(tb testing.TB, sends []byte) (address string) {
+	tb.Helper()
+	return peer(tb, func(c net.Conn) {
 		if _, err := readStartup(c); err != nil {
 			return
 		}
@@ -92,27 +92,27 @@ func login(user, password string) Login {
 }
 
 // dial opens a connection that is closed with the test.
-func dial(t testing.TB, target Target, l Login) (*Conn, error) {
-	t.Helper()
+func dial(tb testing.TB, target Target, l Login) (*Conn, error) {
+	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), testLimit)
 	defer cancel()
 	c, err := Dial(ctx, testConfig(), target, l)
 	if err == nil {
-		t.Cleanup(func() { _ = c.Close() })
+		tb.Cleanup(func() { _ = c.Close() })
 	}
 	return c, err
 }
 
 // wantDialError returns err as what it must be.
-func wantDialError(t testing.TB, err error, op Op, temporary bool) *DialError {
-	t.Helper()
+func wantDialError(tb testing.TB, err error, op Op, temporary bool) *DialError {
+	tb.Helper()
 	var e *DialError
 	var f Failure
 	if !errors.As(err, &e) || !errors.As(err, &f) {
-		t.Fatalf("error %v is no DialError", err)
+		tb.Fatalf("error %v is no DialError", err)
 	}
 	if e.Op != op || e.Temporary() != temporary {
-		t.Errorf("%v: operation %s, temporary %v; want %s, %v", err, e.Op, e.Temporary(), op, temporary)
+		tb.Errorf("%v: operation %s, temporary %v; want %s, %v", err, e.Op, e.Temporary(), op, temporary)
 	}
 	return e
 }
@@ -128,35 +128,35 @@ func greeting(params ...string) []byte {
 }
 
 // query runs a simple query on a fresh connection and returns the first column of its rows, or the server's error.
-func query(t testing.TB, c *Conn, sql string) ([]string, error) {
-	t.Helper()
+func query(tb testing.TB, c *Conn, sql string) ([]string, error) {
+	tb.Helper()
 	if err := c.Socket.SetDeadline(time.Now().Add(testLimit)); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if _, err := c.Socket.Write(pgwire.AppendQuery(nil, sql)); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	return results(t, c)
+	return results(tb, c)
 }
 
-func results(t testing.TB, c *Conn) (rows []string, failed error) {
-	t.Helper()
+func results(tb testing.TB, c *Conn) (rows []string, failed error) {
+	tb.Helper()
 	in := reader{src: c.Socket, begun: true}
 	for {
 		kind, body, err := in.message()
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		switch kind {
 		case pgwire.KindDataRow:
 			values, err := pgwire.ParseDataRow(nil, body)
 			if err != nil {
-				t.Fatal(err)
+				tb.Fatal(err)
 			}
 			rows = append(rows, string(values[0]))
 		case pgwire.KindErrorResponse:
 			if failed, err = pgwire.ParseError(body); err != nil {
-				t.Fatal(err)
+				tb.Fatal(err)
 			}
 		case pgwire.KindReadyForQuery:
 			return rows, failed

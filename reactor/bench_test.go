@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"testing"
 	"time"
 
@@ -178,4 +179,53 @@ func (d *driver) close() {
 	for _, fd := range append(d.clients, d.servers...) {
 		_ = unix.Close(fd)
 	}
+}
+
+func TestAnIdleConnTakesLittleMemory(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	r := newReactor(t, 1)
+	l := r.Loops()[0]
+	ln := listen(t, "tcp", "127.0.0.1:0", ListenOptions{})
+	const conns = 500
+	peers := make([]int, 0, conns)
+	defer func() {
+		for _, fd := range peers {
+			_ = unix.Close(fd)
+		}
+	}()
+	h := &echo{}
+	before := heap()
+	for range conns {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		peers = append(peers, fd)
+		addr := ln.Addr().(*net.TCPAddr)
+		if err := unix.Connect(fd, &unix.SockaddrInet4{Port: addr.Port, Addr: [4]byte(addr.IP.To4())}); err != nil {
+			t.Fatal(err)
+		}
+		s, err := ln.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		attach(t, l, s, h)
+	}
+	const limit = 800
+	if got := (heap() - before) / conns; got > limit {
+		t.Errorf("%d bytes for each idle connection, want at most %d", got, limit)
+	} else {
+		t.Logf("%d bytes for each idle connection", got)
+	}
+}
+
+// heap returns the bytes of live objects.
+func heap() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }

@@ -104,6 +104,10 @@ func (l *Loop) Attach(s *Socket, h Handler) *Conn {
 // Loop returns the loop that c is, or was, attached to. Any goroutine.
 func (c *Conn) Loop() *Loop { return c.loop }
 
+// Open says whether the connection is attached and can be sent to. It is false from the moment it is closed, closing,
+// failed or detached, even if Failed has not been called yet.
+func (c *Conn) Open() bool { return c.state == connOpen }
+
 // SetHandler lets h hear what comes from now on.
 func (c *Conn) SetHandler(h Handler) { c.handler = h }
 
@@ -273,7 +277,7 @@ const lingerReads = 4
 func (l *Loop) finishLinger(c *Conn) {
 	sink := l.chunks.borrow()
 	for range lingerReads {
-		if n, err := l.engine.receive(c, sink.data[:]); n < len(sink.data) || err != nil {
+		if n, errno := l.engine.receive(c, sink.data[:]); n < len(sink.data) || errno != 0 {
 			break
 		}
 	}

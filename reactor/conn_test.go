@@ -155,17 +155,23 @@ func TestPausedConnNoticesAPeerThatHasGoneWithNothingUnread(t *testing.T) {
 }
 
 func TestPausedConnKeepsUnreadBytesOfAPeerThatIsGone(t *testing.T) {
-	for _, how := range []string{"fin", "reset"} {
+	for _, how := range []string{"fin", "reset", "unix"} {
 		t.Run(how, func(t *testing.T) {
 			r := newReactor(t, 1)
 			l := r.Loops()[0]
-			client, server := tcpPair(t)
+			var client net.Conn
+			var server *Socket
+			if how == "unix" {
+				client, server = unixPair(t)
+			} else {
+				client, server = tcpPair(t)
+			}
 			h := newRecorder()
 			c := attach(t, l, server, h)
 			on(t, l, c.PauseRead)
 			write(t, client, "unread")
 			if how == "reset" {
-				reset(t, client)
+				reset(t, client.(*net.TCPConn))
 			} else {
 				_ = client.Close()
 			}
@@ -178,6 +184,7 @@ func TestPausedConnKeepsUnreadBytesOfAPeerThatIsGone(t *testing.T) {
 			} else {
 				h.want(t, "ended")
 			}
+			noSpin(t, l)
 		})
 	}
 }
@@ -270,6 +277,69 @@ func TestFailedSendWithNothingToReadIsToldAtOnce(t *testing.T) {
 	if sentBefore != sentAfter {
 		t.Errorf("Sent grew from %d to %d though nothing left", sentBefore, sentAfter)
 	}
+}
+
+func TestResetAfterThePeersEndIsToldAsFailed(t *testing.T) {
+	r := newReactor(t, 1)
+	l := r.Loops()[0]
+	client, server := tcpPair(t)
+	h := newRecorder()
+	c := attach(t, l, server, h)
+	_ = client.Close() // FIN first; what is sent to it now is answered with RST
+	h.want(t, "ended")
+	on(t, l, func() { c.Send([]byte("nobody reads this")) })
+	if err := h.want(t, "failed").err; !errors.Is(err, unix.EPIPE) && !errors.Is(err, unix.ECONNRESET) {
+		t.Errorf("Failed with %v, want EPIPE or ECONNRESET", err)
+	}
+	h.wantNothing(t, l)
+}
+
+func TestResetWhileBlockedDropsTheBacklog(t *testing.T) {
+	for _, paused := range []bool{false, true} {
+		r := newReactor(t, 1)
+		l := r.Loops()[0]
+		client, server := tcpPair(t)
+		h := newRecorder()
+		c := attach(t, l, server, h)
+		on(t, l, func() {
+			if paused {
+				c.PauseRead()
+			}
+			c.Send(make([]byte, 64<<20))
+		})
+		h.want(t, "blocked")
+		reset(t, client)
+		h.want(t, "failed")
+		on(t, l, func() {
+			if c.Unsent() != 0 || c.Open() {
+				t.Errorf("%d bytes are unsent, open %v", c.Unsent(), c.Open())
+			}
+			if c.Sent() == 0 || c.Sent() >= 64<<20 {
+				t.Errorf("Sent is %d", c.Sent())
+			}
+		})
+		h.wantNothing(t, l)
+	}
+}
+
+func TestUnreadBytesComeBeforeTheLastWordsOfADyingConn(t *testing.T) {
+	r := newReactor(t, 1)
+	l := r.Loops()[0]
+	client, server := unixPair(t)
+	write(t, client, "second")
+	_ = client.Close()
+	server.Unread([]byte("first "))
+	h := newRecorder()
+	var c *Conn
+	on(t, l, func() {
+		c = l.Attach(server, h)
+		c.PauseRead()
+		c.Send([]byte("fails"))
+	})
+	h.wantNothing(t, l)
+	on(t, l, c.ResumeRead)
+	h.wantData(t, "first second")
+	h.want(t, "failed")
 }
 
 func TestFailedIsNeverCalledFromInsideAMethod(t *testing.T) {

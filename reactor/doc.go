@@ -19,7 +19,8 @@
 //   - A connection whose sending fails is still read to its end first, so that the peer's last words are not lost.
 //   - A panic in a callback ends that connection, not the process.
 //   - Calls that cannot block go through RawSyscall; the blocking wait goes through Syscall, so that the scheduler and the
-//     garbage collector are never held up. GOMAXPROCS should be at least the number of loops plus one.
+//     garbage collector are never held up. GOMAXPROCS should be at least the number of loops plus one. Loops are not locked
+//     to threads.
 //
 // # Goroutines
 //

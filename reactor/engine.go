@@ -2,6 +2,8 @@
 
 package reactor
 
+import "golang.org/x/sys/unix"
+
 // engine is what a loop needs of the system. It reports what happens on a connection through Loop.received, peerEnded,
 // writable and broken, from inside deliver. All but wake belong to the loop's goroutine.
 type engine interface {
@@ -18,14 +20,14 @@ type engine interface {
 	// forget ends the watching; the descriptor is about to be closed or handed over.
 	forget(c *Conn)
 
-	// receive reads once into b: 0 is the peer's FIN, EAGAIN means nothing there.
-	receive(c *Conn, b []byte) (int, error)
+	// receive reads once into b: 0 bytes and no error is the peer's FIN, EAGAIN means nothing there.
+	receive(c *Conn, b []byte) (int, unix.Errno)
 	// peek tells, without reading, what receive would find.
-	peek(c *Conn) (int, error)
+	peek(c *Conn) (int, unix.Errno)
 	// send gives the kernel b and returns how much it took, which may be nothing.
-	send(c *Conn, b []byte) (int, error)
+	send(c *Conn, b []byte) (int, unix.Errno)
 	// sendPieces does so with several pieces, at most maxPieces.
-	sendPieces(c *Conn, v [][]byte) (int, error)
+	sendPieces(c *Conn, v [][]byte) (int, unix.Errno)
 
 	close() error
 }

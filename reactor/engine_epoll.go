@@ -150,14 +150,14 @@ func (e *epoll) ready(c *Conn, events uint32) {
 
 // read is the one receive of a readable event.
 func (e *epoll) read(c *Conn) {
-	n, err := e.receive(c, e.loop.scratch)
+	n, errno := e.receive(c, e.loop.scratch)
 	switch {
 	case n > 0:
 		e.loop.received(c, e.loop.scratch[:n])
-	case err == nil:
+	case errno == 0:
 		e.loop.peerEnded(c)
-	case err != unix.EAGAIN: //nolint:errorlint // the engine returns bare numbers
-		e.loop.broken(c, "receive from", err)
+	case errno != unix.EAGAIN:
+		e.loop.broken(c, "receive from", errno)
 	}
 }
 
@@ -165,14 +165,14 @@ func (e *epoll) read(c *Conn) {
 // none, a FIN or an error is not kept from the handler.
 func (e *epoll) readyPaused(c *Conn, events uint32) {
 	if events&(eventsBad|unix.EPOLLRDHUP) != 0 && len(c.sock.unread) == 0 {
-		n, err := e.peek(c)
+		n, errno := e.peek(c)
 		switch {
-		case n > 0 || err == unix.EAGAIN: //nolint:errorlint // bare number
-		case err == nil:
+		case n > 0 || errno == unix.EAGAIN:
+		case errno == 0:
 			e.loop.peerEnded(c)
 			return
 		default:
-			e.loop.broken(c, "receive from", err)
+			e.loop.broken(c, "receive from", errno)
 			return
 		}
 	}
@@ -250,21 +250,21 @@ func (e *epoll) control(op int, fd int32, ev *unix.EpollEvent) unix.Errno {
 	return errno
 }
 
-func (e *epoll) receive(c *Conn, b []byte) (int, error) {
+func (e *epoll) receive(c *Conn, b []byte) (int, unix.Errno) {
 	return e.receiveFlags(c, b, unix.MSG_DONTWAIT)
 }
 
-func (e *epoll) peek(c *Conn) (int, error) {
+func (e *epoll) peek(c *Conn) (int, unix.Errno) {
 	return e.receiveFlags(c, e.probe[:], unix.MSG_DONTWAIT|unix.MSG_PEEK)
 }
 
-func (e *epoll) receiveFlags(c *Conn, b []byte, flags uintptr) (int, error) {
+func (e *epoll) receiveFlags(c *Conn, b []byte, flags uintptr) (int, unix.Errno) {
 	for {
 		e.loop.count.Receives++
 		n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(c.fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), flags, 0, 0)
 		switch errno {
 		case 0:
-			return int(n), nil
+			return int(n), 0
 		case unix.EINTR:
 		default:
 			return 0, errno
@@ -272,18 +272,18 @@ func (e *epoll) receiveFlags(c *Conn, b []byte, flags uintptr) (int, error) {
 	}
 }
 
-func (e *epoll) send(c *Conn, b []byte) (int, error) {
+func (e *epoll) send(c *Conn, b []byte) (int, unix.Errno) {
 	for {
 		e.loop.count.Sends++
 		n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(c.fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)),
 			unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
-		if done, taken, err := sendOutcome(n, errno); done {
-			return taken, err
+		if errno != unix.EINTR {
+			return taken(n, errno)
 		}
 	}
 }
 
-func (e *epoll) sendPieces(c *Conn, v [][]byte) (int, error) {
+func (e *epoll) sendPieces(c *Conn, v [][]byte) (int, unix.Errno) {
 	for i, b := range v {
 		e.vectors[i].Base = unsafe.SliceData(b)
 		e.vectors[i].SetLen(len(b))
@@ -295,23 +295,21 @@ func (e *epoll) sendPieces(c *Conn, v [][]byte) (int, error) {
 		e.loop.count.Sends++
 		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMSG, uintptr(c.fd), uintptr(unsafe.Pointer(&e.header)),
 			unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0, 0)
-		if done, taken, err := sendOutcome(n, errno); done {
-			return taken, err
+		if errno != unix.EINTR {
+			return taken(n, errno)
 		}
 	}
 }
 
-// sendOutcome reads a send's result: a full buffer is no error. ENOBUFS is the kernel short of memory: tried again when the
-// socket is writable.
-func sendOutcome(n uintptr, errno unix.Errno) (done bool, taken int, err error) {
+// taken reads a send's result: a full buffer is no error. ENOBUFS is the kernel short of memory: tried again when the socket
+// is writable.
+func taken(n uintptr, errno unix.Errno) (int, unix.Errno) {
 	switch errno {
 	case 0:
-		return true, int(n), nil
-	case unix.EINTR:
-		return false, 0, nil
+		return int(n), 0
 	case unix.EAGAIN, unix.ENOBUFS:
-		return true, 0, nil
+		return 0, 0
 	default:
-		return true, 0, errno
+		return 0, errno
 	}
 }

@@ -342,11 +342,14 @@ func (p *pattern) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// transfer writes size bytes of the pattern to w and then shuts it down, on a goroutine.
-func transfer(w interface {
+// halfCloser is a connection that can send FIN.
+type halfCloser interface {
 	io.Writer
 	CloseWrite() error
-}, size int64, pieceSize int) <-chan error {
+}
+
+// transfer writes size bytes of the pattern to w and then shuts it down, on a goroutine.
+func transfer(w halfCloser, size int64, pieceSize int) <-chan error {
 	done := make(chan error, 1)
 	go func() {
 		buf := make([]byte, pieceSize)

@@ -38,10 +38,10 @@ type Listener struct {
 	done      chan struct{}
 	closing   sync.Once
 	closed    error
-	reserve   struct {
+	mu        struct {
 		sync.Mutex
-		file *os.File // nil while there is no descriptor for it
-		shed uint64
+		reserve *os.File // nil while there is no descriptor for it
+		shed    uint64
 	}
 }
 
@@ -115,8 +115,8 @@ func FromFD(fd uintptr) (*Listener, error) {
 
 func newListener(inner net.Listener, exhausted func(error)) *Listener {
 	ln := &Listener{inner: inner, exhausted: exhausted, done: make(chan struct{})}
-	ln.reserve.Lock()
-	defer ln.reserve.Unlock()
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
 	ln.refillLocked()
 	return ln
 }
@@ -124,7 +124,7 @@ func newListener(inner net.Listener, exhausted func(error)) *Listener {
 // refillLocked opens the reserve descriptor if it can.
 func (ln *Listener) refillLocked() {
 	if f, err := os.Open(os.DevNull); err == nil {
-		ln.reserve.file = f
+		ln.mu.reserve = f
 	}
 }
 
@@ -177,9 +177,9 @@ func (ln *Listener) shed() {
 	if err != nil {
 		return
 	}
-	ln.reserve.Lock()
-	defer ln.reserve.Unlock()
-	if ln.reserve.file == nil {
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	if ln.mu.reserve == nil {
 		ln.refillLocked()
 		return
 	}
@@ -187,10 +187,10 @@ func (ln *Listener) shed() {
 		_ = spare.Close()
 		return
 	}
-	_ = ln.reserve.file.Close()
-	ln.reserve.file = nil
+	_ = ln.mu.reserve.Close()
+	ln.mu.reserve = nil
 	// Control fails only if the listener is closed.
-	_ = raw.Control(func(fd uintptr) { ln.reserve.shed += shedClients(int(fd)) })
+	_ = raw.Control(func(fd uintptr) { ln.mu.shed += shedClients(int(fd)) })
 	ln.refillLocked()
 }
 
@@ -208,9 +208,9 @@ func shedClients(listener int) (n uint64) {
 
 // Shed returns how many clients were closed unserved because there was no descriptor for them. Any goroutine.
 func (ln *Listener) Shed() uint64 {
-	ln.reserve.Lock()
-	defer ln.reserve.Unlock()
-	return ln.reserve.shed
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	return ln.mu.shed
 }
 
 // Addr returns the address listened on. Any goroutine.
@@ -234,11 +234,11 @@ func (ln *Listener) Close() error {
 	ln.closing.Do(func() {
 		close(ln.done)
 		ln.closed = ln.inner.Close()
-		ln.reserve.Lock()
-		defer ln.reserve.Unlock()
-		if ln.reserve.file != nil {
-			_ = ln.reserve.file.Close()
-			ln.reserve.file = nil
+		ln.mu.Lock()
+		defer ln.mu.Unlock()
+		if ln.mu.reserve != nil {
+			_ = ln.mu.reserve.Close()
+			ln.mu.reserve = nil
 		}
 	})
 	return ln.closed

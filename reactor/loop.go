@@ -5,6 +5,7 @@ package reactor
 import (
 	"log/slog"
 	"sync/atomic"
+	"time"
 )
 
 // Loop is one event loop. Everything attached to it lives on its goroutine.
@@ -18,6 +19,7 @@ type Loop struct {
 	wakers  atomic.Int32 // goroutines that may be waking the engine right now
 
 	now     int64  // start of this turn, see Now
+	rush    int    // grows while waits find events at once, see wait
 	scratch []byte // what is received lies here until the next receive
 	wheel   wheel
 	chunks  chunkStore
@@ -55,6 +57,9 @@ func newLoop(r *Reactor, id int) (*Loop, error) {
 // ID is the loop's index in Reactor.Loops. Any goroutine.
 func (l *Loop) ID() int { return l.id }
 
+// Reactor returns the reactor the loop belongs to. Any goroutine.
+func (l *Loop) Reactor() *Reactor { return l.reactor }
+
 // Now is the reactor's monotonic time in nanoseconds, read when this turn began. Loop only.
 func (l *Loop) Now() int64 { return l.now }
 
@@ -62,7 +67,7 @@ func (l *Loop) Now() int64 { return l.now }
 func (l *Loop) run() {
 	defer l.reactor.done.Done()
 	l.now = l.reactor.Now()
-	l.gauge.start(l.now)
+	l.gauge.start(l.now, threadTime)
 	for l.turn() {
 	}
 	l.closeAll()
@@ -71,12 +76,7 @@ func (l *Loop) run() {
 
 // turn waits for something to do and does it. It returns false when the loop has ended.
 func (l *Loop) turn() (goOn bool) {
-	n := l.engine.wait(0)
-	if n == 0 {
-		n = l.sleep()
-	} else {
-		l.now = l.reactor.Now()
-	}
+	n := l.wait()
 	l.count.Turns++
 	if n > 0 {
 		l.count.Events += uint64(n)
@@ -91,24 +91,54 @@ func (l *Loop) turn() (goOn bool) {
 	return goOn
 }
 
-// sleep waits until there are events, a timer is due or somebody posts, and reads the clock.
-func (l *Loop) sleep() int {
+const (
+	// atOnce is the longest time a blocking wait takes when it finds events without sleeping.
+	atOnce = int64(2 * time.Microsecond)
+
+	maxRush   = 4
+	rushProbe = 2
+)
+
+// wait returns how many events there are, sleeping until there is something to do, and reads the clock.
+//
+// A look without blocking (0.27 µs when it finds something, on the machine where this was measured) is cheaper than a wait
+// that may block (0.45 µs), but lost (0.15 µs) when the loop has to sleep anyway. So the loop looks first only while it is
+// in a rush: while the last waits found events at once.
+func (l *Loop) wait() int {
+	if l.rush >= rushProbe {
+		if n := l.engine.wait(0); n > 0 {
+			l.now = l.reactor.Now()
+			return n
+		}
+		l.rush--
+	}
 	l.asleep.Store(true)
 	l.now = l.reactor.Now()
 	timeout := l.wheel.wait(l.now)
 	if timeout == 0 || l.inbox.waiting.Load() > 0 {
 		l.asleep.Store(false)
-		return 0
+		return l.engine.wait(0)
 	}
-	l.gauge.fallAsleep(l.now)
-	if l.now-l.published.at >= publishPause {
-		l.publish(l.now)
+	return l.sleep(timeout)
+}
+
+// sleep is the wait that may block.
+func (l *Loop) sleep(timeout int64) int {
+	began := l.now
+	l.gauge.fallAsleep(began)
+	if began-l.published.at >= publishPause {
+		l.publish(began)
 	}
 	n := l.engine.wait(timeout)
 	l.asleep.Store(false)
 	l.now = l.reactor.Now()
 	l.gauge.wakeUp(l.now)
 	l.count.Sleeps++
+	if l.now-began <= atOnce {
+		l.rush = min(l.rush+1, maxRush)
+	} else {
+		l.rush = max(l.rush-1, 0)
+	}
 	return n
 }
 

@@ -83,6 +83,7 @@ func TestStaleEventsOfAClosedConnReachNobody(t *testing.T) {
 		l.Attach(late, newcomer)
 	}
 	on(t, l, func() { a, b = l.Attach(first, h), l.Attach(second, h) })
+	before := exactStats(t, l).Receives
 	// Both become readable while the loop is busy, so that one wait finds both.
 	release, busy := make(chan struct{}), make(chan struct{})
 	l.Post(TaskFunc(func(*Loop) { close(busy); <-release }))
@@ -96,6 +97,9 @@ func TestStaleEventsOfAClosedConnReachNobody(t *testing.T) {
 	h.want(t, "received")
 	h.wantNothing(t, l)
 	newcomer.wantNothing(t, l)
+	if n := exactStats(t, l).Receives - before; n != 1 {
+		t.Errorf("%d receives, want 1: the stale event was taken for one of the newcomer", n)
+	}
 	if _, err := io.WriteString(lateClient, "late"); err != nil {
 		t.Fatal(err)
 	}
@@ -176,11 +180,13 @@ func TestPickFillsTheFirstLoopThatIsNotBusyEnough(t *testing.T) {
 
 func TestBusyTellsALoopThatWorksFromOneThatSleeps(t *testing.T) {
 	var g gauge
-	g.start(0)
+	var spent int64
 	now := int64(0)
+	g.start(now, func() (int, int64) { return 1, spent })
 	for range 100 { // nine tenths awake
 		g.wakeUp(now)
 		now += 9_000_000
+		spent += 9_000_000
 		g.fallAsleep(now)
 		now += 1_000_000
 	}
@@ -190,11 +196,44 @@ func TestBusyTellsALoopThatWorksFromOneThatSleeps(t *testing.T) {
 	for range 20 { // one tenth
 		g.wakeUp(now)
 		now += 10_000_000
+		spent += 10_000_000
 		g.fallAsleep(now)
 		now += 90_000_000
 	}
 	if level := math.Float64frombits(g.level.Load()); level < 0.05 || level > 0.15 {
 		t.Errorf("busy is %.3f, want about 0.1", level)
+	}
+	for range 20 { // awake nearly all the time, but most of it without a processor
+		g.wakeUp(now)
+		now += 90_000_000
+		spent += 30_000_000
+		g.fallAsleep(now)
+		now += 10_000_000
+	}
+	if level := math.Float64frombits(g.level.Load()); level < 0.25 || level > 0.35 {
+		t.Errorf("busy is %.3f, want about 0.3", level)
+	}
+}
+
+func TestStatsCanBeReadFromAnyGoroutine(t *testing.T) {
+	r := newReactor(t, 1)
+	l := r.Loops()[0]
+	client, server := tcpPair(t)
+	attach(t, l, server, &echo{})
+	for l.Stats().BytesOut < 10 || l.Stats().Attached != 1 { // published within milliseconds of the loop's work
+		write(t, client, "x")
+		wantRead(t, client, "x")
+		ticks(t, l, 1)
+	}
+	got := l.Stats()
+	if got.BytesIn < got.BytesOut || got.Turns == 0 || got.Waits == 0 || got.Receives == 0 || got.Sends == 0 {
+		t.Errorf("counters: %+v", got)
+	}
+	if b := l.Busy(); b < 0 || b > 1 {
+		t.Errorf("busy is %f", b)
+	}
+	if l.Reactor() != r {
+		t.Error("the loop does not know its reactor")
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"math"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -19,7 +21,7 @@ type Counters struct {
 	Turns    uint64 // rounds of wait, deliver, timers, tasks
 	Events   uint64 // events delivered, wake-ups included
 	Waits    uint64 // system calls that looked for events
-	Sleeps   uint64 // those of them that were allowed to block
+	Sleeps   uint64 // those of them that might block
 	Wakes    uint64 // ends of a wait by a post from outside
 	Receives uint64 // system calls that received or looked
 	Sends    uint64 // system calls that sent
@@ -62,17 +64,23 @@ func (l *Loop) publish(now int64) {
 	}
 }
 
-// gauge measures the fraction of time that a loop is awake, as a moving average.
+// gauge measures the fraction of time that a loop works, as a moving average: awake and on a processor. A loop that is awake
+// but has to wait for a processor is not busy: on a machine that has none to spare a second loop would only cost more.
 type gauge struct {
 	awakeSince  int64
 	awake       int64 // in this window, up to awakeSince
 	windowStart int64
+	processor   func() (thread int, spent int64)
+	thread      int   // that ran the loop when the window began
+	spent       int64 // processor time of that thread then, in nanoseconds
 
 	level     atomic.Uint64 // bits of a float64
 	updatedAt atomic.Int64
 }
 
-func (g *gauge) start(now int64) {
+func (g *gauge) start(now int64, processor func() (int, int64)) {
+	g.processor = processor
+	g.thread, g.spent = processor()
 	g.awakeSince, g.windowStart = now, now
 	g.updatedAt.Store(now)
 }
@@ -92,10 +100,25 @@ func (g *gauge) measure(now int64) {
 		return
 	}
 	awake := g.awake + now - g.awakeSince
+	if thread, spent := g.processor(); thread == g.thread {
+		awake = min(awake, spent-g.spent)
+		g.spent = spent
+	} else { // the runtime moved the loop: this window counts as it looked
+		g.thread, g.spent = thread, spent
+	}
 	g.awake, g.awakeSince, g.windowStart = 0, now, now
 	old := math.Float64frombits(g.level.Load())
 	g.level.Store(math.Float64bits(blend(old, float64(awake)/float64(span), span)))
 	g.updatedAt.Store(now)
+}
+
+// threadTime returns the thread that runs the caller, and its processor time in nanoseconds.
+func threadTime() (thread int, spent int64) {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &ts); err != nil {
+		return 0, 0
+	}
+	return unix.Gettid(), ts.Nano()
 }
 
 // blend lets a new measurement over a span count as much as the span is long.

@@ -73,13 +73,13 @@ func (l *Loop) tellLastWords(c *Conn) {
 		return
 	}
 	if c.paused {
-		if n, err := l.engine.peek(c); n == 0 || err != nil {
+		if n, errno := l.engine.peek(c); n == 0 || errno != 0 {
 			c.fail(c.err)
 		}
 		return // ResumeRead asks again
 	}
-	n, err := l.engine.receive(c, l.scratch)
-	if n == 0 || err != nil {
+	n, errno := l.engine.receive(c, l.scratch)
+	if n == 0 || errno != 0 {
 		c.fail(c.err)
 		return
 	}

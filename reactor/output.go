@@ -2,7 +2,11 @@
 
 package reactor
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
 
 const (
 	chunkBytes    = 16<<10 - 24 // with its header a chunk fills one size class of the allocator
@@ -174,8 +178,8 @@ func (l *Loop) transmit(c *Conn) {
 	case len(c.more) > 0:
 		c.spillRest(l.sendPieces(c, append(append(l.pieces[:0], c.first), c.more...)))
 	case len(c.first) > 0:
-		n, err := l.engine.send(c, c.first)
-		c.spillRest(l.accepted(c, n, err))
+		n, errno := l.engine.send(c, c.first)
+		c.spillRest(l.accepted(c, n, errno))
 	}
 }
 
@@ -190,8 +194,8 @@ func (l *Loop) sendPieces(c *Conn, v [][]byte) (total int, ok bool) {
 		for _, b := range part {
 			size += len(b)
 		}
-		n, err := l.engine.sendPieces(c, part)
-		n, ok = l.accepted(c, n, err)
+		n, errno := l.engine.sendPieces(c, part)
+		n, ok = l.accepted(c, n, errno)
 		total += n
 		if !ok || n < size {
 			return total, ok
@@ -201,9 +205,9 @@ func (l *Loop) sendPieces(c *Conn, v [][]byte) (total int, ok bool) {
 }
 
 // accepted counts what the kernel took. ok is false if the connection is broken and nothing of it may be touched.
-func (l *Loop) accepted(c *Conn, n int, err error) (int, bool) {
-	if err != nil {
-		c.sendFailed(c.wrap("send to", err))
+func (l *Loop) accepted(c *Conn, n int, errno unix.Errno) (int, bool) {
+	if errno != 0 {
+		c.sendFailed(c.wrap("send to", errno))
 		return 0, false
 	}
 	c.sent += uint64(n)

@@ -30,6 +30,9 @@ func (wouldBlock) Temporary() bool { return true }
 
 // IsWouldBlock says whether err is what Read on a loop answers when no bytes are there, perhaps wrapped by crypto/tls.
 func IsWouldBlock(err error) bool {
+	if _, ok := err.(wouldBlock); ok { // what crypto/tls returns: the usual case, without reflection
+		return true
+	}
 	var e wouldBlock
 	return errors.As(err, &e)
 }
