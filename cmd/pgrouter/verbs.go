@@ -14,7 +14,7 @@ import (
 )
 
 // version is set when a release is built (-ldflags "-X main.version=…"); otherwise the build's own information is told.
-const version = "0.1.0-dev"
+var version = "0.1.0-dev"
 
 // run is the whole program: a verb and its flags in, an error out.
 func run(ctx context.Context, args []string, s streams) error {

@@ -40,11 +40,13 @@ func PGRouter() House {
 			{Path: "internal/demo", UsedBy: []string{"cmd/pgrouter"}}, // the demo verb
 			{Path: "internal/testcluster/clustertest"},                // it wants a testing.TB
 			{Path: "internal/testcluster", UsedBy: []string{
-				"cmd/pgrouter", "internal/demo", "internal/soak", "internal/testcluster/clustertest", "bench/...",
+				"cmd/pgrouter", "internal/demo", "internal/soak", "internal/testcluster/clustertest", "internal/testrouter", "bench/...",
 			}},
 			{Path: "internal/ledger", UsedBy: []string{"internal/demo", "internal/soak", "bench/..."}},
 			{Path: "internal/wiretest", UsedBy: []string{"internal/soak", "bench/..."}},
+			{Path: "internal/testrouter", UsedBy: []string{"internal/soak", "bench/..."}},
 			{Path: "internal/soak"},
+			{Path: "internal/system"},
 			{Path: "internal/arch"},
 			{Path: "internal/docgen"},
 			{Path: "bench/...", UsedBy: []string{"bench/..."}},

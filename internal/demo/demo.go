@@ -80,6 +80,7 @@ func Run(ctx context.Context, options Options) error {
 	}
 	options = options.withDefaults()
 	begun := time.Now()
+	fmt.Fprintln(options.Stdout, "starting a primary, two standbys and the router …")
 	s, err := raise(ctx, options)
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)

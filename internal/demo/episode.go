@@ -132,7 +132,7 @@ func (s *stage) well(e *episode) bool {
 // The router's events that say that it noticed.
 func detecting() []string {
 	return []string{string(event.SwitchoverStarted), string(event.PrimaryDoubtful), string(event.PrimaryLost),
-		string(event.NodeDown), string(event.NodeSuspect)}
+		string(event.NodeDown), string(event.NodeSuspect), string(event.PrimaryChanged)}
 }
 
 // script does one of each and leaves time to see the difference.

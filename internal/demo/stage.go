@@ -116,10 +116,12 @@ func (s *stage) open(ctx context.Context) error {
 	s.loadGroup.Go(func() { s.load.Run(loadCtx) })
 	wait, done := context.WithTimeoutCause(ctx, openLimit, fmt.Errorf("no write and no lookup was served within %v", openLimit))
 	defer done()
-	return until(wait, func() bool {
+	err := until(wait, func() bool {
 		total := s.load.Total()
 		return total.Reads.Count() > 0 && total.Writes.Count() > 0
 	})
+	s.load.Mark("before", false) // without the clients' logins
+	return err
 }
 
 // collect reads the router's events.

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pgrouter/pgrouter/internal/testcluster"
+	"github.com/pgrouter/pgrouter/internal/testrouter"
 )
 
 // faults breaks one thing after the other. Each waits for the last to be over: two of three nodes down at once is another
@@ -18,7 +19,7 @@ import (
 type faults struct {
 	t       *testing.T
 	cluster *testcluster.Cluster
-	router  *process
+	router  *testrouter.Process
 	dice    *rand.Rand
 	write   string
 }
@@ -57,7 +58,7 @@ func (f *faults) standby() *testcluster.Node {
 func (f *faults) whole(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, recoverLimit)
 	defer cancel()
-	f.router.await("all nodes are back", recoverLimit, func() bool {
+	f.router.Await("all nodes are back", recoverLimit, func() bool {
 		for _, n := range f.cluster.Nodes() {
 			if !n.Running() {
 				return false
@@ -67,7 +68,7 @@ func (f *faults) whole(ctx context.Context) {
 		defer cancel()
 		return len(f.cluster.Standbys()) == len(f.cluster.Nodes())-1 && f.cluster.WaitReplicas(short) == nil
 	})
-	f.router.await("a write goes through", recoverLimit, func() bool {
+	f.router.Await("a write goes through", recoverLimit, func() bool {
 		short, cancel := context.WithTimeout(ctx, 5*time.Second)
 		defer cancel()
 		conn, err := pgconn.Connect(short, f.write)
@@ -83,7 +84,7 @@ func (f *faults) whole(ctx context.Context) {
 func (f *faults) switchover(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, recoverLimit)
 	defer cancel()
-	return f.router.switchover(ctx, f.standby().Addr())
+	return f.router.Switchover(ctx, f.standby().Addr())
 }
 
 // freeze stops a node's processes for a moment: TCP lives, nobody answers.

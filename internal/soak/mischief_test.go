@@ -9,12 +9,14 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/pgrouter/pgrouter/internal/testrouter"
 )
 
 // mischief is clients that behave badly: they cancel, they reset, they leave in the middle of everything. They write
 // nothing that counts.
 type mischief struct {
-	router      *process
+	router      *testrouter.Process
 	write, read string
 }
 

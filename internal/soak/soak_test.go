@@ -15,6 +15,7 @@ import (
 	"github.com/pgrouter/pgrouter/internal/ledger"
 	"github.com/pgrouter/pgrouter/internal/testcluster"
 	"github.com/pgrouter/pgrouter/internal/testcluster/clustertest"
+	"github.com/pgrouter/pgrouter/internal/testrouter"
 )
 
 var (
@@ -39,7 +40,7 @@ func TestSoak(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	c := clustertest.Start(t, testcluster.Options{Standbys: 2, Sync: true})
-	r := startProcess(t, c, 2)
+	r := testrouter.Start(t, c, testrouter.Options{Loops: 2})
 	direct, err := c.Primary().ConnectTo(ctx, "app")
 	if err != nil {
 		t.Fatal(err)
@@ -54,19 +55,19 @@ func TestSoak(t *testing.T) {
 	all.Go(func() { supervisor.Run(supervised) })
 
 	load, err := ledger.New(ledger.Config{
-		WriteDSN: c.DSN(r.write, "app", "app"), ReadDSN: c.DSN(r.read, "app", "app"), Clients: 24, Rate: 400, Timeout: 90 * time.Second,
+		WriteDSN: c.DSN(r.Write, "app", "app"), ReadDSN: c.DSN(r.Read, "app", "app"), Clients: 24, Rate: 400, Timeout: 90 * time.Second,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	all.Go(func() { load.Run(ctx) })
-	m := &mischief{router: r, write: c.DSN(r.write, "app", "app"), read: c.DSN(r.read, "app", "app")}
+	m := &mischief{router: r, write: c.DSN(r.Write, "app", "app"), read: c.DSN(r.Read, "app", "app")}
 	all.Go(func() { m.run(supervised, rand.New(rand.NewPCG(*seed, 2))) })
 
 	w := &witness{t: t, router: r}
 	w.settle(ctx, calm)
 	w.baseline()
-	f := &faults{t: t, cluster: c, router: r, dice: rand.New(rand.NewPCG(*seed, 1)), write: c.DSN(r.write, "app", "app")}
+	f := &faults{t: t, cluster: c, router: r, dice: rand.New(rand.NewPCG(*seed, 1)), write: c.DSN(r.Write, "app", "app")}
 	for end := time.Now().Add(*length); time.Now().Before(end); {
 		f.one(ctx)
 		w.settle(ctx, faultEvery)

@@ -8,12 +8,14 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/pgrouter/pgrouter/internal/testrouter"
 )
 
 // witness watches the router from outside for what must not grow and what must not happen.
 type witness struct {
 	t           *testing.T
-	router      *process
+	router      *testrouter.Process
 	memory      int64
 	descriptors int
 	peak        int64
@@ -37,14 +39,14 @@ func (w *witness) settle(ctx context.Context, d time.Duration) {
 }
 
 func (w *witness) baseline() {
-	w.memory, w.descriptors = w.router.resident(), w.router.descriptors()
+	w.memory, w.descriptors = w.router.Resident(), w.router.Descriptors()
 	w.t.Logf("baseline: %d MB, %d descriptors", w.memory>>20, w.descriptors)
 }
 
 // look checks what must hold at any time.
 func (w *witness) look() {
-	m := w.router.metrics()
-	w.peak = max(w.peak, w.router.resident())
+	m := w.router.Metrics()
+	w.peak = max(w.peak, w.router.Resident())
 	for name, v := range m {
 		if (name == "pgrouter_server_messages_unexpected_total" || name == "pgrouter_protocol_violations_total" ||
 			name == "pgrouter_pool_misuses_total") && v != 0 {
@@ -55,10 +57,10 @@ func (w *witness) look() {
 
 // end checks that nothing has stayed behind when all clients are gone.
 func (w *witness) end() {
-	w.router.await("all clients are gone", time.Minute, func() bool { return w.router.metrics()["pgrouter_clients"] == 0 })
+	w.router.Await("all clients are gone", time.Minute, func() bool { return w.router.Metrics()["pgrouter_clients"] == 0 })
 	w.look()
-	m := w.router.metrics()
-	memory, descriptors := w.router.resident(), w.router.descriptors()
+	m := w.router.Metrics()
+	memory, descriptors := w.router.Resident(), w.router.Descriptors()
 	w.t.Logf("end: %d MB (peak %d), %d descriptors, %v goroutines", memory>>20, w.peak>>20, descriptors, m["go_goroutines"])
 	if memory > w.memory+memoryGrowth {
 		w.t.Errorf("memory grew from %d to %d MB", w.memory>>20, memory>>20)

@@ -55,12 +55,21 @@ func (a account) mkdir(path string) error {
 	return a.own(path)
 }
 
-// write replaces a file of the account's.
+// write writes a file of the account's.
 func (a account) write(path, content string) error {
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 		return err
 	}
 	return a.own(path)
+}
+
+// replace puts a file of the account's in the place of another, so that no reader sees half of it.
+func (a account) replace(path, content string) error {
+	fresh := path + ".new"
+	if err := a.write(fresh, content); err != nil {
+		return err
+	}
+	return os.Rename(fresh, path)
 }
 
 // prepare makes cmd run as the account, in dir, in a process group of its own (so that a terminal's Ctrl-C reaches us

@@ -20,6 +20,8 @@ import (
 const (
 	startLimit = 60 * time.Second // for a whole cluster on a loaded machine; a few seconds are usual
 	quitLimit  = 5 * time.Second  // for an immediate shutdown before kill -9
+
+	segmentSize = "1" // megabytes of a WAL segment: the smallest, since each node begins with a whole one
 )
 
 // Cluster is a primary and its standbys. All methods may be called from any goroutine.
@@ -126,7 +128,7 @@ func (c *Cluster) lay(ctx context.Context, ports []net.Listener) error {
 		return err
 	}
 	if err := c.account.run(ctx, c.dir, c.program("initdb"), "--pgdata", primary.DataDir(), "--no-sync", "--auth", "trust",
-		"--username", SuperUser, "--encoding", "UTF8", "--no-locale"); err != nil {
+		"--username", SuperUser, "--encoding", "UTF8", "--no-locale", "--wal-segsize", segmentSize); err != nil {
 		return err
 	}
 	if err := c.account.write(filepath.Join(primary.DataDir(), "postgresql.conf"), "include '../postgresql.conf'\n"); err != nil {

@@ -12,5 +12,6 @@
 // [Supervisor.Run] runs in its caller's goroutine and starts at most one more per node, which it waits for.
 //
 // Locks: Cluster.mu guards which node is primary; Node.mu guards a node's process and settings. Neither is held while
-// waiting for a process or a query, and Node.mu may be taken under none other.
+// waiting for a process, a query or a file. Node.writing keeps writers of a node's settings files in order and is the only
+// lock under which another (Node.mu) is taken.
 package testcluster

@@ -25,7 +25,8 @@ type Node struct {
 	cluster *Cluster
 	name    string
 	port    int
-	dir     string // holds data, log and the settings; the cluster owns it
+	dir     string     // holds data, log and the settings; the cluster owns it
+	writing sync.Mutex // held while the settings' files are written; taken before mu
 
 	mu struct {
 		sync.Mutex
@@ -112,6 +113,13 @@ var (
 
 // Start starts the node as what it was: primary or standby. It returns when it accepts connections.
 func (n *Node) Start(ctx context.Context) error {
+	if n.Running() {
+		return fmt.Errorf("start %v: %w", n, ErrRunning)
+	}
+	// Children of a killed postmaster may not have noticed yet: they hold its shared memory.
+	if err := awaitNobody(ctx, n.dir); err != nil {
+		return fmt.Errorf("start %v: processes of its last life remain: %w", n, err)
+	}
 	p, err := n.launch()
 	if err != nil {
 		return fmt.Errorf("start %v: %w", n, err)
@@ -199,7 +207,8 @@ func (n *Node) Kill9() {
 	<-p.exited
 }
 
-// KillPostmaster kills only the postmaster with SIGKILL; its children notice by themselves and end.
+// KillPostmaster kills only the postmaster with SIGKILL; its children notice by themselves and end, a busy one not
+// before its statement is over.
 func (n *Node) KillPostmaster() {
 	if p := n.current(); p != nil && p.alive() {
 		_ = syscall.Kill(p.pid, syscall.SIGKILL)
@@ -245,13 +254,16 @@ func (n *Node) Configure(settings map[string]string) error {
 }
 
 func (n *Node) writeSettings() error {
+	// One after the other, or an older version could come to lie over a newer one.
+	n.writing.Lock()
+	defer n.writing.Unlock()
 	n.mu.Lock()
 	content := n.settingsLocked()
 	n.mu.Unlock()
-	if err := n.cluster.account.write(n.path("postgresql.conf"), content); err != nil {
+	if err := n.cluster.account.replace(n.path("postgresql.conf"), content); err != nil {
 		return fmt.Errorf("settings of %v: %w", n, err)
 	}
-	if err := n.cluster.account.write(n.path("pg_hba.conf"), n.cluster.hba()); err != nil {
+	if err := n.cluster.account.replace(n.path("pg_hba.conf"), n.cluster.hba()); err != nil {
 		return fmt.Errorf("pg_hba.conf of %v: %w", n, err)
 	}
 	return nil

@@ -15,8 +15,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pollEvery is how often a state is looked at that nobody announces.
-const pollEvery = 10 * time.Millisecond
+const (
+	pollEvery = 10 * time.Millisecond // how often a state is looked at that nobody announces
+	killLimit = 10 * time.Second      // for the kernel to take killed processes apart
+)
 
 // process is one life of a postmaster. Its fields do not change; err may be read once exited is closed.
 type process struct {
@@ -111,11 +113,20 @@ func signalAll(dir string, sig syscall.Signal) {
 	}
 }
 
-// killAll ends every process in dir with SIGKILL. The stop before it keeps a postmaster from noticing and acting on its
-// children's deaths.
+// killAll ends every process in dir with SIGKILL and waits until they are gone. The stop before it keeps a postmaster
+// from noticing and acting on its children's deaths.
 func killAll(dir string) {
 	signalAll(dir, syscall.SIGSTOP)
 	signalAll(dir, syscall.SIGKILL)
+	ctx, cancel := context.WithTimeout(context.Background(), killLimit)
+	defer cancel()
+	// Only a process in the kernel's hands (a dead disk) outlives that; whoever comes next says so.
+	_ = awaitNobody(ctx, dir)
+}
+
+// awaitNobody waits until no process is left in dir. Zombies have no directory any more.
+func awaitNobody(ctx context.Context, dir string) error {
+	return poll(ctx, func() (bool, error) { return len(processesIn(dir)) == 0, nil })
 }
 
 // removeSharedMemory removes the small System V segment of a postmaster that was killed and will not be started again.

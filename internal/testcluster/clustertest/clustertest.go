@@ -1,5 +1,3 @@
-// Package clustertest ties a testcluster to a test: it skips where PostgreSQL is absent and closes the cluster with the
-// test. It owns nothing and never starts a goroutine.
 package clustertest
 
 import (

@@ -1,0 +1,82 @@
+# The developer's door: `make help` names the targets. Each does its own set-up.
+
+export GOFLAGS := -buildvcs=false $(GOFLAGS)
+
+SOAK ?= 30m
+SOAK_LIMIT ?= 24h
+FUZZ ?= 60s
+BENCH ?=
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+LINT := bin/golangci-lint
+
+# All tests check the invariants after each step, and none may skip itself because PostgreSQL is missing.
+TEST_ENV := PGROUTER_VERIFY=1 PGROUTER_REQUIRE_PG=1
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help build demo test verify check fuzz bench soak docs clean setup unit arch allocs
+
+help: ## Say what each target does
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## Build bin/pgrouter, one static binary
+	@command -v go >/dev/null || { echo "Go is not in PATH: install it from https://go.dev/dl, at least the version that go.mod names" >&2; exit 1; }
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/pgrouter ./cmd/pgrouter
+
+demo: build ## Run pgrouter in front of a real primary with standbys on loopback, with lines to paste
+	@scripts/setup-postgres
+	bin/pgrouter demo
+
+test: setup unit arch allocs ## Everything that must hold before a commit is pushed; what CI runs (under 15 minutes on 2 cores)
+	scripts/fuzz 5s
+	$(MAKE) --no-print-directory soak SOAK=2m SOAK_LIMIT=10m
+
+verify: test ## Everything: test, a long soak, longer fuzzing and a sanity run of the benchmark (about an hour and a half)
+	scripts/fuzz $(FUZZ)
+	$(MAKE) --no-print-directory soak SOAK=30m
+	$(MAKE) --no-print-directory bench BENCH='-rounds 2 -seconds 3'
+
+check: $(LINT) ## Run the linters (the first run builds them: some minutes)
+	scripts/check-format
+	go vet -tags soak ./...
+	$(LINT) run
+
+fuzz: ## Fuzz each target for a while: make fuzz FUZZ=5m
+	@scripts/setup-go
+	scripts/fuzz $(FUZZ)
+
+bench: build ## Compare CPU and speed with PgBouncer's in paired rounds: make bench BENCH='-rounds 10 -write'
+	@scripts/setup-postgres
+	@scripts/setup-bench
+	go run ./bench $(BENCH)
+
+soak: setup ## Run a cluster with clients and faults for a while: make soak SOAK=30m
+	$(TEST_ENV) go test -count=1 -tags soak -timeout $(SOAK_LIMIT) -run TestSoak ./internal/soak -soak $(SOAK)
+
+docs: ## Write the generated parts of docs/ anew
+	go test -count=1 ./pgwire -run ErrorTable -update
+	go test -count=1 ./config -run Reference -update
+
+clean: ## Remove what was built
+	rm -rf bin dist
+
+setup: # what tests need of the system
+	@scripts/setup-go
+	@scripts/setup-postgres
+
+unit: setup # all tests, with the race detector
+	scripts/check-format
+	go vet -tags soak ./...
+	$(TEST_ENV) go test -race -timeout 10m ./...
+
+arch: # the rules of the house, always looked at anew
+	go test -count=1 ./internal/arch
+
+allocs: # the hot paths allocate nothing; the race detector would hide that
+	scripts/test-alloc
+
+$(LINT): tools/go.mod tools/go.sum
+	@scripts/setup-go
+	cd tools && go build -o ../$(LINT) github.com/golangci/golangci-lint/v2/cmd/golangci-lint

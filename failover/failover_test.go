@@ -1,0 +1,256 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/topology"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// world is a cluster and a pool that do what the test says. It stands in for the two because a failure in the middle of a
+// switchover cannot be had from real ones at will; the ways that end well are tested with the whole product.
+type world struct {
+	mu     sync.Mutex
+	snap   *topology.Snapshot
+	subs   []chan struct{}
+	calls  []string
+	busy   bool
+	units  uint64
+	events []event.Kind
+}
+
+func (w *world) log(call string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.calls = append(w.calls, call)
+}
+
+func (w *world) Snapshot() *topology.Snapshot {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.snap
+}
+
+func (w *world) Subscribe() (<-chan struct{}, func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	c := make(chan struct{}, 1)
+	w.subs = append(w.subs, c)
+	return c, func() {}
+}
+
+// publish makes a node primary; "" is nobody.
+func (w *world) publish(primary topology.NodeID, epoch topology.Epoch) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	next := &topology.Snapshot{Cluster: "main", Epoch: epoch, Primary: primary, Phase: topology.PhaseSteady, At: time.Now(), LastPrimary: "a:1"}
+	if primary == "" {
+		next.Phase = topology.PhaseLeaderless
+	} else {
+		next.LastPrimary = primary
+	}
+	for _, id := range []topology.NodeID{"a:1", "b:1"} {
+		node := topology.Node{ID: id, Address: string(id), Role: topology.RoleStandby, Health: topology.HealthUp, SeenAt: time.Now().Add(time.Hour), ReplayLSN: 100, WriteLSN: 100}
+		if id == primary {
+			node.Role = topology.RolePrimary
+		}
+		next.Nodes = append(next.Nodes, node)
+	}
+	w.snap = next
+	for _, c := range w.subs {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (w *world) SetHeld(held bool) {
+	w.log(map[bool]string{true: "probe fast", false: "probe slow"}[held])
+}
+func (w *world) Publish(*topology.Snapshot)                {}
+func (w *world) Hold(topology.ClusterID, event.HoldReason) { w.log("hold") }
+func (w *world) Resume(topology.ClusterID)                 { w.log("resume") }
+func (w *world) Emit(e event.Event)                        { w.mu.Lock(); w.events = append(w.events, e.Kind); w.mu.Unlock() }
+func (w *world) WaitIdle(ctx context.Context, _ topology.ClusterID, _ topology.NodeID) error {
+	if w.busy {
+		<-ctx.Done()
+		return errors.New("1 unit runs")
+	}
+	w.log("drained")
+	return nil
+}
+func (w *world) Cut(_ topology.ClusterID, n topology.NodeID, _ event.CutReason) int {
+	w.log("cut " + string(n))
+	return 3
+}
+
+func conduct(t *testing.T, w *world, cfg Config) *Conductor {
+	t.Helper()
+	cfg.Cluster = "main"
+	if cfg.DrainTimeout == 0 {
+		cfg.DrainTimeout, cfg.SwitchTimeout = 50*time.Millisecond, 200*time.Millisecond
+	}
+	c, err := New(cfg, Deps{
+		Topology: w, Pool: w, Events: w, Logger: slog.New(slog.DiscardHandler),
+		Counters: func() Counters {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.units++
+			return Counters{Units: w.units, Held: 2 * w.units}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// script writes a command that notes its environment in a file.
+func script(t *testing.T, exit string) (argv []string, told func() string) {
+	t.Helper()
+	dir := t.TempDir()
+	out, path := filepath.Join(dir, "out"), filepath.Join(dir, "cmd")
+	text := "#!/bin/sh\necho $PGROUTER_NODE $PGROUTER_OLD_PRIMARY $PGROUTER_NEW_PRIMARY > " + out + "\necho it broke >&2\nexit " + exit + "\n"
+	if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return []string{path}, func() string { b, _ := os.ReadFile(out); return strings.TrimSpace(string(b)) }
+}
+
+func TestASwitchoverThatCannotWorkTouchesNothing(t *testing.T) {
+	demote, _ := script(t, "0")
+	cases := []struct {
+		name, to, want string
+		cfg            Config
+		primary        topology.NodeID
+	}{
+		{"no demote command", "b:1", "demote_command", Config{}, "a:1"},
+		{"no primary", "b:1", "no proven primary", Config{DemoteCommand: demote}, ""},
+		{"unknown node", "c:1", "it has a:1, b:1", Config{DemoteCommand: demote}, "a:1"},
+		{"already primary", "a:1", "already", Config{DemoteCommand: demote}, "a:1"},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			w := &world{}
+			w.publish(tc.primary, 1)
+			err := conduct(t, w, tc.cfg).Switchover(context.Background(), topology.NodeID(tc.to), 0)
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("%v, want %q", err, tc.want)
+			}
+			if len(w.calls) != 0 {
+				t.Errorf("it did %v", w.calls)
+			}
+		})
+	}
+}
+
+func TestAFailedSwitchoverReleasesEverything(t *testing.T) {
+	broken, _ := script(t, "3")
+	fine, _ := script(t, "0")
+	cases := []struct {
+		name string
+		cfg  Config
+		busy bool
+		want string
+	}{
+		{"units do not end", Config{DemoteCommand: fine}, true, "nothing was touched"},
+		{"the demotion fails", Config{DemoteCommand: broken}, false, "it broke"},
+		{"the promotion fails", Config{DemoteCommand: fine, PromoteCommand: broken}, false, "it broke"},
+		{"nobody becomes primary", Config{DemoteCommand: fine, PromoteCommand: fine}, false, "not proven"},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			w := &world{busy: tc.busy}
+			w.publish("a:1", 1)
+			c := conduct(t, w, tc.cfg)
+			err := c.Switchover(context.Background(), "b:1", 0)
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Fatalf("%v, want %q", err, tc.want)
+			}
+			if n := len(w.calls); n < 2 || w.calls[n-2] != "resume" || w.calls[n-1] != "probe slow" {
+				t.Errorf("it did %v", w.calls)
+			}
+			if reports := c.Reports(); len(reports) != 1 || !strings.Contains(reports[0].Outcome, "failed") {
+				t.Errorf("reports %+v", reports)
+			}
+			w.busy = false
+			if err := c.Switchover(context.Background(), "a:1", 0); errors.Is(err, ErrBusy) {
+				t.Error("the next switchover is refused")
+			}
+		})
+	}
+}
+
+func TestASwitchoverDrainsBeforeItDemotes(t *testing.T) {
+	demote, told := script(t, "0")
+	w := &world{}
+	w.publish("a:1", 1)
+	c := conduct(t, w, Config{DemoteCommand: demote, PromoteCommand: []string{"/bin/true"}, DrainTimeout: time.Minute, SwitchTimeout: time.Minute})
+	done := make(chan error, 1)
+	go func() { done <- c.Switchover(context.Background(), "b:1", 0) }()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for told() == "" {
+		<-tick.C
+	}
+	w.publish("b:1", 2)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if got := told(); got != "a:1 a:1 b:1" {
+		t.Errorf("the command was told %q", got)
+	}
+	if got := strings.Join(w.calls, ", "); got != "probe fast, hold, drained, resume, probe slow" {
+		t.Errorf("it did %s", got)
+	}
+}
+
+func TestAFailoverCutsTheOldPrimaryAndIsReported(t *testing.T) {
+	w := &world{}
+	w.publish("a:1", 1)
+	c := conduct(t, w, Config{})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- c.Run(ctx) }()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for subscribed := false; !subscribed; <-tick.C {
+		w.mu.Lock()
+		subscribed = len(w.subs) > 0
+		w.mu.Unlock()
+	}
+	w.publish("", 1)
+	for opened := false; !opened; <-tick.C {
+		c.mu.Lock()
+		opened = c.mu.open != nil
+		c.mu.Unlock()
+	}
+	w.publish("b:1", 2)
+	for len(c.Reports()) == 0 {
+		<-tick.C
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	got := c.Reports()[0]
+	if got.From != "a:1" || got.To != "b:1" || got.Epoch != 2 || got.Cut != 3 || got.Held == 0 || got.FirstServed.IsZero() || got.Outcome != "failed_over" {
+		t.Errorf("report %+v", got)
+	}
+	if len(w.calls) != 1 || w.calls[0] != "cut a:1" {
+		t.Errorf("it did %v", w.calls)
+	}
+}
