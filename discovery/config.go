@@ -55,8 +55,10 @@ func (c Config) Validate() error {
 		name  string
 		value time.Duration
 	}{
-		{"probe interval", c.ProbeInterval}, {"held interval", c.HeldInterval},
-		{"least interval", c.MinInterval}, {"heartbeat", c.Heartbeat},
+		{"probe interval", c.ProbeInterval},
+		{"held interval", c.HeldInterval},
+		{"least interval", c.MinInterval},
+		{"heartbeat", c.Heartbeat},
 	} {
 		if d.value <= 0 {
 			faults = append(faults, fmt.Errorf("%s %s: it must be above 0", d.name, d.value))
@@ -70,12 +72,12 @@ func (c Config) Validate() error {
 
 // Apply returns what of a new configuration needs a restart, by the names in the configuration file. The rest can be given to
 // Manager.Reload.
-func Apply(old, new Config) []string {
+func Apply(before, after Config) []string {
 	var restart []string
-	if old.Cluster != new.Cluster {
+	if before.Cluster != after.Cluster {
 		restart = append(restart, "cluster name")
 	}
-	if old.StateDir != new.StateDir {
+	if before.StateDir != after.StateDir {
 		restart = append(restart, "state_dir")
 	}
 	return restart

@@ -88,8 +88,10 @@ func parseFloor(text []byte, cluster topology.ClusterID) (topology.Floor, error)
 	if (system == 0) != (f.Timeline == 0) {
 		return topology.Floor{}, errors.New("system identifier and timeline do not go together")
 	}
-	return topology.Floor{SystemID: system, Timeline: f.Timeline, Epoch: topology.Epoch(epoch),
-		Primary: topology.NodeID(f.Primary), Overruled: f.Overruled}, nil
+	return topology.Floor{
+		SystemID: system, Timeline: f.Timeline, Epoch: topology.Epoch(epoch),
+		Primary: topology.NodeID(f.Primary), Overruled: f.Overruled,
+	}, nil
 }
 
 // formatFloor is parseFloor's inverse.

@@ -216,3 +216,12 @@ func (m *Manager) pace() time.Duration {
 	}
 	return cfg.ProbeInterval
 }
+
+// question returns how nodes are to be asked at this moment.
+func (m *Manager) question() Question {
+	snap := m.snapshot.Load()
+	return Question{
+		Heartbeat: m.config.Load().Heartbeat,
+		Awaited:   m.held.Load() || (snap.Primary == "" && snap.LastPrimary != ""),
+	}
+}

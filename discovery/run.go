@@ -139,9 +139,9 @@ func (r reduced) publish(m *Manager, keeper *keeper) {
 	for _, c := range r.changes {
 		m.deps.Events.Emit(toEvent(c, snap))
 	}
-	switch {
-	case snap.Alarm == before.Alarm:
-	case snap.Alarm == "":
+	switch snap.Alarm {
+	case before.Alarm:
+	case "":
 		m.deps.Logger.Info("cluster alarm is over")
 	default:
 		m.deps.Logger.Warn("cluster alarm", "alarm", snap.Alarm)

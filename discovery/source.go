@@ -24,11 +24,17 @@ type Prober interface {
 	Open(member topology.Member) Session
 }
 
+// Question says how a node is to be asked.
+type Question struct {
+	Heartbeat time.Duration // bounds the question on an open connection
+	Awaited   bool          // another primary may appear any moment: what its proof needs should be at hand
+}
+
 // Session is the line to one node. It is used by one goroutine at a time.
 type Session interface {
-	// Probe asks the node once, connecting first where needed. heartbeat bounds the question on an open connection; how long
-	// connecting may take is the prober's affair. It always brings an observation; when ctx ends it returns soon.
-	Probe(ctx context.Context, heartbeat time.Duration) topology.Observation
+	// Probe asks the node once, connecting first where needed; how long connecting may take is the prober's affair. It always
+	// brings an observation; when ctx ends it returns soon.
+	Probe(ctx context.Context, q Question) topology.Observation
 	// Wait rests until ctx ends, or returns earlier when the line says or loses something, so that it is time to ask.
 	Wait(ctx context.Context)
 	// Close gives up the line and waits until nothing of it is left.

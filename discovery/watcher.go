@@ -69,7 +69,7 @@ func (w *watcher) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		w.begin()
 		began := time.Now()
-		o := session.Probe(ctx, w.manager.config.Load().Heartbeat)
+		o := session.Probe(ctx, w.manager.question())
 		if ctx.Err() != nil {
 			return
 		}

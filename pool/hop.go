@@ -12,6 +12,10 @@ import (
 // sendOff detaches s and sends it to another loop. Its loop only, the lock is not held, s.moving is set.
 func (q *Queue) sendOff(s *Server, to *reactor.Loop) {
 	d := q.pool.wires.detach(s.IO)
+	if d == nil { // its last holder has closed it
+		q.lose(s, loss{reason: closedBroken})
+		return
+	}
 	s.IO, s.detached = nil, d
 	if !q.pool.wires.post(to, (*hopTask)(s)) {
 		s.detached = nil

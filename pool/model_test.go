@@ -17,7 +17,6 @@ import (
 // model drives a world by random steps. What the pool does is compared with what the clients themselves remember.
 type model struct {
 	*world
-	clients []*client
 	ranks   int
 	cancels []*Server
 	vectors []*state.Vector
@@ -33,7 +32,7 @@ func TestNothingIsLostAndNobodyServedTwiceWhateverHappens(t *testing.T) {
 		m := &model{world: newWorld(t, route, rapid.IntRange(1, 3).Draw(t, "loops"), cfg), lives: [2]topology.Incarnation{1, 1}}
 		m.vectors = []*state.Vector{nil, new(state.Vector), new(state.Vector)}
 		for i := range 7 {
-			m.newClient(i%len(m.loops), &m.clients)
+			m.newClient(i % len(m.loops))
 		}
 		if rapid.Bool().Draw(t, "known") {
 			m.publish(m.picture("a", 1, 1))
@@ -305,7 +304,6 @@ func (m *model) check() {
 	}
 	have, wait, granted := 0, 0, 0
 	for _, c := range m.clients {
-		c.former = c.waiter.place
 		if c.waiting != (c.waiter.place != placeNone) {
 			m.t.Fatalf("I5: the client waits: %v, the pool thinks %d", c.waiting, c.waiter.place)
 		}

@@ -81,6 +81,7 @@ func (q *Queue) acquireLocked(w *Waiter, now int64, t *todo) (*Server, error) {
 			return s, nil
 		}
 		q.mu.count.waits++
+		q.mu.line.number(w)
 		q.promiseLocked(s, w)
 		t.hop(s)
 		return nil, nil
@@ -89,6 +90,7 @@ func (q *Queue) acquireLocked(w *Waiter, now int64, t *todo) (*Server, error) {
 		return nil, err
 	}
 	q.mu.count.waits++
+	q.mu.line.number(w)
 	q.mu.line.join(w)
 	q.growLocked(now, t)
 	return nil, nil
@@ -212,9 +214,9 @@ func (q *Queue) handLocked(s *Server, w *Waiter, now int64) hand {
 
 // pass does what settleLocked or handLocked decided. The lock is not held; the server's loop only.
 func (q *Queue) pass(s *Server, h hand) {
+	q.pool.wires.keep(s.IO, (*keeper)(s)) // whoever had it, and whatever he did with it
 	switch {
 	case h.waiter == nil:
-		q.pool.wires.keep(s.IO, (*keeper)(s))
 	case h.loop == nil:
 		h.waiter.Grantee.Granted(s)
 	default:

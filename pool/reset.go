@@ -20,9 +20,14 @@ const (
 func (q *Queue) resetHeard(s *Server, b []byte) {
 	s.answer = append(s.answer, b...)
 	p, rest := q.readReset(s, s.answer)
+	if p == resetDone {
+		if r, _ := overhear(rest); r != remarkNothing {
+			p = resetFailed
+		}
+	}
 	s.answer = append(s.answer[:0], rest...)
 	switch {
-	case p == resetDone && len(rest) == 0:
+	case p == resetDone:
 		q.resetOver(s)
 	case p != resetRuns || len(rest) > maxResetAnswer:
 		q.lose(s, loss{reason: closedReset})

@@ -58,10 +58,14 @@ type line struct {
 	ranks      uint64
 }
 
-// join gives w a new place.
-func (l *line) join(w *Waiter) {
+// number gives w the rank that it keeps until it is answered.
+func (l *line) number(w *Waiter) {
 	l.ranks++
 	w.rank, w.ahead = l.ranks, w.Front
+}
+
+// join lets w, just numbered, stand in the line.
+func (l *line) join(w *Waiter) {
 	if w.ahead {
 		l.insert(w)
 		return

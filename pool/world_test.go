@@ -36,6 +36,7 @@ type world struct {
 	paused  bool
 	trouble int
 	events  []event.Event
+	clients []*client
 }
 
 // wire is a fake connection.
@@ -47,6 +48,7 @@ type wire struct {
 	handler  reactor.Handler
 	dead     bool // the peer is gone
 	closed   bool // by us, or after Failed
+	gone     bool // closed behind the pool's back
 	resets   int  // reset queries not answered yet
 }
 
@@ -120,7 +122,10 @@ func (w *world) wireOf(c *reactor.Conn, what string) *wire {
 
 func (w *world) detach(c *reactor.Conn) *reactor.Detached {
 	x := w.wireOf(c, "detach")
-	if x.closed && !x.dead {
+	if x.gone {
+		return nil
+	}
+	if x.closed {
 		w.t.Fatalf("closed connection detached")
 	}
 	x.conn, x.detached = nil, new(reactor.Detached)
@@ -158,6 +163,11 @@ func (w *world) cutOff(c *reactor.Conn)                  { w.wireOf(c, "cut off"
 // on runs f as a callback of a loop.
 func (w *world) on(l *reactor.Loop, f func()) {
 	former := w.running
+	if former == nil {
+		for _, c := range w.clients {
+			c.former = c.waiter.place
+		}
+	}
 	w.running = l
 	f()
 	w.running = former
@@ -324,8 +334,7 @@ type client struct {
 	server  *Server
 	waiting bool
 	rank    int
-	former  place // as of the step before
-	clients *[]*client
+	former  place // when the callback under way began
 	refused error
 	granted int
 	keep    bool // does not release when cut
@@ -333,10 +342,10 @@ type client struct {
 	last    *Server // what it had before
 }
 
-func (w *world) newClient(loop int, all *[]*client) *client {
-	c := &client{world: w, clients: all}
+func (w *world) newClient(loop int) *client {
+	c := &client{world: w}
 	c.waiter = Waiter{Grantee: c, Loop: w.loops[loop]}
-	*all = append(*all, c)
+	w.clients = append(w.clients, c)
 	return c
 }
 
@@ -364,7 +373,7 @@ func (c *client) got(s *Server) {
 	if err := w.mayServe(s.Conn.Target); err != nil {
 		w.t.Fatalf("I4: handed out although %v", err)
 	}
-	for _, other := range *c.clients {
+	for _, other := range w.clients {
 		if other.server == s {
 			w.t.Fatalf("I3: handed to two clients")
 		}
@@ -373,7 +382,7 @@ func (c *client) got(s *Server) {
 		w.t.Fatalf("I3: it has a holder")
 	}
 	x := w.wireByServer(s)
-	if x.loop != c.waiter.Loop || x.conn != s.IO || x.closed && !x.dead {
+	if x.loop != c.waiter.Loop || x.conn != s.IO || x.closed {
 		w.t.Fatalf("a server of another loop, or a closed one")
 	}
 	if x.resets != 0 {
@@ -404,8 +413,8 @@ func (c *client) Granted(s *Server) {
 	}
 	c.waiting = false
 	if c.former == placeWaiting {
-		for _, other := range *c.clients {
-			if other.waiting && other.before(c) && other.waiter.place == placeWaiting && other.former == placeWaiting {
+		for _, other := range w.clients {
+			if other.before(c) && other.waiter.place == placeWaiting && other.former == placeWaiting {
 				w.t.Fatalf("overtaken in the line")
 			}
 		}
@@ -414,8 +423,8 @@ func (c *client) Granted(s *Server) {
 }
 
 func (c *client) before(d *client) bool {
-	if c.waiter.ahead != d.waiter.ahead {
-		return c.waiter.ahead
+	if c.waiter.Front != d.waiter.Front {
+		return c.waiter.Front
 	}
 	return c.rank < d.rank
 }

@@ -1,12 +1,15 @@
 package routing
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 
 	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/topology"
-	"pgregory.net/rapid"
 )
 
 func node(id string, role topology.Role, health topology.Health) topology.Node {
@@ -52,10 +55,16 @@ func TestDecide(t *testing.T) {
 		{"a writable node that is not proven gets no writes", Primary, Rules{}, headless, "", event.HoldNoPrimary},
 		{"in a split nobody gets writes", Primary, Rules{}, split, "", event.HoldSplitBrain},
 		{"without a snapshot there is no primary", Primary, Rules{}, nil, "", event.HoldNoPrimary},
-		{"a primary that is not up gets no writes whatever the snapshot claims", Primary, Rules{},
-			snapshot(topology.PhaseSteady, "a", node("a", writer, suspect)), "", event.HoldNoPrimary},
-		{"a standby gets no writes whatever the snapshot claims", Primary, Rules{},
-			snapshot(topology.PhaseSteady, "a", node("a", standby, up)), "", event.HoldNoPrimary},
+		{
+			"a primary that is not up gets no writes whatever the snapshot claims", Primary,
+			Rules{},
+			snapshot(topology.PhaseSteady, "a", node("a", writer, suspect)), "", event.HoldNoPrimary,
+		},
+		{
+			"a standby gets no writes whatever the snapshot claims", Primary,
+			Rules{},
+			snapshot(topology.PhaseSteady, "a", node("a", standby, up)), "", event.HoldNoPrimary,
+		},
 
 		{"reads go to all standbys", Replica, Rules{}, steady, "b c", event.HoldNone},
 		{"a standby too far behind gets no reads", Replica, Rules{MaxLagBytes: 100}, steady, "b", event.HoldNone},
@@ -64,8 +73,11 @@ func TestDecide(t *testing.T) {
 		{"suspect, down and refused standbys get no reads", Replica, Rules{}, alone, "", event.HoldNoReplica},
 		{"reads fall back to the primary where the rules say so", Replica, Rules{FallbackPrimary: true}, alone, "a", event.HoldNone},
 		{"reads do not fall back while a standby is there", Replica, Rules{FallbackPrimary: true}, steady, "b c", event.HoldNone},
-		{"reads do not fall back to a node that is not proven", Replica, Rules{FallbackPrimary: true},
-			snapshot(topology.PhaseLeaderless, "", node("a", writer, up)), "", event.HoldNoReplica},
+		{
+			"reads do not fall back to a node that is not proven", Replica,
+			Rules{FallbackPrimary: true},
+			snapshot(topology.PhaseLeaderless, "", node("a", writer, up)), "", event.HoldNoReplica,
+		},
 		{"reads go on without a primary", Replica, Rules{}, headless, "b", event.HoldNone},
 		{"reads go on in a split", Replica, Rules{}, split, "c", event.HoldNone},
 
@@ -82,13 +94,7 @@ func TestDecide(t *testing.T) {
 	} {
 		t.Run(row.sentence, func(t *testing.T) {
 			got := Decide(row.route, row.rules, row.snap)
-			text := ""
-			for i, id := range got.Nodes {
-				if i > 0 {
-					text += " "
-				}
-				text += string(id)
-			}
+			text := strings.Trim(fmt.Sprint(got.Nodes), "[]")
 			if text != row.want || got.Hold != row.hold {
 				t.Errorf("got %q, hold %s; want %q, %s", text, got.Hold, row.want, row.hold)
 			}

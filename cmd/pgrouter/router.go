@@ -55,6 +55,7 @@ func startRouter(ctx context.Context, cfg *config.Config, log *slog.Logger, watc
 	if watch != nil {
 		r.events.sinks = append(r.events.sinks, sinkFunc(watch))
 	}
+	r.goRun(ctx, "events", r.events.run)
 	for _, step := range []func(context.Context) error{
 		r.startPeople, r.startReactor, r.startPool, r.startClusters, r.startProxy, r.startConductors, r.startAdmin, r.startListeners,
 	} {

@@ -99,8 +99,7 @@ func (c Config) settings(address string) (*pgconn.Config, error) {
 
 // withoutText takes the outer error away, which repeats the whole connection string.
 func withoutText(err error) error {
-	var parse *pgconn.ParseConfigError
-	if errors.As(err, &parse) {
+	if parse, ok := errors.AsType[*pgconn.ParseConfigError](err); ok {
 		return cmp.Or(parse.Unwrap(), errors.New("invalid"))
 	}
 	return err

@@ -122,12 +122,10 @@ func lastFailure(dials []error, err error) error {
 
 // sentence makes one line of an error. pgconn's own name user and database on every line, and the addresses twice.
 func sentence(err error) string {
-	var server *pgconn.PgError
-	if errors.As(err, &server) {
+	if server, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return server.Error()
 	}
-	var connect *pgconn.ConnectError
-	if errors.As(err, &connect) && connect.Unwrap() != nil {
+	if connect, ok := errors.AsType[*pgconn.ConnectError](err); ok && connect.Unwrap() != nil {
 		err = connect.Unwrap()
 	}
 	return strings.Join(strings.Fields(err.Error()), " ")

@@ -36,8 +36,11 @@ func TestEachFailureMeansOneThing(t *testing.T) {
 		{"a refused port proves that nobody listens", refused, []error{refused}, topology.OutcomeRefused},
 		{"a socket that is not there proves it too", dialError(syscall.ENOENT), []error{dialError(syscall.ENOENT)}, topology.OutcomeRefused},
 		{"all addresses of a name refuse", errors.Join(refused, refused), []error{refused, refused}, topology.OutcomeRefused},
-		{"one address refuses, the other leads nowhere from here", errors.Join(refused, refused),
-			[]error{dialError(syscall.ENETUNREACH), refused}, topology.OutcomeRefused},
+		{
+			"one address refuses, the other leads nowhere from here", errors.Join(refused, refused),
+			[]error{dialError(syscall.ENETUNREACH), refused},
+			topology.OutcomeRefused,
+		},
 		{"one address refuses, the other is silent", errors.Join(refused, timedOut), []error{refused, timedOut}, topology.OutcomeMissed},
 		{"one address refuses, the other accepts and is silent", errors.Join(refused, context.DeadlineExceeded), []error{refused, nil}, topology.OutcomeMissed},
 		{"one address refuses, the other has no route", errors.Join(refused, unreachable), []error{refused, unreachable}, topology.OutcomeMissed},

@@ -18,68 +18,221 @@ const (
 	pastRetryMost  = time.Minute
 )
 
-// past is what a session knows of the descent of its node's timeline. A timeline's history never changes while its postmaster
-// lives.
+// pastGrace is how long a probe waits for a history before it says that it is still being read.
+const pastGrace = 50 * time.Millisecond
+
+const noteBeingRead = "its timeline history is being read"
+
+// past knows the descent of its node's timeline. The history comes over a second connection, which may ask such things, on a
+// goroutine of its own: right after a promotion a login can take as long as a heartbeat. While another primary is awaited the
+// connection is opened ahead of time. A timeline's history never changes while its postmaster lives.
+//
+// All methods belong to the session's goroutine; at most one errand is under way.
 type past struct {
-	history   topology.History
-	note      string // why history is not known
-	timeline  uint32 // which history and note are about
-	startedAt time.Time
-	triedAt   time.Time
-	patience  time.Duration // after triedAt
+	line   *line   // open, for the next errand; nil when there is none or an errand has it
+	errand *errand // under way
+
+	about    subject
+	history  topology.History
+	note     string    // why history is not known
+	triedAt  time.Time // when the last errand ended
+	patience time.Duration
 }
 
-// of returns the history of the timeline that the primary writes, fetching it when it is not known yet, and a note when it
-// cannot be had.
-func (p *past) of(ctx context.Context, s *session, o *topology.Observation) (topology.History, string) {
-	same := p.timeline == o.Timeline && p.startedAt.Equal(o.StartedAt)
-	if same && (p.history.Known() || time.Since(p.triedAt) < p.patience) {
+// subject is what an errand is about; the zero value means that only the connection is wanted.
+type subject struct {
+	timeline  uint32
+	startedAt int64 // of the postmaster, in microseconds
+}
+
+// asker is who asks, and where.
+type asker struct {
+	config  *Config
+	address string
+}
+
+// errand is one attempt, on its own goroutine. Its fields may be read once done has ended.
+type errand struct {
+	about   subject
+	asker   asker
+	cancel  context.CancelFunc
+	done    context.Context
+	line    *line
+	history topology.History
+	err     error
+}
+
+// of returns the history of the timeline that the primary writes, and a note when it is not known.
+func (p *past) of(ctx context.Context, a asker, o *topology.Observation) (topology.History, string) {
+	about := subject{timeline: o.Timeline, startedAt: o.StartedAt.UnixMicro()}
+	p.collect()
+	if o.Timeline == 1 {
+		return topology.History{Timeline: 1}, "" // it has no ancestors
+	}
+	if p.errand == nil && p.due(about) {
+		p.send(a, about)
+	}
+	if p.errand != nil {
+		p.await(ctx)
+	}
+	switch {
+	case p.about == about:
 		return p.history, p.note
+	case p.errand != nil:
+		return topology.History{}, noteBeingRead
+	}
+	return topology.History{}, p.note
+}
+
+// prepare opens the connection that a history will need.
+func (p *past) prepare(a asker) {
+	p.collect()
+	if p.errand == nil && p.line == nil && p.due(subject{}) {
+		p.send(a, subject{})
+	}
+}
+
+// rest gives the connection back when nothing is awaited any more.
+func (p *past) rest() {
+	p.collect()
+	if p.line != nil {
+		p.line.close()
+		p.line = nil
+	}
+}
+
+// until returns a context that also ends when the errand under way does.
+func (p *past) until(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	if p.errand == nil {
+		return ctx, cancel
+	}
+	stop := context.AfterFunc(p.errand.done, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+	}
+}
+
+// close calls the errand off and waits for its end.
+func (p *past) close() {
+	if p.errand != nil {
+		p.errand.cancel()
+		<-p.errand.done.Done()
+	}
+	p.rest()
+	*p = past{}
+}
+
+// due reports whether an errand about this makes sense now.
+func (p *past) due(about subject) bool {
+	if p.about != about || p.triedAt.IsZero() {
+		return true
+	}
+	return !p.history.Known() && time.Since(p.triedAt) >= p.patience
+}
+
+// await gives the errand a moment.
+func (p *past) await(ctx context.Context) {
+	grace := time.NewTimer(pastGrace)
+	defer grace.Stop()
+	select {
+	case <-p.errand.done.Done():
+	case <-grace.C:
+	case <-ctx.Done():
+	}
+	p.collect()
+}
+
+// send starts an errand.
+func (p *past) send(a asker, about subject) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*a.config.ConnectTimeout)
+	done, end := context.WithCancel(context.Background())
+	e := &errand{about: about, asker: a, cancel: cancel, done: done, line: p.line}
+	p.line, p.errand = nil, e
+	go func() {
+		defer end()
+		defer cancel()
+		e.run(ctx)
+	}()
+}
+
+// collect takes in the errand that has ended, if any.
+func (p *past) collect() {
+	e := p.errand
+	if e == nil || e.done.Err() == nil {
+		return
 	}
 	patience := pastRetryFirst
-	if same {
+	if p.about == e.about && !p.triedAt.IsZero() {
 		patience = min(2*p.patience, pastRetryMost)
 	}
-	history, err := s.fetchHistory(ctx, o.Timeline)
-	*p = past{history: history, startedAt: o.StartedAt, timeline: o.Timeline, triedAt: time.Now(), patience: patience}
-	if err != nil {
-		p.note = noteOnHistory(err, o.Timeline, s.config.User)
+	*p = past{line: e.line, about: e.about, history: e.history, triedAt: time.Now(), patience: patience}
+	if e.err != nil {
+		p.note = noteOnHistory(e.err, e.about.timeline, e.asker.config.User)
 	}
-	return p.history, p.note
 }
 
-// fetchHistory asks for a timeline's history, on a connection of its own that may be asked such things. It logs in to a database
-// (replication=database), so that pg_hba.conf needs no line for replication; the role needs REPLICATION.
-func (s *session) fetchHistory(ctx context.Context, timeline uint32) (topology.History, error) {
-	if timeline == 1 {
-		return topology.ParseHistory(timeline, "")
+// run does the errand. An open connection may have died while it was idle: then it is tried on a new one.
+func (e *errand) run(ctx context.Context) {
+	if e.line != nil && e.about.timeline != 0 {
+		if e.fetch(ctx); e.line != nil {
+			return
+		}
 	}
-	settings, err := s.config.settings(s.address)
+	if e.line == nil {
+		e.dial(ctx)
+	}
+	if e.err == nil && e.about.timeline != 0 {
+		e.fetch(ctx)
+	}
+}
+
+// dial opens the connection. It logs in to a database (replication=database), so that pg_hba.conf needs no line for
+// replication; the role needs REPLICATION.
+func (e *errand) dial(ctx context.Context) {
+	settings, err := e.asker.config.settings(e.asker.address)
 	if err != nil {
-		return topology.History{}, err
+		e.err = err
+		return
 	}
 	settings.RuntimeParams["replication"] = "database"
 	l, failure := dial(ctx, settings)
 	if failure != nil {
-		return topology.History{}, failure.err
+		e.err = failure.err
+		return
 	}
-	row, err := l.query(ctx, fmt.Sprintf("TIMELINE_HISTORY %d", timeline))
+	e.line, e.err = l, nil
+}
+
+// fetch asks for the history. Whatever goes wrong, the connection is given up.
+func (e *errand) fetch(ctx context.Context) {
+	e.history, e.err = e.ask(ctx)
+	if e.err != nil {
+		e.line.drop()
+		e.line = nil
+	}
+}
+
+func (e *errand) ask(ctx context.Context) (topology.History, error) {
+	row, err := e.line.query(ctx, fmt.Sprintf("TIMELINE_HISTORY %d", e.about.timeline))
 	if err != nil {
-		l.drop()
 		return topology.History{}, err
 	}
-	l.close(ctx)
 	if len(row) != 2 {
 		return topology.History{}, fmt.Errorf("TIMELINE_HISTORY brought %d columns", len(row))
 	}
-	return topology.ParseHistory(timeline, string(row[1]))
+	return topology.ParseHistory(e.about.timeline, string(row[1]))
 }
 
 // noteOnHistory says why a history is not known and what would help.
 func noteOnHistory(err error, timeline uint32, user string) string {
-	text := fmt.Sprintf("the history of timeline %d cannot be read (%s)", timeline, sentence(err))
-	var server *pgconn.PgError
-	if errors.As(err, &server) {
+	what := "timeline histories cannot be read"
+	if timeline != 0 {
+		what = fmt.Sprintf("the history of timeline %d cannot be read", timeline)
+	}
+	text := what + " (" + sentence(err) + ")"
+	if server, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch server.Code {
 		case codeInsufficientPrivilege:
 			text += "; allow it with: ALTER ROLE " + user + " REPLICATION"

@@ -17,7 +17,7 @@ import (
 // row makes an answer of its text; "-" is NULL.
 func row(text string) [][]byte {
 	var columns [][]byte
-	for _, field := range strings.Fields(text) {
+	for field := range strings.FieldsSeq(text) {
 		if field == "-" {
 			columns = append(columns, nil)
 			continue
@@ -33,19 +33,33 @@ func TestAnAnswerIsRead(t *testing.T) {
 		sentence, row string
 		want          topology.Observation
 	}{
-		{"a primary", "f f 150020 1700000000123456 16/B374D848 - - 0000000A - - 7710469775882704416 -",
-			topology.Observation{Role: topology.RolePrimary, Version: 150020, WriteLSN: 0x16B374D848, Timeline: 10, SystemID: 7710469775882704416}},
-		{"a read-only primary", "f t 150020 1700000000123456 0/1 - - FFFFFFFF - - 7 -",
-			topology.Observation{Role: topology.RolePrimary, ReadOnly: true, Version: 150020, WriteLSN: 1, Timeline: 1<<32 - 1, SystemID: 7}},
-		{"a standby that streams", "t f 150020 1700000000123456 - 0/60 0/50 - 3 f 7 2",
-			topology.Observation{Role: topology.RoleStandby, Version: 150020, ReceiveLSN: 0x60, ReplayLSN: 0x50, Timeline: 3, SystemID: 7}},
-		{"a standby that does not stream", "t f 150020 1700000000123456 - - 0/50 - - - 7 2",
-			topology.Observation{Role: topology.RoleStandby, Version: 150020, ReplayLSN: 0x50, Timeline: 2, SystemID: 7}},
-		{"a standby that hides its receiver", "t f 150020 1700000000123456 - 0/60 0/50 - - t 7 2",
-			topology.Observation{Role: topology.RoleStandby, Version: 150020, ReceiveLSN: 0x60, ReplayLSN: 0x50, Timeline: 2, SystemID: 7,
-				Note: noteNoReceiver + "pgrouter"}},
-		{"a server that hides its control file", "f f 150020 1700000000123456 0/1 - - 00000001 - - - -",
-			topology.Observation{Role: topology.RolePrimary, Version: 150020, WriteLSN: 1, Timeline: 1, Note: noteNoControl + "pgrouter"}},
+		{
+			"a primary", "f f 150020 1700000000123456 16/B374D848 - - 0000000A - - 7710469775882704416 -",
+			topology.Observation{Role: topology.RolePrimary, Version: 150020, WriteLSN: 0x16B374D848, Timeline: 10, SystemID: 7710469775882704416},
+		},
+		{
+			"a read-only primary", "f t 150020 1700000000123456 0/1 - - FFFFFFFF - - 7 -",
+			topology.Observation{Role: topology.RolePrimary, ReadOnly: true, Version: 150020, WriteLSN: 1, Timeline: 1<<32 - 1, SystemID: 7},
+		},
+		{
+			"a standby that streams", "t f 150020 1700000000123456 - 0/60 0/50 - 3 f 7 2",
+			topology.Observation{Role: topology.RoleStandby, Version: 150020, ReceiveLSN: 0x60, ReplayLSN: 0x50, Timeline: 3, SystemID: 7},
+		},
+		{
+			"a standby that does not stream", "t f 150020 1700000000123456 - - 0/50 - - - 7 2",
+			topology.Observation{Role: topology.RoleStandby, Version: 150020, ReplayLSN: 0x50, Timeline: 2, SystemID: 7},
+		},
+		{
+			"a standby that hides its receiver", "t f 150020 1700000000123456 - 0/60 0/50 - - t 7 2",
+			topology.Observation{
+				Role: topology.RoleStandby, Version: 150020, ReceiveLSN: 0x60, ReplayLSN: 0x50, Timeline: 2, SystemID: 7,
+				Note: noteNoReceiver + "pgrouter",
+			},
+		},
+		{
+			"a server that hides its control file", "f f 150020 1700000000123456 0/1 - - 00000001 - - - -",
+			topology.Observation{Role: topology.RolePrimary, Version: 150020, WriteLSN: 1, Timeline: 1, Note: noteNoControl + "pgrouter"},
+		},
 	} {
 		t.Run(test.sentence, func(t *testing.T) {
 			got, err := parseAnswer(row(test.row), "pgrouter")

@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -56,17 +53,16 @@ type session struct {
 	past    past
 }
 
-// goodbye bounds the polite end of a connection.
-const goodbye = 250 * time.Millisecond
+var _ discovery.Session = (*session)(nil)
 
 // Probe asks the node, over the open connection or, when that is broken, once over a new one.
-func (s *session) Probe(ctx context.Context, heartbeat time.Duration) topology.Observation {
+func (s *session) Probe(ctx context.Context, q discovery.Question) topology.Observation {
 	config := s.prober.config.Load()
 	if s.line != nil && s.config != config {
 		s.Close()
 	}
 	if s.line != nil {
-		o, err := s.ask(ctx, heartbeat)
+		o, err := s.ask(ctx, q)
 		if err == nil || s.line != nil || silent(err) {
 			return o
 		}
@@ -75,12 +71,14 @@ func (s *session) Probe(ctx context.Context, heartbeat time.Duration) topology.O
 	if err := s.connect(ctx, config); err != nil {
 		return err.observation(asked)
 	}
-	o, _ := s.ask(ctx, heartbeat)
+	o, _ := s.ask(ctx, q)
 	return o
 }
 
-// Wait rests until ctx ends, or until the server says something or the connection breaks.
+// Wait rests until ctx ends, or until the server says something, the connection breaks or a history arrives.
 func (s *session) Wait(ctx context.Context) {
+	ctx, cancel := s.past.until(ctx)
+	defer cancel()
 	if s.line == nil {
 		<-ctx.Done()
 		return
@@ -93,12 +91,11 @@ func (s *session) Wait(ctx context.Context) {
 
 // Close says goodbye to the server.
 func (s *session) Close() {
+	s.past.close()
 	if s.line == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), goodbye)
-	defer cancel()
-	s.line.close(ctx)
+	s.line.close()
 	s.line = nil
 }
 
@@ -135,9 +132,9 @@ func (s *session) connect(ctx context.Context, config *Config) *dialFailure {
 
 // ask puts the question. When the error is not nil the observation says what it means; the connection is then gone, unless the
 // server answered the question itself with an error.
-func (s *session) ask(ctx context.Context, heartbeat time.Duration) (topology.Observation, error) {
+func (s *session) ask(ctx context.Context, q discovery.Question) (topology.Observation, error) {
 	asked := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, heartbeat)
+	ctx, cancel := context.WithTimeout(ctx, q.Heartbeat)
 	defer cancel()
 	row, err := s.row(ctx)
 	if err != nil {
@@ -152,14 +149,23 @@ func (s *session) ask(ctx context.Context, heartbeat time.Duration) (topology.Ob
 		return topology.Observation{At: asked, Outcome: topology.OutcomeFailed, Problem: err.Error()}, err
 	}
 	o.At = asked
+	if q.Awaited && o.Role == topology.RoleStandby {
+		s.past.prepare(s.asker())
+	}
+	if !q.Awaited {
+		s.past.rest()
+	}
 	if o.Role == topology.RolePrimary {
 		var note string
-		if o.History, note = s.past.of(ctx, s, &o); note != "" {
+		if o.History, note = s.past.of(ctx, s.asker(), &o); note != "" {
 			o.Note = note
 		}
 	}
 	return o, nil
 }
+
+// asker returns who asks this node for histories.
+func (s *session) asker() asker { return asker{config: s.config, address: s.address} }
 
 // row brings the one row of the answer. A role to which the full question is denied asks the reduced one from then on.
 func (s *session) row(ctx context.Context) ([][]byte, error) {
@@ -172,82 +178,4 @@ func (s *session) row(ctx context.Context) ([][]byte, error) {
 		s.reduced = true
 	}
 	return s.line.query(ctx, reducedQuestion)
-}
-
-// line is one connection of pgconn's that leaves nothing behind. pgconn answers a broken connection with a cancel request on a
-// new one, for up to 15 seconds, on a goroutine of its own: a line lets it dial only while it connects.
-type line struct {
-	conn *pgconn.PgConn
-	mu   struct {
-		sync.Mutex
-		closed bool
-		dials  []error // how each attempt to reach the port ended
-		socket net.Conn
-	}
-}
-
-// errNoDial ends pgconn's cancel requests.
-var errNoDial = errors.New("this connection does not dial again")
-
-// dial connects and logs in.
-func dial(ctx context.Context, settings *pgconn.Config) (*line, *dialFailure) {
-	l := &line{}
-	settings.DialFunc = l.reach
-	conn, err := pgconn.ConnectConfig(ctx, settings)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.mu.closed = true
-	if err != nil {
-		return nil, &dialFailure{err: err, dials: slices.Clone(l.mu.dials)}
-	}
-	l.conn = conn
-	return l, nil
-}
-
-// reach dials for pgconn and remembers how that ended.
-func (l *line) reach(ctx context.Context, network, address string) (net.Conn, error) {
-	l.mu.Lock()
-	closed := l.mu.closed
-	l.mu.Unlock()
-	if closed {
-		return nil, errNoDial
-	}
-	var dialer net.Dialer
-	socket, err := dialer.DialContext(ctx, network, address)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.mu.dials = append(l.mu.dials, err)
-	l.mu.socket = socket
-	return socket, err
-}
-
-// query brings the one row of a statement.
-func (l *line) query(ctx context.Context, sql string) ([][]byte, error) {
-	results, err := l.conn.Exec(ctx, sql).ReadAll()
-	if err != nil {
-		return nil, err
-	}
-	if len(results) != 1 || len(results[0].Rows) != 1 {
-		return nil, errors.New("the answer is not one row")
-	}
-	return results[0].Rows[0], nil
-}
-
-// close ends the connection in order.
-func (l *line) close(ctx context.Context) {
-	// The errors of a goodbye concern nobody: the connection is gone either way.
-	_ = l.conn.Close(ctx)
-	l.drop()
-}
-
-// drop closes the socket at once and waits until pgconn has noticed.
-func (l *line) drop() {
-	l.mu.Lock()
-	socket := l.mu.socket
-	l.mu.Unlock()
-	_ = socket.Close()
-	if !l.conn.IsClosed() {
-		_ = l.conn.Close(context.Background()) // fails at once: there is no socket any more
-	}
-	<-l.conn.CleanupDone()
 }

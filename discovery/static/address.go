@@ -40,6 +40,9 @@ func normalise(s string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if host == "" || strings.ContainsAny(host, "[]/\t\r\n") {
+		return "", errors.New("expected host:port or /directory:port")
+	}
 	number, err := parsePort(port)
 	if err != nil {
 		return "", err
@@ -49,14 +52,14 @@ func normalise(s string) (string, error) {
 
 // splitHost parts host and port; a bare IPv6 address, with or without brackets, is a host.
 func splitHost(s string) (host, port string, err error) {
-	bare := strings.TrimSuffix(strings.TrimPrefix(s, "["), "]")
+	bare := s
+	if strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]") {
+		bare = s[1 : len(s)-1]
+	}
 	if net.ParseIP(bare) != nil || !strings.Contains(s, ":") {
 		return bare, strconv.Itoa(DefaultPort), nil
 	}
 	host, port, err = net.SplitHostPort(s)
-	if err == nil && host == "" {
-		err = errors.New("no host")
-	}
 	return host, port, err
 }
 
