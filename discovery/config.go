@@ -13,7 +13,7 @@ import (
 type Config struct {
 	Cluster       topology.ClusterID
 	ProbeInterval time.Duration // from the beginning of one probe of a node to the next
-	HeldInterval  time.Duration // the same while there is no primary, or while somebody holds (SetHeld)
+	HeldInterval  time.Duration // the same while there is no primary, or while somebody holds (SetHeld), unless that is longer
 	MinInterval   time.Duration // the least between two probes of a node, whatever triggers them
 	Heartbeat     time.Duration // a question without an answer for so long makes the node suspect
 	StateDir      string        // where CLUSTER.json keeps the floor; "" keeps it in memory only
@@ -63,9 +63,6 @@ func (c Config) Validate() error {
 		if d.value <= 0 {
 			faults = append(faults, fmt.Errorf("%s %s: it must be above 0", d.name, d.value))
 		}
-	}
-	if c.HeldInterval > c.ProbeInterval || c.MinInterval > c.HeldInterval {
-		faults = append(faults, errors.New("the intervals must rise: least, held, probe"))
 	}
 	return errors.Join(faults...)
 }

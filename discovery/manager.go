@@ -212,7 +212,7 @@ func (m *Manager) send(done <-chan struct{}, msg message) {
 func (m *Manager) pace() time.Duration {
 	cfg := m.config.Load()
 	if m.held.Load() || m.snapshot.Load().Primary == "" {
-		return cfg.HeldInterval
+		return min(cfg.HeldInterval, cfg.ProbeInterval)
 	}
 	return cfg.ProbeInterval
 }

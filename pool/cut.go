@@ -9,9 +9,9 @@ import (
 	"github.com/pgrouter/pgrouter/topology"
 )
 
-// Cut closes all connections to a node ("" = to every node of the cluster), whatever their route: idle ones at once, and for those in use Holder.Cut is called on
-// their loops. It returns how many there were. New connections to the node are opened as long as routing names it: hold or
-// publish first. Any goroutine.
+// Cut closes all connections to a node ("" = to every node of the cluster), whatever their route: idle ones at once, and for
+// those in use Holder.Cut is called on their loops. It returns how many there were. New connections to the node are opened as
+// long as routing names it: hold or publish first. Any goroutine.
 func (p *Pool) Cut(c topology.ClusterID, n topology.NodeID, why event.CutReason) int {
 	count := 0
 	for _, q := range p.queuesOf(c) {

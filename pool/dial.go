@@ -65,8 +65,10 @@ func (p *Pool) runDial(d *dial) {
 
 // stillWanted says whether a dial that has waited for its turn is still of use; if not, it is forgotten.
 func (q *Queue) stillWanted(d *dial) bool {
+	now := q.pool.wires.clock()
 	q.mu.Lock()
-	wanted := !q.mu.closed && d.shelf.eligible && d.target == d.shelf.target && (d.warm || q.mu.line.n > 0)
+	current := !q.mu.closed && d.shelf.eligible && d.target == d.shelf.target
+	wanted := current && now >= d.shelf.retryAt && (d.warm || q.mu.line.n > 0)
 	q.mu.Unlock()
 	if !wanted {
 		q.dialDropped(d)

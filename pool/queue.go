@@ -62,7 +62,7 @@ func (q *Queue) Acquire(w *Waiter) (*Server, error) {
 	q.verifyLocked()
 	q.mu.Unlock()
 	q.do(&t)
-	return s, err // err is ErrHasPlace only by a fault of the caller's
+	return s, err
 }
 
 func (q *Queue) acquireLocked(w *Waiter, now int64, t *todo) (*Server, error) {

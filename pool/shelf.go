@@ -91,7 +91,7 @@ func (sh *shelf) forgive() {
 	sh.fails, sh.retryAt, sh.trouble, sh.refuses = 0, 0, nil, false
 }
 
-// mayDial says whether a dial may start now.
+// mayDial says whether a dial may start now. After a failure one at a time tries until one succeeds.
 func (sh *shelf) mayDial(size int, now int64) bool {
-	return sh.total() < size && now >= sh.retryAt
+	return sh.total() < size && now >= sh.retryAt && (sh.trouble == nil || sh.dialing == 0)
 }

@@ -27,7 +27,7 @@ type QueueStats struct {
 	Full        uint64        // … refused by hold_max_clients
 	DialsOK     uint64
 	DialsFailed uint64
-	DialsOff    uint64 // not made after all: nobody waited any more
+	DialsOff    uint64 // not made after all: nobody waited any more, or another had just failed
 	Moves       uint64 // hand-overs of a server to another event loop
 	Resets      uint64
 	Violations  uint64 // messages of idle servers that PostgreSQL does not send; must stay 0

@@ -17,7 +17,8 @@ type Grantee interface {
 }
 
 // Waiter is somebody's entry in a queue, meant to be a field of a session: waiting allocates nothing. Its zero value with
-// the exported fields set is ready. Between Acquire and the answer the exported fields must not be changed.
+// the exported fields set is ready. Front counts when Acquire is called; the others must not be changed between Acquire and
+// the answer.
 type Waiter struct {
 	Grantee Grantee
 	Loop    *reactor.Loop // where it lives; Acquire and GiveUp are called there

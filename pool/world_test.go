@@ -37,6 +37,7 @@ type world struct {
 	trouble int
 	events  []event.Event
 	clients []*client
+	ended   bool // the loops take no tasks any more
 }
 
 // wire is a fake connection.
@@ -86,6 +87,9 @@ func (w *world) index(l *reactor.Loop) int {
 func (w *world) NodeTrouble(topology.ClusterID, topology.NodeID, error) { w.trouble++ }
 
 func (w *world) post(l *reactor.Loop, t reactor.Task) bool {
+	if w.ended {
+		return false
+	}
 	i := w.index(l)
 	w.tasks[i] = append(w.tasks[i], t)
 	return true

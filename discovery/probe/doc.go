@@ -1,8 +1,8 @@
 // Package probe asks PostgreSQL nodes by SQL who they are: the heartbeat and the readiness witness of discovery.
 //
 // It owns one reserved connection per node, outside all pools and limits, and a second one (replication=database) while a new
-// primary is awaited or the history of a timeline has to be fetched. It asks and reports; it never judges who is primary, never writes, never cancels anything, and
-// never takes a client's settings. Passwords never appear in its errors.
+// primary is awaited or the history of a timeline has to be fetched. It asks and reports; it never judges who is primary, never
+// writes, never cancels anything, and never takes a client's settings. Passwords never appear in its errors.
 //
 // What the probe's role needs: CONNECT on the database; on clusters without a leader key in a DCS also REPLICATION, because a
 // promoted standby proves by its timeline history that it descends from the old primary. Everything else is open to every role

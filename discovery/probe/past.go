@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -51,12 +52,13 @@ type asker struct {
 	address string
 }
 
-// errand is one attempt, on its own goroutine. Its fields may be read once done has ended.
+// errand is one attempt, on its own goroutine. What it brings may be read once done is closed.
 type errand struct {
 	about   subject
 	asker   asker
 	cancel  context.CancelFunc
-	done    context.Context
+	done    chan struct{}                      // closed at its end
+	rouse   atomic.Pointer[context.CancelFunc] // called at its end
 	line    *line
 	history topology.History
 	err     error
@@ -107,18 +109,18 @@ func (p *past) until(ctx context.Context) (context.Context, context.CancelFunc) 
 	if p.errand == nil {
 		return ctx, cancel
 	}
-	stop := context.AfterFunc(p.errand.done, cancel)
-	return ctx, func() {
-		stop()
-		cancel()
+	p.errand.rouse.Store(&cancel)
+	if p.errand.ended() {
+		cancel() // it may have ended before it could see the handle
 	}
+	return ctx, cancel
 }
 
 // close calls the errand off and waits for its end.
 func (p *past) close() {
 	if p.errand != nil {
 		p.errand.cancel()
-		<-p.errand.done.Done()
+		<-p.errand.done
 	}
 	p.rest()
 	*p = past{}
@@ -137,7 +139,7 @@ func (p *past) await(ctx context.Context) {
 	grace := time.NewTimer(pastGrace)
 	defer grace.Stop()
 	select {
-	case <-p.errand.done.Done():
+	case <-p.errand.done:
 	case <-grace.C:
 	case <-ctx.Done():
 	}
@@ -147,20 +149,15 @@ func (p *past) await(ctx context.Context) {
 // send starts an errand.
 func (p *past) send(a asker, about subject) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*a.config.ConnectTimeout)
-	done, end := context.WithCancel(context.Background())
-	e := &errand{about: about, asker: a, cancel: cancel, done: done, line: p.line}
+	e := &errand{about: about, asker: a, cancel: cancel, done: make(chan struct{}), line: p.line}
 	p.line, p.errand = nil, e
-	go func() {
-		defer end()
-		defer cancel()
-		e.run(ctx)
-	}()
+	go e.run(ctx)
 }
 
 // collect takes in the errand that has ended, if any.
 func (p *past) collect() {
 	e := p.errand
-	if e == nil || e.done.Err() == nil {
+	if e == nil || !e.ended() {
 		return
 	}
 	patience := pastRetryFirst
@@ -173,8 +170,27 @@ func (p *past) collect() {
 	}
 }
 
-// run does the errand. An open connection may have died while it was idle: then it is tried on a new one.
+func (e *errand) ended() bool {
+	select {
+	case <-e.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// run does the errand and tells its end.
 func (e *errand) run(ctx context.Context) {
+	defer e.cancel()
+	e.work(ctx)
+	close(e.done)
+	if rouse := e.rouse.Load(); rouse != nil {
+		(*rouse)()
+	}
+}
+
+// work brings what is wanted. An open connection may have died while it was idle: then a new one is tried.
+func (e *errand) work(ctx context.Context) {
 	if e.line != nil && e.about.timeline != 0 {
 		if e.fetch(ctx); e.line != nil {
 			return

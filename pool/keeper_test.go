@@ -1,0 +1,145 @@
+package pool
+
+import (
+	"testing"
+
+	"github.com/pgrouter/pgrouter/pgwire"
+	"github.com/pgrouter/pgrouter/state"
+)
+
+func TestACancelUnderWayKeepsTheServerFromOthers(t *testing.T) {
+	for _, how := range []Outcome{Clean, Dirty} {
+		w, c := opened(t, 1, 1, 2)
+		c[0].acquire()
+		w.dialAll()
+		s := c[0].server
+		if !s.BeginCancel() || !s.BeginCancel() {
+			t.Fatal("cannot cancel what a client runs")
+		}
+		c[1].acquire()
+		c[0].release(how)
+		s.EndCancel()
+		w.runTasks()
+		if w.node("a").CancelPending != 1 || c[1].server != nil || s.BeginCancel() {
+			t.Fatalf("outcome %d: %+v", how, w.node("a"))
+		}
+		s.EndCancel()
+		w.runTasks()
+		if how == Dirty {
+			w.answerReset(w.wireByServer(s), resetAnswer())
+		}
+		if c[1].server != s {
+			t.Errorf("outcome %d: not handed on after the cancel", how)
+		}
+	}
+}
+
+func TestADirtyServerIsResetBeforeAnybodyGetsIt(t *testing.T) {
+	ok := resetAnswer()
+	notice := pgwire.AppendNotice(nil, &pgwire.Error{Severity: "NOTICE", Code: "00000", Message: "m"})
+	for name, tc := range map[string]struct {
+		answer []byte
+		served bool // by this very server
+	}{
+		"answered":               {ok, true},
+		"answered with a notice": {append(notice, ok...), true},
+		"parameter as at login":  {append(pgwire.AppendParameterStatus(nil, "TimeZone", "UTC"), ok...), true},
+		"parameter changed":      {append(pgwire.AppendParameterStatus(nil, "TimeZone", "CET"), ok...), false},
+		"unknown parameter":      {append(pgwire.AppendParameterStatus(nil, "new", "x"), ok...), false},
+		"error":                  {pgwire.AppendError(nil, &pgwire.Error{Severity: "ERROR", Code: "XX000", Message: "m"}), false},
+		"in a transaction":       {pgwire.AppendReadyForQuery(nil, pgwire.StatusInTransaction), false},
+		"a notice behind":        {append(append([]byte(nil), ok...), notice...), true},
+		"answered twice":         {append(append([]byte(nil), ok...), ok...), false},
+		"garbage":                {[]byte("HTTP/1.1 400 Bad Request"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for cutAt := range 2 {
+				w, c := opened(t, 1, 1, 2)
+				c[0].acquire()
+				w.dialAll()
+				s := c[0].server
+				s.Conn.Params = []pgwire.Param{{Name: "TimeZone", Value: "UTC"}}
+				c[1].acquire()
+				c[0].waiter.Vector = new(state.Vector)
+				c[0].release(Dirty)
+				x := w.wireByServer(s)
+				if c[1].server != nil || x.resets != 1 || w.node("a").Resetting != 1 {
+					t.Fatal("not reset")
+				}
+				w.say(x, tc.answer[:cutAt*3])
+				w.answerReset(x, tc.answer[cutAt*3:])
+				if (c[1].server == s) != tc.served {
+					t.Fatalf("served by it: %v", c[1].server == s)
+				}
+				if tc.served && s.Vector != nil {
+					t.Error("the parameters of the former holder are thought to be there")
+				}
+				w.dialAll()
+				if c[1].server == nil {
+					t.Error("never served")
+				}
+			}
+		})
+	}
+}
+
+func TestWhatAnIdleServerSaysDecidesItsFate(t *testing.T) {
+	notice := pgwire.AppendNotice(nil, &pgwire.Error{Severity: "NOTICE", Code: "00000", Message: "m"})
+	fatal := pgwire.AppendError(nil, &pgwire.Error{Severity: "FATAL", Code: pgwire.CodeAdminShutdown, Message: "m"})
+	for name, tc := range map[string]struct {
+		said    []byte
+		lives   bool
+		reason  closeReason
+		trouble int
+	}{
+		"notices":             {said: append(append([]byte(nil), notice...), notice...), lives: true},
+		"parameter":           {said: append(append([]byte(nil), notice...), pgwire.AppendParameterStatus(nil, "a", "b")...), reason: closedParameter},
+		"half a notice":       {said: notice[:9], reason: closedParameter},
+		"half a header":       {said: notice[:3], reason: closedParameter},
+		"last words":          {said: fatal, reason: closedByServer, trouble: 1},
+		"half of last words":  {said: fatal[:9], reason: closedByServer, trouble: 1},
+		"an error":            {said: pgwire.AppendError(nil, &pgwire.Error{Severity: "ERROR", Code: "XX000", Message: "m"}), reason: closedProtocol},
+		"an answer":           {said: resetAnswer(), reason: closedProtocol},
+		"a row":               {said: pgwire.AppendDataRow(nil, []string{"x"}), reason: closedProtocol},
+		"another protocol":    {said: []byte("HTTP/1.1 400 Bad Request"), reason: closedProtocol},
+		"malformed last word": {said: []byte{'E', 0, 0, 0, 6, 'X', 'Y'}, reason: closedProtocol},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, c := opened(t, 1, 1, 1)
+			c[0].acquire()
+			w.dialAll()
+			s := c[0].server
+			c[0].release(Clean)
+			x := w.wireByServer(s)
+			w.say(x, tc.said)
+			if lives := s.state == stateIdle; lives != tc.lives || x.closed == tc.lives {
+				t.Fatalf("it is %s, its socket closed: %v", s.state, x.closed)
+			}
+			violations := uint64(0)
+			if tc.reason == closedProtocol {
+				violations = 1
+			}
+			if !tc.lives && w.closedFor(tc.reason) != 1 || w.trouble != tc.trouble || w.queue.Stats().Violations != violations {
+				t.Errorf("closed %+v, %d troubles, %d violations", w.queue.Stats().Closed, w.trouble, w.queue.Stats().Violations)
+			}
+		})
+	}
+}
+
+func TestAnIdleServerThatEndsIsReplacedForWhoeverComesNext(t *testing.T) {
+	w, c := opened(t, 1, 1, 1)
+	c[0].acquire()
+	w.dialAll()
+	s := c[0].server
+	c[0].release(Clean)
+	x := w.wireByServer(s)
+	w.on(x.loop, func() { x.handler.Ended(x.conn) })
+	if s.state != stateClosed || !x.closed || w.trouble != 1 {
+		t.Fatalf("it is %s", s.state)
+	}
+	c[0].acquire()
+	w.dialAll()
+	if c[0].server == nil {
+		t.Error("not served")
+	}
+}

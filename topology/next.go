@@ -1,0 +1,249 @@
+package topology
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Next reduces: it takes in what was seen since the last time and decides who is primary. It is pure: prev and its snapshot
+// stay as they are, and the only clock is now. Observations of nodes that are not members, and those asked before the
+// node's latest one, are ignored. Called with nothing seen, it lets old answers grow stale.
+func Next(prev State, seen []Observation, now time.Time) (State, []Change) {
+	r := begin(prev, now)
+	for _, o := range seen {
+		r.observe(o)
+	}
+	return r.finish()
+}
+
+// reduction is one run of the reducer: a private copy of a state that may be changed until it is finished.
+type reduction struct {
+	State
+	prev    *Snapshot
+	now     time.Time
+	changes []Change
+	alarms  []string
+}
+
+// begin copies the state. Time never runs backwards: an older now counts as the previous one.
+func begin(prev State, now time.Time) *reduction {
+	r := &reduction{State: prev, prev: prev.Snapshot(), now: now}
+	if now.Before(r.prev.At) {
+		r.now = r.prev.At
+	}
+	r.nodes = slices.Clone(prev.nodes)
+	return r
+}
+
+// finish judges, elects and makes the new snapshot.
+func (r *reduction) finish() (State, []Change) {
+	r.age()
+	next := &Snapshot{
+		Cluster:     r.prev.Cluster,
+		Phase:       r.prev.Phase,
+		Epoch:       r.prev.Epoch,
+		LastPrimary: r.prev.LastPrimary,
+		Since:       r.prev.Since,
+		Seq:         r.prev.Seq + 1,
+		At:          r.now,
+	}
+	r.elect(next)
+	r.refuse(next)
+	r.measure(next)
+	next.SystemID, next.Timeline = r.floor.SystemID, r.floor.Timeline
+	slices.Sort(r.alarms)
+	next.Alarm = strings.Join(slices.Compact(r.alarms), "; ")
+	next.Nodes = make([]Node, len(r.nodes))
+	for i := range r.nodes {
+		next.Nodes[i] = r.nodes[i].node
+	}
+	r.snap = next
+	return r.State, r.changes
+}
+
+// find returns the member's memory, or nil.
+func (r *reduction) find(id NodeID) *memory {
+	for i := range r.nodes {
+		if r.nodes[i].node.ID == id {
+			return &r.nodes[i]
+		}
+	}
+	return nil
+}
+
+func (r *reduction) change(c Change) { r.changes = append(r.changes, c) }
+
+func (r *reduction) alarm(text string) { r.alarms = append(r.alarms, text) }
+
+// observe takes in one observation.
+func (r *reduction) observe(o Observation) {
+	m := r.find(o.Node)
+	if m == nil || o.Outcome == OutcomeUnknown || (m.heard() && o.At.Before(m.askedAt)) {
+		return
+	}
+	before := m.node
+	if o.At.After(r.now) {
+		o.At = r.now // a question from the future would stay fresh for ever
+	}
+	m.askedAt = o.At
+	if o.Outcome == OutcomeAnswered {
+		m.answer(o)
+	} else {
+		m.fail(o)
+	}
+	r.compare(before, m)
+}
+
+// heard reports whether anything, be it a failure, was ever heard of the node.
+func (m *memory) heard() bool { return !m.askedAt.IsZero() }
+
+// answer takes in what the node says of itself. Another start, role or identity is another life.
+func (m *memory) answer(o Observation) {
+	n := &m.node
+	born := n.Incarnation == 0 || !m.startedAt.Equal(o.StartedAt) || n.Role != o.Role || n.SystemID != o.SystemID ||
+		(o.Role == RolePrimary && n.Timeline != o.Timeline)
+	if born {
+		n.Incarnation++
+	}
+	if o.History.Known() || o.Timeline != m.history.Timeline {
+		m.history = o.History
+	}
+	m.startedAt, m.stopped = o.StartedAt, false
+	n.Health, n.Role, n.ReadOnly = HealthUp, o.Role, o.ReadOnly
+	n.SystemID, n.Timeline, n.Version = o.SystemID, o.Timeline, o.Version
+	n.WriteLSN, n.ReceiveLSN, n.ReplayLSN = o.WriteLSN, o.ReceiveLSN, o.ReplayLSN
+	n.SeenAt, n.Problem = o.At, o.Note
+}
+
+// fail takes in that the node did not answer. What it said before is kept.
+func (m *memory) fail(o Observation) {
+	m.node.Health, m.node.Problem = o.Outcome.health(), o.Problem
+	switch o.Outcome {
+	case OutcomeRefused, OutcomeStopping:
+		m.stopped = true
+	case OutcomeReset, OutcomeStarting, OutcomeDenied, OutcomeFailed:
+		m.stopped = false // a sign of life
+	case OutcomeMissed, OutcomeAnswered, OutcomeUnknown: // silence takes nothing back
+	}
+}
+
+// age makes suspect whose last answer is too old. The heartbeat says so itself when it is missed; this is for a probe that
+// brings no news at all.
+func (r *reduction) age() {
+	for i := range r.nodes {
+		m := &r.nodes[i]
+		if m.node.Health != HealthUp || r.now.Sub(m.askedAt) <= r.limits.MaxAge {
+			continue
+		}
+		before := m.node
+		m.node.Health, m.node.Problem = HealthSuspect, "its probe brings no news"
+		r.compare(before, m)
+	}
+}
+
+// compare tells what changed on one node.
+func (r *reduction) compare(before Node, m *memory) {
+	n := &m.node
+	if before.Role == n.Role && before.Health == n.Health {
+		return
+	}
+	if before.Health != n.Health {
+		r.change(Change{
+			Kind: n.Health.change(), Node: n.ID, From: before.Health.String(), To: n.Health.String(),
+			Reason: n.Problem, Took: r.now.Sub(before.Since),
+		})
+	}
+	if before.Role != n.Role && before.Role != RoleUnknown {
+		r.change(Change{Kind: ChangeNodeRole, Node: n.ID, From: before.Role.String(), To: n.Role.String()})
+	}
+	n.Since = r.now
+}
+
+// refuse says of each node whether it may not be used, and why.
+func (r *reduction) refuse(next *Snapshot) {
+	mixed := r.mixed()
+	for i := range r.nodes {
+		m := &r.nodes[i]
+		before := m.node.Refused
+		m.node.Refused = r.refusal(m, mixed)
+		if m.node.Refused == "" {
+			continue
+		}
+		r.alarm(string(m.node.ID) + ": " + m.node.Refused)
+		if before == "" {
+			r.change(Change{Kind: ChangeNodeRefused, Node: m.node.ID, Epoch: next.Epoch, Reason: m.node.Refused})
+		}
+	}
+}
+
+// refusal returns why the node may not be used, from the last that it said; "" when it may.
+func (r *reduction) refusal(m *memory, mixed bool) string {
+	n := &m.node
+	switch {
+	case n.Role == RoleUnknown:
+		return ""
+	case n.SystemID == 0:
+		return "it does not tell its system identifier"
+	case r.floor.Known() && n.SystemID != r.floor.SystemID:
+		return "it belongs to another cluster: system identifier " + strconv.FormatUint(n.SystemID, 10) +
+			", not " + strconv.FormatUint(r.floor.SystemID, 10)
+	case mixed:
+		return "the nodes have different system identifiers and none has been accepted yet"
+	case n.Role != RolePrimary || n.Health == HealthDown || !r.floor.Known():
+		return "" // what a node that is down was matters no more: it will say what it is
+	case n.Timeline < r.floor.Timeline:
+		return "an old primary: it is on timeline " + timeline(n.Timeline) + ", timeline " +
+			timeline(r.floor.Timeline) + " has taken over; stop it, nobody may write there"
+	case m.history.Known() && !m.descends(r.floor.Timeline):
+		return "its timeline " + timeline(n.Timeline) + " does not descend from timeline " + timeline(r.floor.Timeline)
+	}
+	return ""
+}
+
+// mixed reports whether the nodes disagree on who they are while no identity is pinned.
+func (r *reduction) mixed() bool {
+	first := uint64(0)
+	for i := range r.nodes {
+		id := r.nodes[i].node.SystemID
+		if r.floor.Known() || id == 0 {
+			continue
+		}
+		if first = cmp.Or(first, id); id != first {
+			return true
+		}
+	}
+	return false
+}
+
+// measure says how far each standby is behind: the primary, or the furthest position known when there is none.
+func (r *reduction) measure(next *Snapshot) {
+	furthest := LSN(0)
+	for i := range r.nodes {
+		n := &r.nodes[i].node
+		if n.ID == next.Primary {
+			furthest = n.WriteLSN
+			break
+		}
+		if n.Refused == "" {
+			furthest = max(furthest, n.WriteLSN, n.ReceiveLSN, n.ReplayLSN)
+		}
+	}
+	for i := range r.nodes {
+		n := &r.nodes[i].node
+		n.LagKnown = n.Role == RoleStandby && n.ReplayLSN != 0 && furthest != 0
+		n.LagBytes = 0
+		if n.LagKnown && furthest > n.ReplayLSN {
+			n.LagBytes = uint64(furthest - n.ReplayLSN)
+		}
+	}
+}
+
+func (m *memory) descends(timeline uint32) bool {
+	_, ok := m.history.LeftAt(timeline)
+	return ok
+}
+
+func timeline(t uint32) string { return strconv.FormatUint(uint64(t), 10) }

@@ -1,0 +1,134 @@
+package topology
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// Member is a node that belongs to the cluster, by configuration or because a source found it.
+type Member struct {
+	ID      NodeID
+	Address string // host:port, or /directory:port for a unix socket; "" means the same as ID
+}
+
+// Floor is what must outlive the router: the cluster's identity and the highest timeline that was ever accepted. Nothing
+// below it is opened for writes. The zero value means that nothing is known yet.
+type Floor struct {
+	SystemID  uint64
+	Timeline  uint32
+	Epoch     Epoch
+	Primary   NodeID // the last node that could take writes
+	Overruled uint32 // an operator has ruled that timelines up to this one, known to standbys or to stopped nodes, do not count
+}
+
+// Known reports whether a primary was ever accepted.
+func (f Floor) Known() bool { return f.SystemID != 0 && f.Timeline != 0 }
+
+// Limits are the reducer's times.
+type Limits struct {
+	MaxAge    time.Duration // an answer older than this is no longer fresh: the node is suspect
+	StartWait time.Duration // how long the first primary waits for a node of which nothing at all has been heard
+}
+
+// State is one cluster as the reducer knows it: the snapshot, and what must be remembered beside it. It is a value: Next
+// returns another one and leaves this one alone. The zero State has no members and never has a primary.
+type State struct {
+	snap   *Snapshot
+	floor  Floor
+	nodes  []memory // sorted by ID, like the snapshot's; never changed in place
+	limits Limits
+	closed time.Time // since when no node may take writes
+}
+
+// memory is what is remembered of one node beside what the snapshot shows.
+type memory struct {
+	node      Node
+	joined    time.Time // when the node became a member
+	askedAt   time.Time // when the question of its latest observation was asked; zero: nothing heard yet
+	startedAt time.Time // when its postmaster was started
+	stopped   bool      // its latest word, silence apart, proves that it takes no writes
+	history   History   // of its timeline, where known
+}
+
+// NewState returns the state of a cluster of which nothing has been observed yet. floor is what was persisted, or zero.
+func NewState(cluster ClusterID, members []Member, floor Floor, limits Limits, now time.Time) State {
+	s := State{floor: floor, limits: limits, closed: now}
+	s.snap = &Snapshot{Cluster: cluster, Epoch: floor.Epoch, LastPrimary: floor.Primary, Since: now, At: now}
+	r := begin(s, now)
+	r.join(members)
+	next, _ := r.finish()
+	return next
+}
+
+// Snapshot returns the picture to publish. It is never changed (I7).
+func (s State) Snapshot() *Snapshot {
+	if s.snap == nil {
+		return &Snapshot{}
+	}
+	return s.snap
+}
+
+// Floor returns what is to be persisted.
+func (s State) Floor() Floor { return s.floor }
+
+// WithLimits returns the state with other times.
+func (s State) WithLimits(limits Limits) State {
+	s.limits = limits
+	return s
+}
+
+// WithMembers makes the cluster consist of exactly these nodes and reduces. What is known of nodes that stay is kept. To
+// remove a node is an operator's word that it no longer counts, neither as a primary nor as a rival.
+func WithMembers(prev State, members []Member, now time.Time) (State, []Change) {
+	r := begin(prev, now)
+	r.join(members)
+	return r.finish()
+}
+
+// Accept forgets the floor, on an operator's word, so that the only ready node becomes primary although it has another
+// system identifier or a timeline that does not follow (pg_upgrade, point-in-time recovery, re-initialisation). What silent
+// and stopped nodes last said is forgotten too, and timelines that standbys know at this moment no longer count as contrary
+// evidence. Two writable nodes stay a split. While there is a primary there is nothing to accept: then this is Next.
+func Accept(prev State, now time.Time) (State, []Change) {
+	if prev.Snapshot().Primary != "" {
+		return Next(prev, nil, now)
+	}
+	r := begin(prev, now)
+	r.floor = Floor{Epoch: prev.floor.Epoch, Primary: prev.floor.Primary}
+	for i := range r.nodes {
+		m := &r.nodes[i]
+		if m.node.Health != HealthUp {
+			m.forget()
+		}
+		r.floor.Overruled = max(r.floor.Overruled, m.node.Timeline)
+	}
+	r.change(Change{Kind: ChangeFloorLifted, Reason: "an operator accepted the cluster as it is now"})
+	return r.finish()
+}
+
+// forget drops what the node once said of itself. Its count of lives goes on.
+func (m *memory) forget() {
+	n := &m.node
+	m.stopped, m.history = false, History{}
+	n.Role, n.ReadOnly, n.SystemID, n.Timeline = RoleUnknown, false, 0, 0
+	n.WriteLSN, n.ReceiveLSN, n.ReplayLSN = 0, 0, 0
+}
+
+// join makes the members those given, sorted and without doubles.
+func (r *reduction) join(members []Member) {
+	members = slices.Clone(members)
+	slices.SortStableFunc(members, func(a, b Member) int { return cmp.Compare(a.ID, b.ID) })
+	members = slices.CompactFunc(members, func(a, b Member) bool { return a.ID == b.ID })
+	nodes := make([]memory, 0, len(members))
+	for _, m := range members {
+		address := cmp.Or(m.Address, string(m.ID))
+		old := r.find(m.ID)
+		if old == nil || old.node.Address != address {
+			nodes = append(nodes, memory{node: Node{ID: m.ID, Address: address, Since: r.now}, joined: r.now})
+			continue
+		}
+		nodes = append(nodes, *old)
+	}
+	r.nodes = nodes
+}
