@@ -123,33 +123,27 @@ func (l *login) welcome(pl *place, policy Policy, g *greeting, last []byte) *pgw
 	}
 	msg = s.facts.key.append(msg)
 	msg = pgwire.AppendReadyForQuery(msg, pgwire.StatusIdle)
-	l.sock.SetWriteDeadline(time.Now().Add(p.config().LoginTimeout))
-	if _, err := l.sock.Write(msg); err != nil {
-		p.cancels.remove(s.facts.key)
-		return pgwire.ErrStartupIncomplete.New("")
-	}
-	l.sock.SetDeadline(time.Time{})
 	l.sock.Unread(l.ahead)
-	if !s.loop.Post(&arrival{session: s, sock: l.sock}) {
+	if !s.loop.Post(&arrival{session: s, sock: l.sock, greeting: msg}) {
 		p.cancels.remove(s.facts.key)
 		return pgwire.ErrShuttingDown.New("")
 	}
 	return nil
 }
 
-// arrival brings a client to its loop.
+// arrival brings a client to its loop. AuthenticationOk is sent only there: without a descriptor to spare the hand-over
+// fails, and the client must not have been told that it is in.
 type arrival struct {
-	session *Session
-	sock    *reactor.Socket
+	session  *Session
+	sock     *reactor.Socket
+	greeting []byte
 }
 
 // Run begins the session's life on the loop (reactor.Task).
 func (a *arrival) Run(loop *reactor.Loop) {
 	s := a.session
 	s.client = loop.Attach(a.sock, (*clientEnd)(s))
-	if s.state() == stateClosed {
-		return
-	}
+	s.client.Send(a.greeting)
 	p := s.proxy
 	p.registry.put(s.facts.id, s, p.config().MaxClients)
 	p.metrics.loggedIn.Add(1)

@@ -254,7 +254,7 @@ func TestOutOfDescriptors(t *testing.T) {
 		open = append(open, conn)
 	}
 	if len(open) == 60 {
-		t.Fatal("the limit was not reached: the test shows nothing")
+		t.Fatalf("the limit was not reached, %d descriptors are open: the test shows nothing", r.Descriptors())
 	}
 	if got, err := query(first, "select 7"); err != nil || got != "7" {
 		t.Fatalf("the client that was in: %q, %v\n%s", got, err, r.Tail())
