@@ -2,67 +2,167 @@ package main
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
+	"fmt"
 	"net"
-	"net/http"
+	"slices"
 	"time"
 
+	"github.com/pgrouter/pgrouter/admin"
+	"github.com/pgrouter/pgrouter/failover"
 	"github.com/pgrouter/pgrouter/metrics"
+	"github.com/pgrouter/pgrouter/pool"
 	"github.com/pgrouter/pgrouter/proxy"
+	"github.com/pgrouter/pgrouter/routing"
 	"github.com/pgrouter/pgrouter/topology"
 )
 
-type adminRun struct {
-	ln  net.Listener
-	srv *http.Server
-}
+// consoleNames are the databases under which the console is found: our own, and the one that PgBouncer's users type.
+// Constant table.
+var consoleNames = [...]string{"pgrouter", "pgbouncer"}
 
-func (r *router) startAdmin(ctx context.Context) error {
-	if r.cfg.Admin.HTTP == "" {
-		return nil
-	}
-	var err error
-	if r.registry, err = metrics.New(); err != nil {
-		return err
-	}
-	r.registry.Register(r.pool.Collector(), r.proxy.Collector())
-	for _, c := range r.clusters {
-		r.registry.Register(c.manager.Collector())
-	}
-	ln, err := net.Listen("tcp", r.cfg.Admin.HTTP)
+// startAdmin makes the console and what it stands on, before there are clients.
+func (r *router) startAdmin(context.Context) (err error) {
+	journal := admin.NewJournal(r.log)
+	r.events.sinks = append(r.events.sinks, journal)
+	r.admin, err = admin.New(admin.Config{
+		Version: version, Users: r.cfg.Admin.Users, StatsUsers: r.cfg.Admin.StatsUsers, Allow: r.cfg.Admin.Allow,
+	}, &outlook{r}, &orders{r}, journal, r.log)
 	if err != nil {
 		return err
 	}
-	mux := http.NewServeMux()
-	mux.Handle("/metrics", r.registry.Handler())
-	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
-		for _, c := range r.clusters {
-			if c.manager.Snapshot().Primary == "" {
-				w.WriteHeader(503)
-				return
-			}
+	if r.registry, err = metrics.New(); err != nil {
+		return err
+	}
+	return r.registry.Register(journal)
+}
+
+// consoles returns the virtual databases.
+func (r *router) consoles() map[string]proxy.Virtual {
+	virtuals := make(map[string]proxy.Virtual)
+	for _, name := range consoleNames {
+		virtuals[name] = r.admin.Console()
+	}
+	return virtuals
+}
+
+// startHTTP serves metrics, JSON and the page, when everything that they show exists.
+func (r *router) startHTTP(context.Context) error {
+	if err := r.registry.Register(r.pool.Collector(), r.proxy.Collector()); err != nil {
+		return err
+	}
+	for _, c := range r.clusters {
+		if err := r.registry.Register(c.manager.Collector()); err != nil {
+			return err
 		}
-	})
-	mux.HandleFunc("POST /api/v1/switchover", func(w http.ResponseWriter, req *http.Request) {
-		var o switchoverOrder
-		json.NewDecoder(req.Body).Decode(&o)
-		if err := r.clusters[0].conductor.Switchover(req.Context(), topology.NodeID(o.To), 0); err != nil {
-			w.WriteHeader(409)
-			json.NewEncoder(w).Encode(map[string]string{"error": err.Error()})
-		}
-	})
-	r.admin = &adminRun{ln: ln, srv: &http.Server{Handler: mux, ReadHeaderTimeout: time.Second}}
-	go r.admin.srv.Serve(ln)
+	}
+	if r.cfg.Admin.HTTP == "" {
+		return nil
+	}
+	ln, err := net.Listen("tcp", r.cfg.Admin.HTTP)
+	if err != nil {
+		return fmt.Errorf("admin.http: %w", err)
+	}
+	r.admin.Serve(ln, r.registry)
+	r.log.Info("listening", "address", ln.Addr().String(), "route", "http")
 	return nil
 }
 
-func (a *adminRun) close() error { return a.srv.Close() }
+// outlook is what admin sees of the router (admin.World).
+type outlook struct{ router *router }
 
-func (a *adminRun) address() *net.TCPAddr {
-	if a == nil {
-		return nil
+// Clusters returns the newest picture of each cluster.
+func (o *outlook) Clusters() []*topology.Snapshot {
+	var all []*topology.Snapshot
+	for _, c := range o.router.clusters {
+		all = append(all, c.manager.Snapshot())
 	}
-	return a.ln.Addr().(*net.TCPAddr)
+	return all
 }
 
-func (r *router) consoles() map[string]proxy.Virtual { return nil }
+// Queues returns the pool's queues.
+func (o *outlook) Queues() []pool.QueueStats { return o.router.pool.Stats() }
+
+// Clients returns the client connections.
+func (o *outlook) Clients() []proxy.ClientInfo { return o.router.proxy.Clients() }
+
+// Totals returns the counters of all clients.
+func (o *outlook) Totals() proxy.Totals { return o.router.proxy.Totals() }
+
+// Failovers returns the last reports of all clusters, oldest first.
+func (o *outlook) Failovers() []failover.Report {
+	var all []failover.Report
+	for _, c := range o.router.clusters {
+		if c.conductor != nil {
+			all = append(all, c.conductor.Reports()...)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b failover.Report) int { return a.FirstSignal.Compare(b.FirstSignal) })
+	return all
+}
+
+// Doors returns the open listeners.
+func (o *outlook) Doors() []admin.Door {
+	doors := o.router.doors.Load()
+	if doors == nil {
+		return nil
+	}
+	var all []admin.Door
+	for _, d := range *doors {
+		all = append(all, admin.Door{Address: d.Address, Cluster: string(d.Cluster), Route: d.Route.String()})
+	}
+	return all
+}
+
+// Serves reports whether a route has a node now, under the rules of its listener.
+func (o *outlook) Serves(cluster, route string) (bool, string) {
+	want, err := routing.ParseRoute(route)
+	if err != nil {
+		return false, err.Error()
+	}
+	var rules routing.Rules
+	if doors := o.router.doors.Load(); doors != nil {
+		for _, d := range *doors {
+			if string(d.Cluster) == cluster && d.Route == want {
+				rules = d.Rules
+			}
+		}
+	}
+	decision := routing.Decide(want, rules, o.router.snapshot(topology.ClusterID(cluster)))
+	if len(decision.Nodes) > 0 {
+		return true, ""
+	}
+	return false, decision.Hold.String()
+}
+
+// orders is what an operator may do (admin.Actions).
+type orders struct{ router *router }
+
+// Pause holds a database, or all of them.
+func (o *orders) Pause(database string) error {
+	o.router.pool.Pause(database)
+	o.router.log.Info("paused", "database", database)
+	return nil
+}
+
+// Resume ends a pause.
+func (o *orders) Resume(database string) error {
+	o.router.pool.Unpause(database)
+	o.router.log.Info("resumed", "database", database)
+	return nil
+}
+
+// errNoNode says that a switchover needs a target.
+var errNoNode = errors.New("which node? host:port of a standby, as SHOW NODES prints it")
+
+// Switchover moves the primary of a cluster.
+func (o *orders) Switchover(ctx context.Context, cluster, to string, within time.Duration) error {
+	if to == "" {
+		return errNoNode
+	}
+	c := o.router.cluster(topology.ClusterID(cluster))
+	if c == nil || c.conductor == nil {
+		return fmt.Errorf("no cluster %q", cluster)
+	}
+	return c.conductor.Switchover(ctx, topology.NodeID(to), within)
+}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -151,7 +150,7 @@ func (d *demoRouter) WriteDSN() string { return d.dsn(routing.Primary) }
 func (d *demoRouter) ReadDSN() string { return d.dsn(routing.Replica) }
 
 func (d *demoRouter) dsn(route routing.Route) string {
-	for _, door := range d.router.doors {
+	for _, door := range *d.router.doors.Load() {
 		if door.Route == route {
 			u := url.URL{
 				Scheme: "postgres", User: url.UserPassword(d.setup.AppUser, d.setup.AppPassword), Host: door.Address, Path: "/" + d.setup.Database,
@@ -165,10 +164,11 @@ func (d *demoRouter) dsn(route routing.Route) string {
 
 // AdminURL is the status page.
 func (d *demoRouter) AdminURL() string {
-	if addr := d.router.admin.address(); addr != nil {
-		return "http://" + net.JoinHostPort(addr.IP.String(), fmt.Sprint(addr.Port)) + "/"
+	addr := d.router.admin.Address()
+	if addr == nil {
+		return ""
 	}
-	return ""
+	return "http://" + addr.String() + "/"
 }
 
 // Events are what happens.

@@ -58,8 +58,6 @@ func (h *eventHub) tell(e event.Event) {
 	if n := h.dropped.Swap(0); n > 0 {
 		h.log.Warn("events dropped", "count", n)
 	}
-	h.log.Info("event", "event", string(e.Kind), "cluster", e.Cluster, "node", e.Node, "from", e.From, "to", e.To,
-		"reason", e.Reason, "took", e.Took, "count", e.Count)
 	for _, s := range h.sinks {
 		s.Emit(e)
 	}

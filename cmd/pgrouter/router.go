@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"runtime"
 	"sync"
+	"sync/atomic"
 
+	"github.com/pgrouter/pgrouter/admin"
 	"github.com/pgrouter/pgrouter/config"
 	"github.com/pgrouter/pgrouter/discovery"
 	"github.com/pgrouter/pgrouter/discovery/probe"
@@ -34,11 +36,11 @@ type router struct {
 	clusters []*clusterRun
 	registry *metrics.Registry
 	events   *eventHub
-	admin    *adminRun
+	admin    *admin.Admin
 	stop     context.CancelFunc // ends the goroutines of the control plane
 	wg       sync.WaitGroup
-	doors    []proxy.ListenerConfig // as they were opened, with the ports that were given
-	failed   chan error             // capacity 1: the first goroutine of the control plane that gave up
+	doors    atomic.Pointer[[]proxy.ListenerConfig] // as they were opened, with the ports that were given
+	failed   chan error                             // capacity 1: the first goroutine of the control plane that gave up
 }
 
 // clusterRun is one cluster's discovery and conductor.
@@ -55,9 +57,9 @@ func startRouter(ctx context.Context, cfg *config.Config, log *slog.Logger, watc
 	if watch != nil {
 		r.events.sinks = append(r.events.sinks, sinkFunc(watch))
 	}
-	r.goRun(ctx, "events", r.events.run)
 	for _, step := range []func(context.Context) error{
-		r.startPeople, r.startReactor, r.startPool, r.startClusters, r.startProxy, r.startConductors, r.startAdmin, r.startListeners,
+		r.startPeople, r.startAdmin, r.startEvents, r.startReactor, r.startPool, r.startClusters, r.startProxy, r.startConductors, r.startListeners,
+		r.startHTTP,
 	} {
 		if err := step(ctx); err != nil {
 			r.close(context.WithoutCancel(ctx))
@@ -65,6 +67,12 @@ func startRouter(ctx context.Context, cfg *config.Config, log *slog.Logger, watc
 		}
 	}
 	return r, nil
+}
+
+// startEvents lets events reach their readers.
+func (r *router) startEvents(ctx context.Context) error {
+	r.goRun(ctx, "events", r.events.run)
+	return nil
 }
 
 func (r *router) startPeople(context.Context) (err error) {
@@ -212,6 +220,7 @@ func (r *router) goRun(ctx context.Context, what string, run func(context.Contex
 
 // startListeners opens the doors, last.
 func (r *router) startListeners(context.Context) error {
+	var doors []proxy.ListenerConfig
 	for _, l := range r.cfg.Listeners {
 		cfg, err := r.listenerConfig(l)
 		if err != nil {
@@ -225,9 +234,10 @@ func (r *router) startListeners(context.Context) error {
 		if err := r.proxy.Serve(ln, cfg); err != nil {
 			return err
 		}
-		r.doors = append(r.doors, cfg)
+		doors = append(doors, cfg)
 		r.log.Info("listening", "address", cfg.Address, "route", cfg.Route.String(), "cluster", string(cfg.Cluster))
 	}
+	r.doors.Store(&doors)
 	return nil
 }
 
@@ -257,7 +267,7 @@ func (r *router) close(ctx context.Context) error {
 		errs = append(errs, r.proxy.Shutdown(ctx))
 	}
 	if r.admin != nil {
-		errs = append(errs, r.admin.close())
+		errs = append(errs, r.admin.Close())
 	}
 	r.stop()
 	r.wg.Wait()

@@ -4,6 +4,7 @@ package soak
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,6 +29,11 @@ const (
 	nodes        = 3
 )
 
+// mustStayZero are metrics that any value but 0 of is a fault: the invariants are checked inside the router all along.
+var mustStayZero = []string{
+	"pgrouter_server_messages_unexpected_total", "pgrouter_pool_protocol_violations_total", "pgrouter_pool_faults_total",
+}
+
 // settle lets time pass, bounded by ctx.
 func (w *witness) settle(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
@@ -47,11 +53,13 @@ func (w *witness) baseline() {
 func (w *witness) look() {
 	m := w.router.Metrics()
 	w.peak = max(w.peak, w.router.Resident())
-	for name, v := range m {
-		if (name == "pgrouter_server_messages_unexpected_total" || name == "pgrouter_protocol_violations_total" ||
-			name == "pgrouter_pool_misuses_total") && v != 0 {
-			w.t.Errorf("%s = %v", name, v)
+	for _, name := range mustStayZero {
+		if v, served := m[name]; !served || v != 0 {
+			w.t.Errorf("%s = %v (served: %v)", name, v, served)
 		}
+	}
+	if log := w.router.Tail(); strings.Contains(log, "panic") {
+		w.t.Errorf("the router panicked:\n%s", log)
 	}
 }
 

@@ -1,0 +1,239 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/pool"
+)
+
+// role is what a console user may do; higher may more.
+type role uint8
+
+const (
+	roleNone role = iota
+	roleStats
+	roleAdmin
+)
+
+// String returns the role's name.
+func (r role) String() string {
+	switch r {
+	case roleStats:
+		return "stats"
+	case roleAdmin:
+		return "admin"
+	case roleNone:
+	}
+	return "nobody"
+}
+
+// command is one line of the console's table. HELP is printed from it.
+type command struct {
+	name    string
+	args    string // for HELP
+	most    int    // how many words may follow
+	needs   role
+	columns []string // nil: it returns no rows
+	tag     string   // of one that returns no rows
+	help    string
+	run     func(ctx context.Context, a *Admin, args []string) ([][]string, error)
+}
+
+// commands is the table of the console. Columns that PgBouncer has bear its names and come first.
+func commands() []command {
+	return []command{
+		{name: "SHOW VERSION", needs: roleStats, columns: []string{"version"}, help: "the version of this router", run: showVersion},
+		{name: "SHOW POOLS", needs: roleStats, columns: poolColumns(), help: "server connections and waiting clients by database, user and route", run: showPools},
+		{name: "SHOW CLIENTS", needs: roleStats, columns: clientColumns(), help: "client connections", run: showClients},
+		{name: "SHOW SERVERS", needs: roleStats, columns: serverColumns(), help: "server connections by database, user, route and node", run: showServers},
+		{name: "SHOW NODES", needs: roleStats, columns: nodeColumns(), help: "nodes: who is primary, since when, how far the others are", run: showNodes},
+		{name: "SHOW FAILOVERS", needs: roleStats, columns: failoverColumns(), help: "the last changes of primary", run: showFailovers},
+		{name: "SHOW EVENTS", needs: roleStats, columns: []string{"time", "event", "cluster", "node", "from", "to", "reason"}, help: "what happened last", run: showEvents},
+		{name: "SHOW HELP", needs: roleStats, columns: helpColumns(), help: "this list", run: showHelp},
+		{name: "HELP", needs: roleStats, columns: helpColumns(), help: "this list", run: showHelp},
+		{name: "PAUSE", args: "[db]", most: 1, needs: roleAdmin, tag: "PAUSE", help: "hand no more servers to clients of a database, or of all", run: pause},
+		{name: "RESUME", args: "[db]", most: 1, needs: roleAdmin, tag: "RESUME", help: "end a PAUSE", run: resume},
+		{name: "SWITCHOVER", args: "node [cluster]", most: 2, needs: roleAdmin, tag: "SWITCHOVER", help: "make a standby the primary without an error for anybody", run: switchover},
+	}
+}
+
+func helpColumns() []string { return []string{"command", "role", "description"} }
+
+func showHelp(context.Context, *Admin, []string) ([][]string, error) {
+	var rows [][]string
+	for _, c := range commands() {
+		rows = append(rows, []string{strings.TrimSpace(c.name + " " + c.args), c.needs.String(), c.help})
+	}
+	return rows, nil
+}
+
+func showVersion(_ context.Context, a *Admin, _ []string) ([][]string, error) {
+	return [][]string{{"pgrouter " + a.cfg.Version}}, nil
+}
+
+func poolColumns() []string {
+	return []string{"database", "user", "cl_active", "cl_waiting", "sv_active", "sv_active_cancel", "sv_idle", "sv_tested", "sv_login",
+		"maxwait", "maxwait_us", "pool_mode", "cluster", "route", "waiting_for", "pool_size"}
+}
+
+func showPools(_ context.Context, a *Admin, _ []string) ([][]string, error) {
+	var rows [][]string
+	for _, q := range a.world.Queues() {
+		var sum pool.NodeStats
+		for _, n := range q.Nodes {
+			sum.Linked += n.Linked
+			sum.Idle += n.Idle
+			sum.Resetting += n.Resetting
+			sum.CancelPending += n.CancelPending
+			sum.Dialing += n.Dialing
+		}
+		v := viewPool(q)
+		rows = append(rows, []string{
+			v.Database, v.User, strconv.Itoa(sum.Linked), strconv.Itoa(q.Waiting), strconv.Itoa(sum.Linked), strconv.Itoa(sum.CancelPending),
+			strconv.Itoa(sum.Idle), strconv.Itoa(sum.Resetting), strconv.Itoa(sum.Dialing), strconv.Itoa(int(q.Oldest.Seconds())),
+			strconv.Itoa(int(q.Oldest % time.Second / time.Microsecond)), "", v.Cluster, v.Route, v.Reason, strconv.Itoa(q.Size),
+		})
+	}
+	return rows, nil
+}
+
+func clientColumns() []string {
+	return []string{"type", "user", "database", "state", "addr", "local_addr", "connect_time", "id", "application_name", "cluster", "route",
+		"pinned", "units"}
+}
+
+func showClients(_ context.Context, a *Admin, _ []string) ([][]string, error) {
+	var rows [][]string
+	for _, c := range a.world.Clients() {
+		rows = append(rows, []string{
+			kindLetter(c.Kind), c.User, c.Database, c.State, c.Remote, c.Local, timeText(c.Connected), strconv.FormatUint(c.ID, 10),
+			c.ApplicationName, c.Cluster, c.Route, c.Pinned, strconv.FormatUint(c.Units, 10),
+		})
+	}
+	return rows, nil
+}
+
+// kindLetter is PgBouncer's column "type": C for a client.
+func kindLetter(kind string) string {
+	if kind == "client" {
+		return "C"
+	}
+	return kind
+}
+
+func timeText(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02 15:04:05 MST")
+}
+
+func serverColumns() []string {
+	return []string{"user", "database", "node", "cluster", "route", "eligible", "active", "idle", "retiring", "resetting", "cancel_pending",
+		"opening", "trouble"}
+}
+
+func showServers(_ context.Context, a *Admin, _ []string) ([][]string, error) {
+	var rows [][]string
+	for _, q := range a.world.Queues() {
+		for _, n := range q.Nodes {
+			trouble := ""
+			if n.Trouble != nil {
+				trouble = n.Trouble.Error()
+			}
+			rows = append(rows, []string{
+				q.Key.User, q.Key.Database, string(n.Node), string(q.Key.Cluster), q.Key.Route.String(), yesNo(n.Eligible), strconv.Itoa(n.Linked),
+				strconv.Itoa(n.Idle), strconv.Itoa(n.Retiring), strconv.Itoa(n.Resetting), strconv.Itoa(n.CancelPending), strconv.Itoa(n.Dialing),
+				trouble,
+			})
+		}
+	}
+	return rows, nil
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+func nodeColumns() []string {
+	return []string{"cluster", "node", "role", "state", "timeline", "lag_bytes", "since", "last_seen", "epoch", "phase", "server_version_num",
+		"reason"}
+}
+
+func showNodes(_ context.Context, a *Admin, _ []string) ([][]string, error) {
+	var rows [][]string
+	for _, s := range a.world.Clusters() {
+		c := viewCluster(s)
+		for _, n := range c.Nodes {
+			lag := ""
+			if n.LagBytes != nil {
+				lag = strconv.FormatUint(*n.LagBytes, 10)
+			}
+			rows = append(rows, []string{
+				c.Name, n.Node, n.Role, n.Health, strconv.FormatUint(uint64(n.Timeline), 10), lag, timeText(n.Since), timeText(n.SeenAt),
+				strconv.FormatUint(c.Epoch, 10), c.Phase, strconv.Itoa(n.Version), n.Refused,
+			})
+		}
+	}
+	return rows, nil
+}
+
+func failoverColumns() []string {
+	return []string{"first_signal", "cluster", "from", "to", "planned", "gap_ms", "held", "expired", "cut", "in_doubt", "aborted", "replayed", "outcome"}
+}
+
+func showFailovers(_ context.Context, a *Admin, _ []string) ([][]string, error) {
+	var rows [][]string
+	for _, r := range a.world.Failovers() {
+		rows = append(rows, []string{
+			timeText(r.FirstSignal), string(r.Cluster), string(r.From), string(r.To), yesNo(r.Planned), strconv.FormatInt(r.Gap.Milliseconds(), 10),
+			fmt.Sprint(r.Held), fmt.Sprint(r.Expired), fmt.Sprint(r.Cut), fmt.Sprint(r.InDoubt), fmt.Sprint(r.Aborted), fmt.Sprint(r.Replayed),
+			r.Outcome,
+		})
+	}
+	return rows, nil
+}
+
+func showEvents(_ context.Context, a *Admin, _ []string) ([][]string, error) {
+	var rows [][]string
+	events := a.journal.Last()
+	slices.SortStableFunc(events, func(x, y event.Event) int { return x.Time.Compare(y.Time) })
+	for _, e := range events {
+		rows = append(rows, []string{e.Time.UTC().Format("2006-01-02 15:04:05.000"), string(e.Kind), e.Cluster, e.Node, e.From, e.To, e.Reason})
+	}
+	return rows, nil
+}
+
+func first(args []string) string {
+	if len(args) == 0 {
+		return ""
+	}
+	return args[0]
+}
+
+func pause(_ context.Context, a *Admin, args []string) ([][]string, error) {
+	return nil, a.actions.Pause(first(args))
+}
+
+func resume(_ context.Context, a *Admin, args []string) ([][]string, error) {
+	return nil, a.actions.Resume(first(args))
+}
+
+func switchover(ctx context.Context, a *Admin, args []string) ([][]string, error) {
+	cluster := ""
+	if len(args) > 1 {
+		cluster = args[1]
+	} else if all := a.world.Clusters(); len(all) == 1 {
+		cluster = string(all[0].Cluster)
+	}
+	return nil, a.actions.Switchover(ctx, cluster, first(args), 0)
+}

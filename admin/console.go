@@ -1,0 +1,301 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/pgrouter/pgrouter/pgwire"
+	"github.com/pgrouter/pgrouter/proxy"
+)
+
+// consoleMessageLimit bounds one message of a console client, in bytes.
+const consoleMessageLimit = 64 << 10
+
+// textOID is the type of every column: the console speaks text, as PgBouncer's does.
+const textOID = 25
+
+// Console is the database that the router serves itself (proxy.Virtual).
+type Console struct{ admin *Admin }
+
+// Console returns the virtual database pgrouter, alias pgbouncer.
+func (a *Admin) Console() *Console { return &Console{admin: a} }
+
+// Admit says whether a user may use the console at all.
+func (c *Console) Admit(user string) *pgwire.Error {
+	if c.role(user) == roleNone {
+		return pgwire.ErrConsoleLogin.New("", user)
+	}
+	return nil
+}
+
+// role is what a user may do.
+func (c *Console) role(user string) role {
+	for _, u := range c.admin.cfg.Users {
+		if u == user {
+			return roleAdmin
+		}
+	}
+	for _, u := range c.admin.cfg.StatsUsers {
+		if u == user {
+			return roleStats
+		}
+	}
+	return roleNone
+}
+
+// Parameters are what the console reports at login: enough for drivers and psql.
+func (c *Console) Parameters() []pgwire.Param {
+	return []pgwire.Param{
+		{Name: "server_version", Value: "15.0 (pgrouter " + c.admin.cfg.Version + ")"}, {Name: "client_encoding", Value: "UTF8"},
+		{Name: "server_encoding", Value: "UTF8"}, {Name: "DateStyle", Value: "ISO"}, {Name: "TimeZone", Value: "GMT"},
+		{Name: "standard_conforming_strings", Value: "on"}, {Name: "is_superuser", Value: "on"}, {Name: "integer_datetimes", Value: "on"},
+	}
+}
+
+// Serve answers one client until it leaves or ctx ends.
+func (c *Console) Serve(ctx context.Context, conn net.Conn, login proxy.Login) error {
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	s := &consoleSession{
+		admin: c.admin, role: c.role(login.User), backend: pgproto3.NewBackend(conn, conn), statements: make(map[string]string),
+		portals: make(map[string]string),
+	}
+	s.backend.SetMaxBodyLen(consoleMessageLimit)
+	for {
+		msg, err := s.backend.Receive()
+		if err != nil {
+			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		if _, bye := msg.(*pgproto3.Terminate); bye {
+			return nil
+		}
+		s.message(ctx, msg)
+		if err := s.backend.Flush(); err != nil {
+			return err
+		}
+	}
+}
+
+// consoleSession is one client of the console.
+type consoleSession struct {
+	admin      *Admin
+	role       role
+	backend    *pgproto3.Backend
+	statements map[string]string
+	portals    map[string]string
+	skipping   bool // after an error in the extended protocol, up to Sync
+}
+
+// message answers one message.
+func (s *consoleSession) message(ctx context.Context, msg pgproto3.FrontendMessage) {
+	switch m := msg.(type) {
+	case *pgproto3.Query:
+		s.simple(ctx, m.String)
+		return
+	case *pgproto3.Sync:
+		s.skipping = false
+		s.ready()
+		return
+	}
+	if s.skipping {
+		return
+	}
+	if err := s.extended(ctx, msg); err != nil {
+		s.fail(err)
+		s.skipping = true
+	}
+}
+
+func (s *consoleSession) ready() {
+	s.backend.Send(&pgproto3.ReadyForQuery{TxStatus: pgwire.StatusIdle})
+}
+
+// simple answers a query string, statement by statement; the first that fails ends it.
+func (s *consoleSession) simple(ctx context.Context, text string) {
+	statements := splitStatements(text)
+	if len(statements) == 0 {
+		s.backend.Send(&pgproto3.EmptyQueryResponse{})
+	}
+	for _, statement := range statements {
+		result, err := s.run(ctx, statement)
+		if err != nil {
+			s.fail(err)
+			break
+		}
+		if result.columns != nil {
+			s.backend.Send(description(result.columns))
+		}
+		s.rows(result)
+	}
+	s.ready()
+}
+
+// extended answers the messages of the extended protocol, as far as a client without parameters needs them.
+func (s *consoleSession) extended(ctx context.Context, msg pgproto3.FrontendMessage) error {
+	switch m := msg.(type) {
+	case *pgproto3.Parse:
+		s.statements[m.Name] = m.Query
+		s.backend.Send(&pgproto3.ParseComplete{})
+	case *pgproto3.Bind:
+		text, known := s.statements[m.PreparedStatement]
+		if !known || len(m.Parameters) > 0 {
+			return pgwire.ErrConsoleProtocol.New("")
+		}
+		s.portals[m.DestinationPortal] = text
+		s.backend.Send(&pgproto3.BindComplete{})
+	case *pgproto3.Describe:
+		return s.describe(m)
+	case *pgproto3.Execute:
+		text, known := s.portals[m.Portal]
+		if !known {
+			return pgwire.ErrConsoleProtocol.New("")
+		}
+		return s.execute(ctx, text)
+	case *pgproto3.Close:
+		delete(map[byte]map[string]string{'S': s.statements, 'P': s.portals}[m.ObjectType], m.Name)
+		s.backend.Send(&pgproto3.CloseComplete{})
+	case *pgproto3.Flush:
+	default:
+		return pgwire.ErrConsoleProtocol.New("")
+	}
+	return nil
+}
+
+func (s *consoleSession) describe(m *pgproto3.Describe) error {
+	texts := s.portals
+	if m.ObjectType == pgwire.TargetStatement {
+		texts = s.statements
+		s.backend.Send(&pgproto3.ParameterDescription{})
+	}
+	text, known := texts[m.Name]
+	if !known {
+		return pgwire.ErrConsoleProtocol.New("")
+	}
+	cmd, _, err := s.find(text)
+	if err != nil {
+		return err
+	}
+	if cmd == nil || cmd.columns == nil {
+		s.backend.Send(&pgproto3.NoData{})
+		return nil
+	}
+	s.backend.Send(description(cmd.columns))
+	return nil
+}
+
+func (s *consoleSession) execute(ctx context.Context, text string) error {
+	statements := splitStatements(text)
+	if len(statements) == 0 {
+		s.backend.Send(&pgproto3.EmptyQueryResponse{})
+		return nil
+	}
+	result, err := s.run(ctx, statements[0])
+	if err != nil {
+		return err
+	}
+	s.rows(result)
+	return nil
+}
+
+// result is what a command answers.
+type result struct {
+	columns []string
+	rows    [][]string
+	tag     string
+}
+
+func (s *consoleSession) rows(r result) {
+	for _, row := range r.rows {
+		values := make([][]byte, len(row))
+		for i, v := range row {
+			values[i] = []byte(v)
+		}
+		s.backend.Send(&pgproto3.DataRow{Values: values})
+	}
+	s.backend.Send(&pgproto3.CommandComplete{CommandTag: []byte(r.tag)})
+}
+
+func description(columns []string) *pgproto3.RowDescription {
+	d := &pgproto3.RowDescription{}
+	for _, name := range columns {
+		d.Fields = append(d.Fields, pgproto3.FieldDescription{Name: []byte(name), DataTypeOID: textOID, DataTypeSize: -1, TypeModifier: -1})
+	}
+	return d
+}
+
+func (s *consoleSession) fail(err error) {
+	var e *pgwire.Error
+	if !errors.As(err, &e) {
+		e = pgwire.ErrConsoleFailed.New("", err.Error())
+	}
+	s.backend.Send(&pgproto3.ErrorResponse{
+		Severity: pgwire.SeverityError, SeverityUnlocalized: pgwire.SeverityError, Code: e.Code, Message: e.Message, Detail: e.Detail,
+		Hint: e.Hint,
+	})
+}
+
+// run finds a command and does it.
+func (s *consoleSession) run(ctx context.Context, text string) (result, error) {
+	cmd, args, err := s.find(text)
+	if err != nil || cmd == nil {
+		return result{}, err
+	}
+	if cmd.needs > s.role {
+		return result{}, pgwire.ErrConsoleDenied.New("", cmd.name)
+	}
+	rows, err := cmd.run(ctx, s.admin, args)
+	if err != nil {
+		return result{}, err
+	}
+	tag := cmd.tag
+	if cmd.columns != nil {
+		tag = fmt.Sprintf("SHOW %d", len(rows))
+	}
+	return result{columns: cmd.columns, rows: rows, tag: tag}, nil
+}
+
+// find reads a statement: the longest command that it begins with, and the words behind it.
+func (s *consoleSession) find(text string) (*command, []string, error) {
+	words, err := splitWords(text)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(words) == 0 {
+		return nil, nil, nil
+	}
+	table := commands()
+	var best *command
+	used := 0
+	for i := range table {
+		name := strings.Fields(table[i].name)
+		if len(name) > used && len(words) >= len(name) && equalWords(words[:len(name)], name) {
+			best, used = &table[i], len(name)
+		}
+	}
+	switch {
+	case best == nil:
+		return nil, nil, pgwire.ErrConsoleCommand.New("")
+	case len(words)-used > best.most:
+		return nil, nil, pgwire.ErrConsoleSyntax.New("", words[used+best.most])
+	}
+	return best, words[used:], nil
+}
+
+func equalWords(words, name []string) bool {
+	for i := range name {
+		if !strings.EqualFold(words[i], name[i]) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,10 @@
+// Package admin is what people and machines look at: the HTTP server (metrics, health, JSON, the status page), the SQL
+// console, and the journal of events. All of them show the same [View].
+//
+// It owns the journal and the HTTP server. It never changes anything by itself: what an operator asks for goes through the
+// injected [Actions]. It never sees a client's bytes.
+//
+// Goroutines: the HTTP server's, which Serve starts and Close waits for; a console runs on the goroutine of its client.
+//
+// Locks: Journal.mu, a leaf.
+package admin

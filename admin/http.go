@@ -1,0 +1,258 @@
+package admin
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"html/template"
+	"log/slog"
+	"mime"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/pgrouter/pgrouter/metrics"
+	"github.com/pgrouter/pgrouter/routing"
+)
+
+// Limits of the HTTP server.
+const (
+	headerLimit   = 5 * time.Second
+	readLimit     = 10 * time.Second
+	idleLimit     = time.Minute
+	bodyLimit     = 16 << 10 // bytes of a request
+	headerBytes   = 16 << 10
+	closingWithin = 2 * time.Second
+)
+
+// Config is what an Admin needs to know.
+type Config struct {
+	Version    string
+	Users      []string // who may do everything in the console
+	StatsUsers []string // who may look
+	Allow      []string // from where changes may be asked over HTTP, besides the machine itself: addresses and networks
+}
+
+// Admin shows and does.
+type Admin struct {
+	cfg     Config
+	world   World
+	actions Actions
+	journal *Journal
+	log     *slog.Logger
+	allow   []netip.Prefix
+	started time.Time
+	page    *template.Template
+
+	server *http.Server
+	ln     net.Listener
+	done   chan error
+}
+
+//go:embed page.html
+var pageText string
+
+// New makes an Admin. It serves nothing yet.
+func New(cfg Config, world World, actions Actions, journal *Journal, log *slog.Logger) (*Admin, error) {
+	a := &Admin{cfg: cfg, world: world, actions: actions, journal: journal, log: log, started: time.Now()}
+	for _, text := range cfg.Allow {
+		p, err := parsePrefix(text)
+		if err != nil {
+			return nil, err
+		}
+		a.allow = append(a.allow, p)
+	}
+	var err error
+	a.page, err = template.New("page").Funcs(pageFuncs()).Parse(pageText)
+	return a, err
+}
+
+func parsePrefix(text string) (netip.Prefix, error) {
+	if p, err := netip.ParsePrefix(text); err == nil {
+		return p, nil
+	}
+	addr, err := netip.ParseAddr(text)
+	if err != nil {
+		return netip.Prefix{}, errors.New("admin.allow: " + text + " is neither an address nor a network")
+	}
+	return netip.PrefixFrom(addr, addr.BitLen()), nil
+}
+
+// Serve answers HTTP on ln, which it owns from now on, until Close. It returns at once.
+func (a *Admin) Serve(ln net.Listener, registry *metrics.Registry) {
+	a.ln, a.done = ln, make(chan error, 1)
+	a.server = &http.Server{
+		Handler: a.routes(registry), ReadHeaderTimeout: headerLimit, ReadTimeout: readLimit, IdleTimeout: idleLimit,
+		MaxHeaderBytes: headerBytes, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+	}
+	go a.serve()
+}
+
+func (a *Admin) serve() { a.done <- a.server.Serve(a.ln) }
+
+// Address returns where HTTP is served, nil when it is not.
+func (a *Admin) Address() net.Addr {
+	if a.ln == nil {
+		return nil
+	}
+	return a.ln.Addr()
+}
+
+// Close ends the HTTP server and waits for it.
+func (a *Admin) Close() error {
+	if a.server == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), closingWithin)
+	defer cancel()
+	err := a.server.Shutdown(ctx)
+	if err != nil {
+		err = a.server.Close()
+	}
+	<-a.done
+	return err
+}
+
+func (a *Admin) routes(registry *metrics.Registry) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", registry.Handler())
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "alive") })
+	mux.HandleFunc("GET /readyz", a.getReady)
+	mux.HandleFunc("GET /primary", a.getRoute(routing.Primary))
+	mux.HandleFunc("GET /replica", a.getRoute(routing.Replica))
+	mux.HandleFunc("GET /api/v1/cluster", func(w http.ResponseWriter, _ *http.Request) { a.answer(w, http.StatusOK, a.View()) })
+	mux.HandleFunc("GET /api/v1/failovers", func(w http.ResponseWriter, _ *http.Request) { a.answer(w, http.StatusOK, a.world.Failovers()) })
+	mux.HandleFunc("POST /api/v1/switchover", a.postSwitchover)
+	mux.HandleFunc("GET /{$}", a.getPage)
+	return secured(mux)
+}
+
+// secured adds the headers that a page without scripts and foreign parts can afford.
+func secured(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cache-Control", "no-store")
+		h.ServeHTTP(w, r)
+	})
+}
+
+func plain(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(text + "\n"))
+}
+
+// getReady answers 200 when every listener has a node to send work to.
+func (a *Admin) getReady(w http.ResponseWriter, _ *http.Request) {
+	if ok, why := a.ready(); !ok {
+		plain(w, http.StatusServiceUnavailable, why)
+		return
+	}
+	plain(w, http.StatusOK, "ready")
+}
+
+// getRoute answers 200 when this router can serve a route of every cluster, or of the one that ?cluster= names.
+func (a *Admin) getRoute(route routing.Route) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		wanted, found := r.URL.Query().Get("cluster"), false
+		for _, s := range a.world.Clusters() {
+			if wanted != "" && wanted != string(s.Cluster) {
+				continue
+			}
+			found = true
+			if ok, why := a.world.Serves(string(s.Cluster), route.String()); !ok {
+				plain(w, http.StatusServiceUnavailable, why)
+				return
+			}
+		}
+		if !found {
+			plain(w, http.StatusNotFound, "no such cluster")
+			return
+		}
+		plain(w, http.StatusOK, route.String())
+	}
+}
+
+// order is the body of a switchover.
+type order struct {
+	Cluster string `json:"cluster"`
+	To      string `json:"to"`
+	Within  string `json:"within"`
+}
+
+type failure struct {
+	Error string `json:"error"`
+	Hint  string `json:"hint,omitempty"`
+}
+
+// postSwitchover runs a planned switchover and answers at its end. A browser cannot be made to send it: the body must be
+// JSON, which a foreign page may not post without being asked.
+func (a *Admin) postSwitchover(w http.ResponseWriter, r *http.Request) {
+	if !a.allowed(r) {
+		a.answer(w, http.StatusForbidden, failure{"changes are not allowed from " + r.RemoteAddr, "see [admin] allow"})
+		return
+	}
+	if media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media != "application/json" {
+		a.answer(w, http.StatusUnsupportedMediaType, failure{"the body must be application/json", `{"to":"host:port"}`})
+		return
+	}
+	var o order
+	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, bodyLimit))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&o); err != nil {
+		a.answer(w, http.StatusBadRequest, failure{err.Error(), `{"cluster":"main","to":"host:port","within":"10s"}`})
+		return
+	}
+	var within time.Duration
+	if o.Within != "" {
+		var err error
+		if within, err = time.ParseDuration(o.Within); err != nil || within <= 0 {
+			a.answer(w, http.StatusBadRequest, failure{"within: " + o.Within + " is no duration above 0", `as in "10s"`})
+			return
+		}
+	}
+	if o.Cluster == "" && len(a.world.Clusters()) == 1 {
+		o.Cluster = string(a.world.Clusters()[0].Cluster)
+	}
+	if err := a.actions.Switchover(r.Context(), o.Cluster, o.To, within); err != nil {
+		a.answer(w, http.StatusConflict, failure{Error: err.Error()})
+		return
+	}
+	a.answer(w, http.StatusOK, map[string]string{"primary": o.To})
+}
+
+// allowed reports whether a request may change something.
+func (a *Admin) allowed(r *http.Request) bool {
+	from, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return false
+	}
+	addr := from.Addr().Unmap()
+	if addr.IsLoopback() {
+		return true
+	}
+	for _, p := range a.allow {
+		if p.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *Admin) answer(w http.ResponseWriter, status int, value any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	if err := json.NewEncoder(w).Encode(value); err != nil {
+		a.log.Debug("answer not sent", "error", err)
+	}
+}
+
+func (a *Admin) getPage(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	if err := a.page.Execute(w, a.View()); err != nil {
+		a.log.Debug("page not sent", "error", err)
+	}
+}

@@ -1,0 +1,185 @@
+package admin
+
+import (
+	"context"
+	"time"
+
+	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/failover"
+	"github.com/pgrouter/pgrouter/pool"
+	"github.com/pgrouter/pgrouter/proxy"
+	"github.com/pgrouter/pgrouter/topology"
+)
+
+// Door is one listener, as it is open.
+type Door struct {
+	Address string
+	Cluster string
+	Route   string
+}
+
+// World is what there is to look at. Its methods may be called from any goroutine and return copies.
+type World interface {
+	Clusters() []*topology.Snapshot
+	Queues() []pool.QueueStats
+	Clients() []proxy.ClientInfo
+	Totals() proxy.Totals
+	Failovers() []failover.Report
+	Doors() []Door
+	// Serves reports whether a route of a cluster has a node now, and why not.
+	Serves(cluster, route string) (ok bool, why string)
+}
+
+// Actions is what an operator may do.
+type Actions interface {
+	Pause(database string) error
+	Resume(database string) error
+	Switchover(ctx context.Context, cluster, to string, within time.Duration) error
+}
+
+// View is the one picture that the JSON, the page and the console show.
+type View struct {
+	Version   string            `json:"version"`
+	Started   time.Time         `json:"started"`
+	Now       time.Time         `json:"now"`
+	Ready     bool              `json:"ready"`
+	NotReady  string            `json:"not_ready,omitempty"`
+	Clusters  []ClusterView     `json:"clusters"`
+	Pools     []PoolView        `json:"pools"`
+	Listeners []Door            `json:"listeners"`
+	Clients   ClientCounts      `json:"clients"`
+	Totals    proxy.Totals      `json:"totals"`
+	Failovers []failover.Report `json:"failovers"`
+	Events    []event.Event     `json:"events"`
+}
+
+// ClusterView is one cluster.
+type ClusterView struct {
+	Name     string     `json:"name"`
+	Phase    string     `json:"phase"`
+	Primary  string     `json:"primary"`
+	Last     string     `json:"last_primary"`
+	Epoch    uint64     `json:"epoch"`
+	Since    time.Time  `json:"since"`
+	Alarm    string     `json:"alarm,omitempty"`
+	SystemID uint64     `json:"system_identifier,string"`
+	Nodes    []NodeView `json:"nodes"`
+}
+
+// NodeView is one node.
+type NodeView struct {
+	Node     string    `json:"node"`
+	Role     string    `json:"role"`
+	Health   string    `json:"health"`
+	Primary  bool      `json:"is_primary"`
+	Timeline uint32    `json:"timeline"`
+	LagBytes *uint64   `json:"lag_bytes"` // null: not known
+	SeenAt   time.Time `json:"seen_at"`
+	Since    time.Time `json:"since"`
+	Version  int       `json:"server_version_num"`
+	Refused  string    `json:"refused,omitempty"`
+}
+
+// PoolView is one queue.
+type PoolView struct {
+	Database string  `json:"database"`
+	User     string  `json:"user"`
+	Cluster  string  `json:"cluster"`
+	Route    string  `json:"route"`
+	Active   int     `json:"servers_active"`
+	Idle     int     `json:"servers_idle"`
+	Opening  int     `json:"servers_opening"`
+	Waiting  int     `json:"clients_waiting"`
+	Reason   string  `json:"waiting_for,omitempty"`
+	Oldest   float64 `json:"oldest_wait_seconds"`
+	Size     int     `json:"size_per_node"`
+}
+
+// ClientCounts counts client connections.
+type ClientCounts struct {
+	All     int `json:"all"`
+	Active  int `json:"active"`
+	Waiting int `json:"waiting"`
+	Idle    int `json:"idle"`
+	Pinned  int `json:"pinned"`
+}
+
+// View makes the picture of this moment.
+func (a *Admin) View() View {
+	v := View{
+		Version: a.cfg.Version, Started: a.started, Now: time.Now(), Listeners: a.world.Doors(), Totals: a.world.Totals(),
+		Failovers: a.world.Failovers(), Events: a.journal.Last(),
+	}
+	v.Ready, v.NotReady = a.ready()
+	for _, s := range a.world.Clusters() {
+		v.Clusters = append(v.Clusters, viewCluster(s))
+	}
+	for _, q := range a.world.Queues() {
+		v.Pools = append(v.Pools, viewPool(q))
+	}
+	for _, c := range a.world.Clients() {
+		v.Clients.add(c)
+	}
+	return v
+}
+
+func (n *ClientCounts) add(c proxy.ClientInfo) {
+	n.All++
+	switch c.State {
+	case "active":
+		n.Active++
+	case "waiting":
+		n.Waiting++
+	case "idle":
+		n.Idle++
+	}
+	if c.Pinned != "" {
+		n.Pinned++
+	}
+}
+
+func viewCluster(s *topology.Snapshot) ClusterView {
+	v := ClusterView{
+		Name: string(s.Cluster), Phase: s.Phase.String(), Primary: string(s.Primary), Last: string(s.LastPrimary), Epoch: uint64(s.Epoch),
+		Since: s.Since, Alarm: s.Alarm, SystemID: s.SystemID,
+	}
+	for i := range s.Nodes {
+		n := &s.Nodes[i]
+		node := NodeView{
+			Node: string(n.ID), Role: n.Role.String(), Health: n.Health.String(), Primary: n.ID == s.Primary, Timeline: n.Timeline,
+			SeenAt: n.SeenAt, Since: n.Since, Version: n.Version, Refused: n.Refused,
+		}
+		if n.LagKnown {
+			lag := n.LagBytes
+			node.LagBytes = &lag
+		}
+		v.Nodes = append(v.Nodes, node)
+	}
+	return v
+}
+
+func viewPool(q pool.QueueStats) PoolView {
+	v := PoolView{
+		Database: q.Key.Database, User: q.Key.User, Cluster: string(q.Key.Cluster), Route: q.Key.Route.String(), Waiting: q.Waiting,
+		Oldest: q.Oldest.Seconds(), Size: q.Size,
+	}
+	if q.Waiting > 0 {
+		v.Reason = q.Reason.String()
+	}
+	for _, n := range q.Nodes {
+		v.Active += n.Linked
+		v.Idle += n.Idle
+		v.Opening += n.Dialing
+	}
+	return v
+}
+
+// ready reports whether every write listener has its primary.
+func (a *Admin) ready() (ok bool, why string) {
+	for _, d := range a.world.Doors() {
+		if ok, why := a.world.Serves(d.Cluster, d.Route); !ok {
+			return false, "listener " + d.Address + " (" + d.Route + "): " + why
+		}
+	}
+	return true, ""
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/pgrouter/pgrouter/internal/testcluster"
+)
+
+// builtRouter is where make build puts the router.
+const builtRouter = "bin/pgrouter"
+
+// trixieVariable names the folder with a Debian 13 whose PgBouncer is the peer; trixieDefault is where scripts/setup-bench puts it.
+const (
+	trixieVariable = "PGROUTER_TRIXIE"
+	trixieDefault  = "/opt/trixie"
+)
+
+func (s spec) router(where site, folder string) (command, error) {
+	program := cmp.Or(s.program, builtRouter)
+	if _, err := os.Stat(program); err != nil {
+		return command{}, fmt.Errorf("no router to compare (make build makes it): %w", err)
+	}
+	address, err := freeAddress()
+	if err != nil {
+		return command{}, err
+	}
+	admin, err := freeAddress()
+	if err != nil {
+		return command{}, err
+	}
+	path := filepath.Join(folder, "pgrouter.toml")
+	return command{
+		args:    []string{program, "run", "--config", path},
+		version: []string{program, "version"},
+		address: address,
+	}, os.WriteFile(path, []byte(routerConfig(where, address, admin)), 0o600)
+}
+
+func routerConfig(where site, address, admin string) string {
+	return fmt.Sprintf(`[admin]
+http = %q
+
+[auth]
+method = "trust"
+
+[pool]
+mode = "transaction"
+size = %d
+
+[cluster.main]
+nodes = [%q]
+probe_user = %q
+
+[[listener]]
+address = %q
+route = "primary"
+`, admin, where.pool, where.database, testcluster.ProbeUser, address)
+}
+
+func (s spec) bouncer(where site, folder string) (command, error) {
+	program, err := s.bouncerProgram()
+	if err != nil {
+		return command{}, err
+	}
+	account, err := servant()
+	if err != nil {
+		return command{}, fmt.Errorf("an account for PgBouncer: %w", err)
+	}
+	address, err := freeAddress()
+	if err != nil {
+		return command{}, err
+	}
+	config, users := filepath.Join(folder, "pgbouncer.ini"), filepath.Join(folder, "users.txt")
+	c := command{
+		args:    append(program, config),
+		version: append(slices.Clip(program), "--version"),
+		account: account,
+		address: address,
+	}
+	// Readable by PgBouncer's account; there is no secret in them.
+	return c, errors.Join(
+		os.WriteFile(config, []byte(bouncerConfig(where, address, users)), 0o644),
+		os.WriteFile(users, []byte(`"`+testcluster.AppUser+`" ""`+"\n"), 0o644))
+}
+
+// bouncerProgram returns how PgBouncer is started: by itself, or the one of the Debian 13 in a folder, with that one's own libraries.
+func (s spec) bouncerProgram() ([]string, error) {
+	if s.program != "" {
+		return []string{s.program}, nil
+	}
+	root := cmp.Or(os.Getenv(trixieVariable), trixieDefault)
+	program := filepath.Join(root, "usr/sbin/pgbouncer")
+	if _, err := os.Stat(program); err != nil {
+		return nil, fmt.Errorf("no PgBouncer to compare with (scripts/setup-bench puts one there, %s says where): %w", trixieVariable, err)
+	}
+	loaders, err := filepath.Glob(filepath.Join(root, "usr/lib*/ld-linux*.so.*"))
+	if err != nil {
+		return nil, err
+	}
+	libraries, err := filepath.Glob(filepath.Join(root, "usr/lib/*-linux-gnu"))
+	if err != nil {
+		return nil, err
+	}
+	if len(loaders) == 0 || len(libraries) == 0 {
+		return nil, fmt.Errorf("%s holds no loader or no libraries", root)
+	}
+	return []string{loaders[0], "--library-path", strings.Join(libraries, ":"), program}, nil
+}
+
+// bouncerConfig is PgBouncer as shipped, but for what the comparison fixes: pool, mode, no passwords, and no line in the log for each
+// connection.
+func bouncerConfig(where site, address, users string) string {
+	host, port, _ := strings.Cut(address, ":")
+	dbHost, dbPort, _ := strings.Cut(where.database, ":")
+	return fmt.Sprintf(`[databases]
+%s = host=%s port=%s
+
+[pgbouncer]
+listen_addr = %s
+listen_port = %s
+unix_socket_dir =
+auth_type = trust
+auth_file = %s
+pool_mode = transaction
+default_pool_size = %d
+max_client_conn = 10000
+log_connections = 0
+log_disconnections = 0
+`, testcluster.DefaultDatabase, dbHost, dbPort, host, port, users, where.pool)
+}

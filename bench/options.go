@@ -1,0 +1,111 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// options are what the command line says.
+type options struct {
+	rounds    int // pairs of runs for each protocol and number of clients
+	seconds   int // measured seconds of each run, after one second of warm-up
+	clients   []int
+	protocols []string
+	subject   spec
+	peer      spec
+	pool      int // server connections that each proxy may open
+	scale     int // of pgbench's tables, 100,000 rows each
+	write     bool
+}
+
+// The defaults take about twelve minutes.
+const (
+	defaultRounds  = 8
+	defaultSeconds = 5
+	defaultPool    = 20
+	defaultScale   = 10
+)
+
+func parseOptions(args []string, stderr io.Writer) (options, error) {
+	o := options{}
+	var clients, protocols, subject, peer string
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.IntVar(&o.rounds, "rounds", defaultRounds, "paired rounds for each protocol and number of clients")
+	flags.IntVar(&o.seconds, "seconds", defaultSeconds, "measured seconds of each run")
+	flags.StringVar(&clients, "clients", "1,16,100", "numbers of clients")
+	flags.StringVar(&protocols, "protocol", "simple,extended", "of pgbench: simple, extended, prepared")
+	flags.StringVar(&subject, "subject", "router", "what is compared: router or pgbouncer, or one of them with its program, as in router=bin/pgrouter")
+	flags.StringVar(&peer, "peer", "pgbouncer", "what it is compared with, written like -subject")
+	flags.IntVar(&o.pool, "pool", defaultPool, "size of each proxy's pool")
+	flags.IntVar(&o.scale, "scale", defaultScale, "scale of pgbench's tables")
+	flags.BoolVar(&o.write, "write", false, "write the results to bench/RESULTS.md")
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	var errs [4]error
+	o.clients, errs[0] = parseClients(clients)
+	o.protocols, errs[1] = parseProtocols(protocols)
+	o.subject, errs[2] = parseSpec(subject)
+	o.peer, errs[3] = parseSpec(peer)
+	return o, errors.Join(append(errs[:], o.validate(flags.Args()))...)
+}
+
+func (o options) validate(rest []string) error {
+	switch {
+	case len(rest) > 0:
+		return fmt.Errorf("arguments that mean nothing: %s", strings.Join(rest, " "))
+	case o.rounds < 1 || o.seconds < 1 || o.pool < 1 || o.scale < 1:
+		return errors.New("-rounds, -seconds, -pool and -scale are at least 1")
+	}
+	return nil
+}
+
+func parseClients(s string) ([]int, error) {
+	var list []int
+	for field := range strings.SplitSeq(s, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(field))
+		if err != nil || n < 1 {
+			return nil, fmt.Errorf("-clients: %q is no number of clients", field)
+		}
+		list = append(list, n)
+	}
+	return list, nil
+}
+
+func parseProtocols(s string) ([]string, error) {
+	list := strings.Split(s, ",")
+	for _, name := range list {
+		if !slices.Contains([]string{"simple", "extended", "prepared"}, name) {
+			return nil, fmt.Errorf("-protocol: %q is none of simple, extended, prepared", name)
+		}
+	}
+	return list, nil
+}
+
+// spec names a proxy and, when it is not the usual one, its program.
+type spec struct {
+	kind    string // router or pgbouncer
+	program string
+}
+
+func parseSpec(s string) (spec, error) {
+	kind, program, _ := strings.Cut(s, "=")
+	if kind != "router" && kind != "pgbouncer" {
+		return spec{}, fmt.Errorf("%q is no proxy that can be compared: router or pgbouncer", kind)
+	}
+	return spec{kind, program}, nil
+}
+
+// String returns what the user wrote.
+func (s spec) String() string {
+	if s.program == "" {
+		return s.kind
+	}
+	return s.kind + "=" + s.program
+}

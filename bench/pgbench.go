@@ -1,0 +1,213 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pgrouter/pgrouter/internal/testcluster"
+)
+
+// reportEvery is the interval of pgbench's progress reports in seconds.
+const reportEvery = 1
+
+// progress is one of pgbench's progress reports.
+type progress struct {
+	at      float64 // seconds since the start
+	tps     float64
+	latency time.Duration // mean of the transactions since the last report; 0 when there was none
+}
+
+// progressLine is how pgbench 14 to 18 report: "progress: 1.0 s, 9998.0 tps, lat 0.099 ms stddev 0.012, 0 failed".
+var progressLine = regexp.MustCompile(`^progress: ([0-9.]+) s, ([0-9.]+) tps, lat ([0-9.]+|-?nan) ms`)
+
+// parseProgress reads a line that pgbench wrote to stderr; false when it is no progress report.
+func parseProgress(line string) (progress, bool) {
+	m := progressLine.FindStringSubmatch(line)
+	if m == nil {
+		return progress{}, false
+	}
+	at, errAt := strconv.ParseFloat(m[1], 64)
+	tps, errTPS := strconv.ParseFloat(m[2], 64)
+	if errAt != nil || errTPS != nil {
+		return progress{}, false
+	}
+	p := progress{at: at, tps: tps}
+	if ms, err := strconv.ParseFloat(m[3], 64); err == nil && tps > 0 {
+		p.latency = time.Duration(ms * float64(time.Millisecond))
+	}
+	return p, true
+}
+
+// window is what happened between two progress reports.
+type window struct {
+	seconds      float64
+	transactions float64
+	latency      time.Duration // mean over all transactions
+	used         usage         // by the proxy
+	steal        float64       // share of the machine's time that its host gave to others, 0 to 1
+}
+
+// tps returns transactions per second.
+func (w window) tps() float64 { return w.transactions / w.seconds }
+
+// cpu returns the proxy's CPU time per transaction, in microseconds.
+func (w window) cpu() float64 {
+	return float64(w.used.clock) / float64(time.Microsecond) / w.transactions
+}
+
+// coarseCPU is cpu by the kernel's ticks: a check on cpu, too coarse for short windows.
+func (w window) coarseCPU() float64 {
+	return float64(w.used.ticks) / float64(time.Microsecond) / w.transactions
+}
+
+// switches returns how often the proxy slept or was pre-empted per transaction.
+func (w window) switches() float64 { return float64(w.used.switches) / w.transactions }
+
+// sample reads the meters at one moment: the proxy's usage, and the machine's steal and total time in ticks.
+type sample struct {
+	proxy        usage
+	steal, total uint64
+}
+
+// errShort says that pgbench ended before the window was full.
+var errShort = errors.New("pgbench ended before the measured time was over")
+
+// watch reads pgbench's reports and measures from the first of them, which ends the warm-up, until the given seconds are over. It reads
+// on to the end. What is no report goes to rest.
+func watch(reports io.Reader, seconds int, read func() (sample, error), rest io.Writer) (window, error) {
+	const slack = 0.2 // reports come a little early or late
+	var w window
+	var from, last progress
+	var first sample
+	var started, done bool
+	lines := bufio.NewScanner(reports)
+	for lines.Scan() {
+		p, ok := parseProgress(lines.Text())
+		switch {
+		case !ok:
+			fmt.Fprintln(rest, lines.Text())
+			continue
+		case done:
+			continue
+		}
+		now, err := read()
+		if err != nil {
+			return w, err
+		}
+		if !started {
+			started, from, last, first = true, p, p, now
+			continue
+		}
+		count := p.tps * (p.at - last.at)
+		w.latency += time.Duration(float64(p.latency) * count)
+		w.transactions += count
+		last = p
+		if p.at-from.at >= float64(seconds)-slack {
+			w.finish(p.at-from.at, first, now)
+			done = true
+		}
+	}
+	switch {
+	case lines.Err() != nil:
+		return w, lines.Err()
+	case !done:
+		return w, errShort
+	case w.transactions == 0:
+		return w, errors.New("pgbench did not get a single transaction through")
+	}
+	w.latency = time.Duration(float64(w.latency) / w.transactions)
+	return w, nil
+}
+
+func (w *window) finish(seconds float64, from, to sample) {
+	w.seconds = seconds
+	w.used = to.proxy.since(from.proxy)
+	if total := to.total - from.total; total > 0 {
+		w.steal = float64(to.steal-from.steal) / float64(total)
+	}
+}
+
+// load is one run of pgbench.
+type load struct {
+	program  string
+	address  string // host:port
+	protocol string
+	clients  int
+	seconds  int
+}
+
+func (l load) args() []string {
+	host, port, _ := strings.Cut(l.address, ":")
+	threads := min(2, l.clients)
+	return []string{
+		"--no-vacuum", "--select-only", "--protocol", l.protocol,
+		"--client", strconv.Itoa(l.clients), "--jobs", strconv.Itoa(threads),
+		// One second to warm up, one more so that the last report surely comes.
+		"--time", strconv.Itoa(l.seconds + 2*reportEvery), "--progress", strconv.Itoa(reportEvery),
+		"--host", host, "--port", port, "--username", testcluster.AppUser, testcluster.DefaultDatabase,
+	}
+}
+
+// run runs pgbench and measures the proxy under it. Failed transactions and lost connections are errors: nothing here may fail.
+func (l load) run(ctx context.Context, read func() (sample, error)) (window, error) {
+	var output, rest bytes.Buffer
+	cmd := exec.CommandContext(ctx, l.program, l.args()...)
+	cmd.Env = append(os.Environ(), "PGSSLMODE=disable", "PGGSSENCMODE=disable")
+	cmd.Stdout = &output
+	reports, err := cmd.StderrPipe()
+	if err != nil {
+		return window{}, err
+	}
+	if err := cmd.Start(); err != nil {
+		return window{}, err
+	}
+	w, err := watch(reports, l.seconds, read, &rest)
+	if failed := cmd.Wait(); failed != nil {
+		return w, fmt.Errorf("pgbench through %s: %w\n%s", l.address, failed, tail(rest.String()))
+	}
+	if err != nil {
+		return w, fmt.Errorf("pgbench through %s: %w\n%s", l.address, err, tail(rest.String()))
+	}
+	return w, checkFailures(output.String())
+}
+
+// failedLine is in the summary of pgbench 15 and newer.
+var failedLine = regexp.MustCompile(`(?m)^number of failed transactions: ([0-9]+)`)
+
+func checkFailures(summary string) error {
+	if m := failedLine.FindStringSubmatch(summary); m != nil && m[1] != "0" {
+		return fmt.Errorf("%s transactions failed", m[1])
+	}
+	return nil
+}
+
+// initialise fills pgbench's tables.
+func (db *database) initialise(ctx context.Context, scale int) error {
+	host, port, _ := strings.Cut(db.node.Addr(), ":")
+	cmd := exec.CommandContext(ctx, db.pgbench(), "--initialize", "--quiet", "--scale", strconv.Itoa(scale),
+		"--host", host, "--port", port, "--username", testcluster.AppUser, testcluster.DefaultDatabase)
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("pgbench --initialize: %w\n%s", err, tail(string(output)))
+	}
+	return nil
+}
+
+func (db *database) pgbench() string { return filepath.Join(db.Binaries(), "pgbench") }
+
+// tail returns the last lines of a text.
+func tail(s string) string {
+	const most = 10
+	lines := strings.Split(strings.TrimSpace(s), "\n")
+	return strings.Join(lines[max(0, len(lines)-most):], "\n")
+}
