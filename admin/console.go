@@ -181,9 +181,12 @@ func (s *consoleSession) describe(m *pgproto3.Describe) error {
 	if !known {
 		return pgwire.ErrConsoleProtocol.New("")
 	}
-	cmd, _, err := s.find(text)
-	if err != nil {
-		return err
+	var cmd *command
+	if statements := splitStatements(text); len(statements) > 0 {
+		var err error
+		if cmd, _, err = s.find(statements[0]); err != nil {
+			return err
+		}
 	}
 	if cmd == nil || cmd.columns == nil {
 		s.backend.Send(&pgproto3.NoData{})

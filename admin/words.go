@@ -47,7 +47,7 @@ func splitWords(text string) ([]string, error) {
 		if end < 0 {
 			end = len(text)
 		}
-		words, text = append(words, strings.TrimSuffix(text[:end], ";")), text[end:]
+		words, text = append(words, text[:end]), text[end:]
 	}
 }
 

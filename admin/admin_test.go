@@ -1,0 +1,346 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"go.uber.org/goleak"
+
+	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/failover"
+	"github.com/pgrouter/pgrouter/metrics"
+	"github.com/pgrouter/pgrouter/pgwire"
+	"github.com/pgrouter/pgrouter/pool"
+	"github.com/pgrouter/pgrouter/proxy"
+	"github.com/pgrouter/pgrouter/routing"
+	"github.com/pgrouter/pgrouter/topology"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// scene is a router with one cluster, as the test wants it to look.
+type scene struct {
+	primary topology.NodeID
+	done    []string
+	fail    error
+}
+
+func (s *scene) Clusters() []*topology.Snapshot {
+	snap := &topology.Snapshot{Cluster: "main", Phase: topology.PhaseSteady, Primary: s.primary, LastPrimary: "a:5432", Epoch: 3, Nodes: []topology.Node{
+		{ID: "a:5432", Role: topology.RolePrimary, Health: topology.HealthUp, Timeline: 2},
+		{ID: "b:5432", Role: topology.RoleStandby, Health: topology.HealthSuspect, LagKnown: true, LagBytes: 5 << 20, Refused: "<another> system"},
+	}}
+	if s.primary == "" {
+		snap.Phase, snap.Alarm = topology.PhaseSplit, "two nodes claim to be primary"
+	}
+	return []*topology.Snapshot{snap}
+}
+
+func (s *scene) Queues() []pool.QueueStats {
+	return []pool.QueueStats{{
+		Key: pool.Key{Cluster: "main", Database: "voip", User: "kamailio", Route: routing.Primary}, Size: 20, Waiting: 2, Reason: event.HoldExhausted,
+		Oldest: 1500 * time.Millisecond, Nodes: []pool.NodeStats{{Node: "a:5432", Linked: 3, Idle: 4, Dialing: 1, Eligible: true, Trouble: errors.New("refused")}},
+	}}
+}
+
+func (s *scene) Clients() []proxy.ClientInfo {
+	return []proxy.ClientInfo{
+		{ID: 7, Kind: "client", State: "active", User: "kamailio", Database: "voip", Pinned: "listen"}, {ID: 8, Kind: "client", State: "waiting"},
+	}
+}
+func (s *scene) Totals() proxy.Totals { return proxy.Totals{Clients: 2, Units: 99} }
+func (s *scene) Failovers() []failover.Report {
+	return []failover.Report{{From: "b:5432", To: "a:5432", Held: 12, Outcome: "failed_over"}}
+}
+func (s *scene) Doors() []Door {
+	return []Door{{Address: "0.0.0.0:5000", Cluster: "main", Route: "primary"}}
+}
+func (s *scene) Serves(_, route string) (bool, string) {
+	if route == "primary" && s.primary == "" {
+		return false, "no_primary"
+	}
+	return true, ""
+}
+func (s *scene) Pause(db string) error  { s.done = append(s.done, "pause "+db); return s.fail }
+func (s *scene) Resume(db string) error { s.done = append(s.done, "resume "+db); return s.fail }
+func (s *scene) Switchover(_ context.Context, cluster, to string, within time.Duration) error {
+	s.done = append(s.done, "switchover "+cluster+" "+to+" "+within.String())
+	return s.fail
+}
+
+func newAdmin(t *testing.T, s *scene) (*Admin, http.Handler) {
+	t.Helper()
+	journal := NewJournal(slog.New(slog.DiscardHandler))
+	journal.Emit(event.Event{Kind: event.PrimaryChanged, Cluster: "main", To: "a:5432", Time: time.Now()})
+	a, err := New(Config{Version: "9.9", Users: []string{"boss"}, StatsUsers: []string{"watcher"}, Allow: []string{"10.1.0.0/16"}}, s, s, journal, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	registry, err := metrics.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := registry.Register(journal); err != nil {
+		t.Fatal(err)
+	}
+	return a, a.routes(registry)
+}
+
+func get(h http.Handler, path string) (int, string) {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+	return w.Code, w.Body.String()
+}
+
+func TestHealthTellsLifeReadinessAndRoutesApart(t *testing.T) {
+	for _, tc := range []struct {
+		path    string
+		primary topology.NodeID
+		want    int
+	}{
+		{"/healthz", "", 200}, {"/readyz", "", 503}, {"/primary", "", 503}, {"/replica", "", 200},
+		{"/healthz", "a:5432", 200}, {"/readyz", "a:5432", 200}, {"/primary", "a:5432", 200}, {"/primary?cluster=other", "a:5432", 404},
+		{"/nothing", "a:5432", 404},
+	} {
+		_, h := newAdmin(t, &scene{primary: tc.primary})
+		if code, body := get(h, tc.path); code != tc.want {
+			t.Errorf("%s with primary %q: %d %s, want %d", tc.path, tc.primary, code, body, tc.want)
+		}
+	}
+}
+
+func TestThePictureIsTheSameInJSONAndOnThePage(t *testing.T) {
+	_, h := newAdmin(t, &scene{primary: "a:5432"})
+	_, body := get(h, "/api/v1/cluster")
+	var v View
+	if err := json.Unmarshal([]byte(body), &v); err != nil {
+		t.Fatal(err)
+	}
+	if v.Clusters[0].Primary != "a:5432" || v.Pools[0].Waiting != 2 || v.Clients.Pinned != 1 || v.Failovers[0].Held != 12 || len(v.Events) != 1 {
+		t.Errorf("%+v", v)
+	}
+	_, page := get(h, "/")
+	for _, want := range []string{"a:5432 is primary", "suspect", "5 MB", "exhausted", "primary_changed", "&lt;another&gt; system"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page does not say %q", want)
+		}
+	}
+	if _, body := get(h, "/metrics"); !strings.Contains(body, `pgrouter_events_total{event="primary_changed"} 1`) {
+		t.Error("the event is not counted")
+	}
+}
+
+func TestASwitchoverIsRefusedToStrangersAndToWhatIsNotJSON(t *testing.T) {
+	for _, tc := range []struct {
+		name, from, media, body, done string
+		want                          int
+	}{
+		{"loopback", "127.0.0.1:5", "application/json", `{"to":"b:5432","within":"5s"}`, "switchover main b:5432 5s", 200},
+		{"allowed network", "10.1.2.3:5", "application/json; charset=utf-8", `{"to":"b:5432"}`, "switchover main b:5432 0s", 200},
+		{"stranger", "10.2.2.3:5", "application/json", `{"to":"b:5432"}`, "", 403},
+		{"a form of a foreign page", "127.0.0.1:5", "text/plain", `{"to":"b:5432"}`, "", 415},
+		{"unknown key", "127.0.0.1:5", "application/json", `{"too":"b:5432"}`, "", 400},
+		{"bad duration", "127.0.0.1:5", "application/json", `{"to":"b:5432","within":"soon"}`, "", 400},
+		{"too long", "127.0.0.1:5", "application/json", `{"to":"` + strings.Repeat("x", bodyLimit) + `"}`, "", 400},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := &scene{primary: "a:5432"}
+			_, h := newAdmin(t, s)
+			r := httptest.NewRequest(http.MethodPost, "/api/v1/switchover", strings.NewReader(tc.body))
+			r.RemoteAddr = tc.from
+			r.Header.Set("Content-Type", tc.media)
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			if w.Code != tc.want || strings.Join(s.done, ",") != tc.done {
+				t.Errorf("%d %s, it did %v", w.Code, w.Body.String(), s.done)
+			}
+		})
+	}
+	s := &scene{fail: errors.New("busy")}
+	_, h := newAdmin(t, s)
+	r := httptest.NewRequest(http.MethodPost, "/api/v1/switchover", strings.NewReader(`{"to":"b:5432"}`))
+	r.RemoteAddr = "127.0.0.1:5"
+	r.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	if w.Code != http.StatusConflict || !strings.Contains(w.Body.String(), "busy") {
+		t.Errorf("a failure: %d %s", w.Code, w.Body.String())
+	}
+}
+
+// console connects a real driver to the console over loopback.
+func console(t *testing.T, s *scene, user string) *pgx.Conn {
+	t.Helper()
+	a, _ := newAdmin(t, s)
+	c := a.Console()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() {
+		conn, err := ln.Accept()
+		if err == nil {
+			defer conn.Close()
+			err = greet(conn, c)
+		}
+		if err == nil {
+			err = c.Serve(ctx, conn, proxy.Login{User: user, Database: "pgrouter"})
+		}
+		ended <- err
+	}()
+	client, err := pgx.Connect(ctx, "host=127.0.0.1 port="+port(ln)+" user="+user+" dbname=pgrouter sslmode=disable")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		client.Close(ctx)
+		cancel()
+		ln.Close()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return client
+}
+
+// greet is the login that the proxy does.
+func greet(conn net.Conn, c *Console) error {
+	var machine pgwire.Startup
+	buf := make([]byte, 1024)
+	n, err := conn.Read(buf)
+	if err != nil {
+		return err
+	}
+	if _, _, err := machine.Feed(buf[:n]); err != nil {
+		return err
+	}
+	msg := pgwire.AppendAuthOk(nil)
+	for _, p := range c.Parameters() {
+		msg = pgwire.AppendParameterStatus(msg, p.Name, p.Value)
+	}
+	_, err = conn.Write(pgwire.AppendReadyForQuery(msg, pgwire.StatusIdle))
+	return err
+}
+
+func port(ln net.Listener) string {
+	_, p, _ := net.SplitHostPort(ln.Addr().String())
+	return p
+}
+
+func TestTheConsoleAnswersADriverInBothProtocols(t *testing.T) {
+	conn := console(t, &scene{primary: "a:5432"}, "boss")
+	ctx := context.Background()
+	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeSimpleProtocol, pgx.QueryExecModeExec, pgx.QueryExecModeCacheStatement} {
+		for _, c := range commands() {
+			if c.columns == nil {
+				continue
+			}
+			rows, err := conn.Query(ctx, strings.ToLower(c.name)+" ;", mode)
+			if err != nil {
+				t.Fatalf("%s: %v", c.name, err)
+			}
+			count := 0
+			for rows.Next() {
+				if values, err := rows.Values(); err != nil || len(values) != len(c.columns) {
+					t.Fatalf("%s: %v, %v", c.name, values, err)
+				}
+				count++
+			}
+			if rows.Err() != nil || count == 0 {
+				t.Errorf("%s in mode %v: %d rows, %v", c.name, mode, count, rows.Err())
+			}
+		}
+	}
+}
+
+func TestCommandsActAndAreRefusedByRole(t *testing.T) {
+	s := &scene{primary: "a:5432"}
+	boss := console(t, s, "boss")
+	ctx := context.Background()
+	run := func(conn *pgx.Conn, sql string) error {
+		_, err := conn.Exec(ctx, sql, pgx.QueryExecModeSimpleProtocol)
+		return err
+	}
+	if err := run(boss, `PAUSE "we;ird"; resume; switchover b:5432`); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(s.done, ", "); got != "pause we;ird, resume , switchover main b:5432 0s" {
+		t.Errorf("it did %s", got)
+	}
+	watcher := console(t, s, "watcher")
+	for sql, want := range map[string]string{"pause": "42501", "show nonsense": "42601", "": "", "show pools extra": "42601", `pause "x`: "42601"} {
+		err := run(watcher, sql)
+		var pg *pgconn.PgError
+		if errors.As(err, &pg); want != "" && (pg == nil || pg.Code != want) || want == "" && err != nil {
+			t.Errorf("%q: %v, want %q", sql, err, want)
+		}
+	}
+	if err := run(watcher, "show version"); err != nil {
+		t.Errorf("after errors: %v", err)
+	}
+	a, _ := newAdmin(t, s)
+	if a.Console().Admit("nobody") == nil {
+		t.Error("nobody gets in")
+	}
+}
+
+func TestTheHTTPServerEndsWithItsListener(t *testing.T) {
+	a, _ := newAdmin(t, &scene{primary: "a:5432"})
+	registry, err := metrics.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Serve(ln, registry)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Get("http://" + a.Address().String() + "/healthz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.Copy(io.Discard, resp.Body)
+	resp.Body.Close()
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Get("http://" + ln.Addr().String() + "/healthz"); err == nil {
+		t.Error("it still answers")
+	}
+}
+
+func FuzzWords(f *testing.F) {
+	for _, s := range []string{"show pools;", `pause "a""b"; resume`, `'`, ";;", "show\tpools\n", `"`, "a'b'c"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, statement := range splitStatements(text) {
+			if strings.TrimSpace(statement) != statement || statement == "" {
+				t.Fatalf("statement %q of %q", statement, text)
+			}
+			words, err := splitWords(statement)
+			if err != nil {
+				continue
+			}
+			for _, w := range words {
+				if len(w) > len(statement) {
+					t.Fatalf("word %q of %q", w, statement)
+				}
+			}
+		}
+	})
+}
