@@ -53,3 +53,7 @@ func (c Config) withDefaults() Config {
 	}
 	return c
 }
+
+// Apply returns what of a new configuration needs a restart: nothing, each connection is made with the configuration of its
+// moment.
+func Apply(_, _ Config) []string { return nil }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -55,6 +56,24 @@ func (c Config) Validate() error {
 		faults = append(faults, errors.New("failover: drain and switch timeouts must be above 0"))
 	}
 	return errors.Join(faults...)
+}
+
+// Apply returns what of a new configuration needs a restart: all that has changed, a conductor reads it once.
+func Apply(before, after Config) []string {
+	var restart []string
+	if before.Cluster != after.Cluster {
+		restart = append(restart, "cluster name")
+	}
+	if before.DrainTimeout != after.DrainTimeout || before.SwitchTimeout != after.SwitchTimeout {
+		restart = append(restart, "drain_timeout, switch_timeout")
+	}
+	if !slices.Equal(before.DemoteCommand, after.DemoteCommand) || !slices.Equal(before.PromoteCommand, after.PromoteCommand) {
+		restart = append(restart, "demote_command, promote_command")
+	}
+	if before.PromoteUser != after.PromoteUser || before.PromoteSecret != after.PromoteSecret || before.PromoteDB != after.PromoteDB {
+		restart = append(restart, "switchover_user, switchover_password")
+	}
+	return restart
 }
 
 // Deps is what a Conductor stands on. All are needed.

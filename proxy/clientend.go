@@ -23,7 +23,7 @@ func (e *clientEnd) Received(_ *reactor.Conn, b []byte) {
 		if to := s.proxy.betterOff(s); to != nil {
 			s.up.keep(all, joined)
 			if s.migrate(to) {
-				return
+				return // the session is another loop's now
 			}
 			all, joined = s.up.pending(), true
 		}
@@ -32,6 +32,7 @@ func (e *clientEnd) Received(_ *reactor.Conn, b []byte) {
 	if st := s.state(); st == stateWaiting || st == statePreparing {
 		s.countHeld()
 	}
+	s.verify()
 }
 
 // Ended: the client shut down its writing side. As in PostgreSQL what it asked for is done and delivered first.
@@ -60,7 +61,10 @@ func (e *clientEnd) Drained(*reactor.Conn) {
 }
 
 // Failed: the client is gone.
-func (e *clientEnd) Failed(*reactor.Conn, error) { (*Session)(e).close(event.CloseClientReset) }
+func (e *clientEnd) Failed(*reactor.Conn, error) {
+	(*Session)(e).close(event.CloseClientReset)
+	(*Session)(e).verify()
+}
 
 // feed uses what the client has sent, as far as it can, and returns the rest.
 func (s *Session) feed(b []byte) []byte {

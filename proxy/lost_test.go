@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -278,6 +279,18 @@ func TestWhatStrangersSendFirstIsAnsweredAsPostgreSQLDoes(t *testing.T) {
 		p.send(packet)
 		if n, err := p.conn.Read(make([]byte, 100)); err == nil && n == 100 {
 			t.Errorf("%s: got an answer", name)
+		}
+	}
+	cfg := proxy.Defaults()
+	cfg.LoginTimeout = 300 * time.Millisecond
+	if err := r.proxy.Reconfigure(cfg); err != nil {
+		t.Fatal(err)
+	}
+	for name, packet := range map[string][]byte{"nothing": nil, "half a packet": {0, 0, 0, 30, 0, 3}} {
+		p := r.dial(t)
+		p.send(packet)
+		if _, err := io.ReadAll(p.conn); err != nil { // the end of the connection, before the deadline of the test
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 	p := r.dial(t)

@@ -75,6 +75,7 @@ type Proxy struct {
 	moved     []atomic.Int64 // by loop: when a client last moved away
 	betterOff func(*Session) *reactor.Loop
 	draining  atomic.Bool
+	verifies  bool
 
 	ctx  context.Context // ends when Close is called; the parent of all goroutines' work
 	stop context.CancelFunc
@@ -102,6 +103,7 @@ func New(cfg Config, deps Deps) (*Proxy, error) {
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	p.moved = make([]atomic.Int64, len(deps.Reactor.Loops()))
 	p.betterOff = p.relief
+	p.verifies = verifying()
 	p.mu.places = make(map[placeKey]*place)
 	p.registry.init()
 	p.cancels.init()

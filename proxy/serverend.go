@@ -11,6 +11,12 @@ import (
 // Received takes bytes from the linked server.
 func (e *serverEnd) Received(_ *reactor.Conn, b []byte) {
 	s := (*Session)(e)
+	s.relayAnswer(b)
+	s.verify()
+}
+
+// relayAnswer passes what the server has sent, and follows what it means.
+func (s *Session) relayAnswer(b []byte) {
 	all, joined := s.down.join(b)
 	unitEnded := false
 	for len(all) > 0 {
@@ -90,11 +96,14 @@ func (s *Session) refeed() {
 }
 
 // Ended: the server closed the connection without a word.
-func (e *serverEnd) Ended(*reactor.Conn) { (*Session)(e).serverLost(event.CutServerClosed, nil) }
+func (e *serverEnd) Ended(*reactor.Conn) { (*Session)(e).lostQuietly() }
 
 // Failed: the connection to the server broke.
-func (e *serverEnd) Failed(*reactor.Conn, error) {
-	(*Session)(e).serverLost(event.CutServerClosed, nil)
+func (e *serverEnd) Failed(*reactor.Conn, error) { (*Session)(e).lostQuietly() }
+
+func (s *Session) lostQuietly() {
+	s.serverLost(event.CutServerClosed, nil)
+	s.verify()
 }
 
 // Blocked: the server does not take what we send; the client is not read until it does.

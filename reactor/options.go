@@ -54,3 +54,15 @@ func (c Config) withDefaults() Config {
 	}
 	return c
 }
+
+// Apply returns what of a new configuration needs a restart: loops and their buffers are made once.
+func Apply(before, after Config) []string {
+	var restart []string
+	if before.Loops != after.Loops {
+		restart = append(restart, "loops")
+	}
+	if before.ScratchBytes != after.ScratchBytes {
+		restart = append(restart, "scratch bytes")
+	}
+	return restart
+}
