@@ -1,0 +1,61 @@
+//go:build !race
+
+package proxy_test
+
+import (
+	"io"
+	"runtime"
+	"testing"
+
+	"github.com/pgrouter/pgrouter/pgwire"
+)
+
+// TestATransactionAllocatesNothing sends transactions through the router and counts what the whole process allocates. The
+// client is a socket and two buffers.
+func TestATransactionAllocatesNothing(t *testing.T) {
+	r, _ := newRouter(t, func(r *router) { r.quick = true })
+	extended := pgwire.AppendParse(nil, "", "select 1", nil)
+	extended = pgwire.AppendBind(extended, "", "", nil)
+	extended = pgwire.AppendDescribe(extended, pgwire.TargetPortal, "")
+	extended = pgwire.AppendSync(pgwire.AppendExecute(extended, "", 0))
+	for name, unit := range map[string][]byte{"simple": pgwire.AppendQuery(nil, "select 1"), "extended": extended} {
+		t.Run(name, func(t *testing.T) {
+			p := r.raw(t)
+			answer := make([]byte, 4096)
+			length := roundTrip(t, p, unit, answer, 0)
+			const warm, measured = 200, 2000
+			for range warm {
+				roundTrip(t, p, unit, answer, length)
+			}
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			for range measured {
+				roundTrip(t, p, unit, answer, length)
+			}
+			runtime.ReadMemStats(&after)
+			if each := float64(after.Mallocs-before.Mallocs) / measured; each > 0.1 { // timers of the runtime and the test remain
+				t.Errorf("%.2f allocations per transaction", each)
+			}
+		})
+	}
+}
+
+// roundTrip sends a unit and reads its whole answer, of length bytes; with 0 it finds out how many those are.
+func roundTrip(t *testing.T, p *peer, unit, answer []byte, length int) int {
+	if _, err := p.conn.Write(unit); err != nil {
+		t.Fatal(err)
+	}
+	if length > 0 {
+		if _, err := io.ReadFull(p.conn, answer[:length]); err != nil {
+			t.Fatal(err)
+		}
+		return length
+	}
+	for {
+		kind, body := p.message()
+		length += pgwire.HeaderLen + len(body)
+		if kind == pgwire.KindReadyForQuery {
+			return length
+		}
+	}
+}
