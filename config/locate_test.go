@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/BurntSushi/toml"
 	"github.com/google/go-cmp/cmp"
@@ -101,7 +102,12 @@ func seeds(f *testing.F) {
 func FuzzLocateAgreesWithTheLibrary(f *testing.F) {
 	seeds(f)
 	f.Add([]byte("a.b.c = [[1],[2,{x={y=1}}]]\n[a.d]\n[[e.f]]\n[[e.f]]\n[e.f.g]\nh='''\n'''"))
-	f.Fuzz(func(t *testing.T, doc []byte) { allLocated(t, doc) })
+	f.Fuzz(func(t *testing.T, doc []byte) {
+		if !utf8.Valid(doc) {
+			return // not TOML; the library replaces what it cannot read in the names that it gives
+		}
+		allLocated(t, doc)
+	})
 }
 
 func FuzzParse(f *testing.F) {
