@@ -57,7 +57,7 @@ soak: setup ## Run a cluster with clients and faults for a while: make soak SOAK
 
 docs: ## Write the generated parts of docs/ anew
 	go test -count=1 ./pgwire -run ErrorTable -update
-	go test -count=1 ./config -run Reference -update
+	go test -count=1 ./config -run Document -update
 
 clean: ## Remove what was built
 	rm -rf bin dist

@@ -56,7 +56,7 @@ func (s *scene) Queues() []pool.QueueStats {
 
 func (s *scene) Clients() []proxy.ClientInfo {
 	return []proxy.ClientInfo{
-		{ID: 7, Kind: "client", State: "active", User: "kamailio", Database: "voip", Pinned: "listen"}, {ID: 8, Kind: "client", State: "waiting"},
+		{ID: 7, Kind: "client", State: "active", User: "kamailio", Database: "voip", Pinned: "listen", Remote: "[::1]:4711", Local: "/run/pg"}, {ID: 8, Kind: "client", State: "waiting"},
 	}
 }
 func (s *scene) Totals() proxy.Totals { return proxy.Totals{Clients: 2, Units: 99} }
@@ -120,6 +120,66 @@ func TestHealthTellsLifeReadinessAndRoutesApart(t *testing.T) {
 	}
 }
 
+// doors is a router with certain listeners and served routes.
+type doors struct {
+	scene
+	routes []string // of its listeners
+	served string
+}
+
+func (d *doors) Doors() []Door {
+	var all []Door
+	for _, r := range d.routes {
+		all = append(all, Door{Address: ":1", Cluster: "main", Route: r})
+	}
+	return all
+}
+
+func (d *doors) Serves(_, route string) (bool, string) { return strings.Contains(d.served, route), "no_" + route }
+
+func TestReadyMeansThatThereIsAWritablePathAndAReplicaMayBeMissing(t *testing.T) {
+	for _, tc := range []struct {
+		routes, served string
+		ready          bool
+		why            string
+	}{
+		{"primary replica", "primary replica", true, ""},
+		{"primary replica", "primary", true, ""},
+		{"replica primary", "replica", false, "no_primary"},
+		{"replica any", "replica", true, ""},
+		{"replica", "primary", false, "no_replica"},
+		{"", "primary", false, "no listener"},
+	} {
+		log := slog.New(slog.DiscardHandler)
+		w := &doors{routes: strings.Fields(tc.routes), served: tc.served}
+		a, err := New(Config{}, w, w, NewJournal(log), log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ok, why := a.ready(); ok != tc.ready || !strings.Contains(why, tc.why) {
+			t.Errorf("listeners %q, served %q: %v %q", tc.routes, tc.served, ok, why)
+		}
+	}
+}
+
+func TestNothingIsAnEmptyListInJSON(t *testing.T) {
+	log := slog.New(slog.DiscardHandler)
+	w := &doors{}
+	a, err := New(Config{}, w, w, NewJournal(log), log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(a.View())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"events":[]`, `"listeners":[]`, `"errors_by_sqlstate":null`} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("no %s in %s", want, text)
+		}
+	}
+}
+
 func TestThePictureIsTheSameInJSONAndOnThePage(t *testing.T) {
 	_, h := newAdmin(t, &scene{primary: "a:5432"})
 	_, body := get(h, "/api/v1/cluster")
@@ -167,6 +227,20 @@ func TestASwitchoverIsRefusedToStrangersAndToWhatIsNotJSON(t *testing.T) {
 			}
 		})
 	}
+	s := &scene{primary: "a:5432"}
+	_, h := newAdmin(t, s)
+	r := httptest.NewRequest(http.MethodPost, "/api/v1/switchover", strings.NewReader(`{"to":"b:5432"}`))
+	r.RemoteAddr = "127.0.0.1:5"
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Origin", "http://example.com:7000") // a page whose name points to 127.0.0.1
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	if w.Code != http.StatusForbidden || len(s.done) > 0 {
+		t.Errorf("a web page: %d %s, it did %v", w.Code, w.Body.String(), s.done)
+	}
+}
+
+func TestAFailedSwitchoverIsAConflict(t *testing.T) {
 	s := &scene{fail: errors.New("busy")}
 	_, h := newAdmin(t, s)
 	r := httptest.NewRequest(http.MethodPost, "/api/v1/switchover", strings.NewReader(`{"to":"b:5432"}`))
@@ -201,7 +275,7 @@ func console(t *testing.T, s *scene, user string) *pgx.Conn {
 		}
 		ended <- err
 	}()
-	client, err := pgx.Connect(ctx, "host=127.0.0.1 port="+port(ln)+" user="+user+" dbname=pgrouter sslmode=disable")
+	client, err := pgx.Connect(ctx, "host=127.0.0.1 port="+port(ln.Addr().String())+" user="+user+" dbname=pgrouter sslmode=disable")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,11 +307,6 @@ func greet(conn net.Conn, c *Console) error {
 	}
 	_, err = conn.Write(pgwire.AppendReadyForQuery(msg, pgwire.StatusIdle))
 	return err
-}
-
-func port(ln net.Listener) string {
-	_, p, _ := net.SplitHostPort(ln.Addr().String())
-	return p
 }
 
 func TestTheConsoleAnswersADriverInBothProtocols(t *testing.T) {

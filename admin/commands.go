@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"fmt"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -78,8 +79,9 @@ func showVersion(_ context.Context, a *Admin, _ []string) ([][]string, error) {
 }
 
 func poolColumns() []string {
-	return []string{"database", "user", "cl_active", "cl_waiting", "sv_active", "sv_active_cancel", "sv_idle", "sv_tested", "sv_login",
-		"maxwait", "maxwait_us", "pool_mode", "cluster", "route", "waiting_for", "pool_size"}
+	return []string{"database", "user", "cl_active", "cl_waiting", "cl_active_cancel_req", "cl_waiting_cancel_req", "sv_active",
+		"sv_active_cancel", "sv_being_canceled", "sv_idle", "sv_used", "sv_tested", "sv_login", "maxwait", "maxwait_us", "pool_mode",
+		"load_balance_hosts", "cluster", "route", "waiting_for", "pool_size"}
 }
 
 func showPools(_ context.Context, a *Admin, _ []string) ([][]string, error) {
@@ -95,28 +97,47 @@ func showPools(_ context.Context, a *Admin, _ []string) ([][]string, error) {
 		}
 		v := viewPool(q)
 		rows = append(rows, []string{
-			v.Database, v.User, strconv.Itoa(sum.Linked), strconv.Itoa(q.Waiting), strconv.Itoa(sum.Linked), strconv.Itoa(sum.CancelPending),
-			strconv.Itoa(sum.Idle), strconv.Itoa(sum.Resetting), strconv.Itoa(sum.Dialing), strconv.Itoa(int(q.Oldest.Seconds())),
-			strconv.Itoa(int(q.Oldest % time.Second / time.Microsecond)), "", v.Cluster, v.Route, v.Reason, strconv.Itoa(q.Size),
+			v.Database, v.User, strconv.Itoa(sum.Linked), strconv.Itoa(q.Waiting), "0", "0", strconv.Itoa(sum.Linked), "0",
+			strconv.Itoa(sum.CancelPending), strconv.Itoa(sum.Idle), "0", strconv.Itoa(sum.Resetting), strconv.Itoa(sum.Dialing),
+			strconv.Itoa(int(q.Oldest.Seconds())), strconv.Itoa(int(q.Oldest % time.Second / time.Microsecond)), "", "", v.Cluster, v.Route,
+			v.Reason, strconv.Itoa(q.Size),
 		})
 	}
 	return rows, nil
 }
 
 func clientColumns() []string {
-	return []string{"type", "user", "database", "state", "addr", "local_addr", "connect_time", "id", "application_name", "cluster", "route",
-		"pinned", "units"}
+	return []string{"type", "user", "database", "state", "addr", "port", "local_addr", "local_port", "connect_time", "application_name",
+		"id", "cluster", "route", "pinned", "units"}
 }
 
 func showClients(_ context.Context, a *Admin, _ []string) ([][]string, error) {
 	var rows [][]string
 	for _, c := range a.world.Clients() {
 		rows = append(rows, []string{
-			kindLetter(c.Kind), c.User, c.Database, c.State, c.Remote, c.Local, timeText(c.Connected), strconv.FormatUint(c.ID, 10),
-			c.ApplicationName, c.Cluster, c.Route, c.Pinned, strconv.FormatUint(c.Units, 10),
+			kindLetter(c.Kind), c.User, c.Database, c.State, host(c.Remote), port(c.Remote), host(c.Local), port(c.Local),
+			timeText(c.Connected), c.ApplicationName, strconv.FormatUint(c.ID, 10), c.Cluster, c.Route, c.Pinned,
+			strconv.FormatUint(c.Units, 10),
 		})
 	}
 	return rows, nil
+}
+
+// host returns the host of an address; that of a unix socket is its path.
+func host(address string) string {
+	if h, _, err := net.SplitHostPort(address); err == nil {
+		return h
+	}
+	return address
+}
+
+// port returns the port of an address, "" when it has none.
+func port(address string) string {
+	_, p, err := net.SplitHostPort(address)
+	if err != nil {
+		return ""
+	}
+	return p
 }
 
 // kindLetter is PgBouncer's column "type": C for a client.

@@ -46,6 +46,9 @@ type Admin struct {
 	started time.Time
 	page    *template.Template
 
+	life context.Context // ends with Close; the parent of what operators ask for
+	end  context.CancelFunc
+
 	server *http.Server
 	ln     net.Listener
 	done   chan error
@@ -57,6 +60,7 @@ var pageText string
 // New makes an Admin. It serves nothing yet.
 func New(cfg Config, world World, actions Actions, journal *Journal, log *slog.Logger) (*Admin, error) {
 	a := &Admin{cfg: cfg, world: world, actions: actions, journal: journal, log: log, started: time.Now()}
+	a.life, a.end = context.WithCancel(context.Background())
 	for _, text := range cfg.Allow {
 		p, err := parsePrefix(text)
 		if err != nil {
@@ -100,8 +104,9 @@ func (a *Admin) Address() net.Addr {
 	return a.ln.Addr()
 }
 
-// Close ends the HTTP server and waits for it.
+// Close ends the HTTP server and waits for it. A switchover that does not end in time is told to give up.
 func (a *Admin) Close() error {
+	defer a.end()
 	if a.server == nil {
 		return nil
 	}
@@ -109,6 +114,7 @@ func (a *Admin) Close() error {
 	defer cancel()
 	err := a.server.Shutdown(ctx)
 	if err != nil {
+		a.end()
 		err = a.server.Close()
 	}
 	<-a.done
@@ -123,7 +129,7 @@ func (a *Admin) routes(registry *metrics.Registry) http.Handler {
 	mux.HandleFunc("GET /primary", a.getRoute(routing.Primary))
 	mux.HandleFunc("GET /replica", a.getRoute(routing.Replica))
 	mux.HandleFunc("GET /api/v1/cluster", func(w http.ResponseWriter, _ *http.Request) { a.answer(w, http.StatusOK, a.View()) })
-	mux.HandleFunc("GET /api/v1/failovers", func(w http.ResponseWriter, _ *http.Request) { a.answer(w, http.StatusOK, a.world.Failovers()) })
+	mux.HandleFunc("GET /api/v1/failovers", func(w http.ResponseWriter, _ *http.Request) { a.answer(w, http.StatusOK, list(a.world.Failovers())) })
 	mux.HandleFunc("POST /api/v1/switchover", a.postSwitchover)
 	mux.HandleFunc("GET /{$}", a.getPage)
 	return secured(mux)
@@ -145,7 +151,7 @@ func plain(w http.ResponseWriter, status int, text string) {
 	_, _ = w.Write([]byte(text + "\n"))
 }
 
-// getReady answers 200 when every listener has a node to send work to.
+// getReady answers 200 when there is a writable path.
 func (a *Admin) getReady(w http.ResponseWriter, _ *http.Request) {
 	if ok, why := a.ready(); !ok {
 		plain(w, http.StatusServiceUnavailable, why)
@@ -188,11 +194,16 @@ type failure struct {
 	Hint  string `json:"hint,omitempty"`
 }
 
-// postSwitchover runs a planned switchover and answers at its end. A browser cannot be made to send it: the body must be
-// JSON, which a foreign page may not post without being asked.
+// postSwitchover runs a planned switchover and answers at its end. It goes on when the client goes away: half of a switchover
+// would leave the cluster without a primary. A browser cannot be made to send it: the body must be JSON, which a foreign page may
+// not post without being asked, and a page whose name was made to point to us sends its origin. No page of ours posts.
 func (a *Admin) postSwitchover(w http.ResponseWriter, r *http.Request) {
 	if !a.allowed(r) {
 		a.answer(w, http.StatusForbidden, failure{"changes are not allowed from " + r.RemoteAddr, "see [admin] allow"})
+		return
+	}
+	if origin := r.Header.Get("Origin"); origin != "" {
+		a.answer(w, http.StatusForbidden, failure{"changes are not taken from web pages, such as " + origin, "use pgrouter switchover, or curl"})
 		return
 	}
 	if media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media != "application/json" {
@@ -217,7 +228,7 @@ func (a *Admin) postSwitchover(w http.ResponseWriter, r *http.Request) {
 	if o.Cluster == "" && len(a.world.Clusters()) == 1 {
 		o.Cluster = string(a.world.Clusters()[0].Cluster)
 	}
-	if err := a.actions.Switchover(r.Context(), o.Cluster, o.To, within); err != nil {
+	if err := a.actions.Switchover(a.life, o.Cluster, o.To, within); err != nil {
 		a.answer(w, http.StatusConflict, failure{Error: err.Error()})
 		return
 	}

@@ -5,8 +5,6 @@ import (
 	"html/template"
 	"slices"
 	"time"
-
-	"github.com/pgrouter/pgrouter/event"
 )
 
 // pageEvents is how many events the page shows.
@@ -50,7 +48,7 @@ func lagText(lag *uint64) string {
 }
 
 // recent returns the last events, newest first.
-func recent(events []event.Event) []event.Event {
+func recent(events []EventView) []EventView {
 	last := slices.Clone(events[max(0, len(events)-pageEvents):])
 	slices.Reverse(last)
 	return last

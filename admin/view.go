@@ -8,14 +8,15 @@ import (
 	"github.com/pgrouter/pgrouter/failover"
 	"github.com/pgrouter/pgrouter/pool"
 	"github.com/pgrouter/pgrouter/proxy"
+	"github.com/pgrouter/pgrouter/routing"
 	"github.com/pgrouter/pgrouter/topology"
 )
 
 // Door is one listener, as it is open.
 type Door struct {
-	Address string
-	Cluster string
-	Route   string
+	Address string `json:"address"`
+	Cluster string `json:"cluster"`
+	Route   string `json:"route"`
 }
 
 // World is what there is to look at. Its methods may be called from any goroutine and return copies.
@@ -48,9 +49,35 @@ type View struct {
 	Pools     []PoolView        `json:"pools"`
 	Listeners []Door            `json:"listeners"`
 	Clients   ClientCounts      `json:"clients"`
-	Totals    proxy.Totals      `json:"totals"`
+	Totals    TotalsView        `json:"totals"`
 	Failovers []failover.Report `json:"failovers"`
-	Events    []event.Event     `json:"events"`
+	Events    []EventView       `json:"events"`
+}
+
+// TotalsView is the counters of all clients since the start (see proxy.Totals).
+type TotalsView struct {
+	Units        uint64            `json:"units"`
+	HoldExpired  uint64            `json:"hold_expired"`
+	Replayed     uint64            `json:"replayed"`
+	Requeued     uint64            `json:"requeued"`
+	InDoubt      uint64            `json:"in_doubt"`
+	Aborted      uint64            `json:"aborted"`
+	Violations   uint64            `json:"violations"` // must stay 0
+	ErrorsByCode map[string]uint64 `json:"errors_by_sqlstate"`
+}
+
+// EventView is one event. Empty fields do not apply.
+type EventView struct {
+	Time    time.Time  `json:"time"`
+	Kind    event.Kind `json:"event"`
+	Cluster string     `json:"cluster,omitempty"`
+	Node    string     `json:"node,omitempty"`
+	From    string     `json:"from,omitempty"`
+	To      string     `json:"to,omitempty"`
+	Epoch   uint64     `json:"epoch,omitempty"`
+	Reason  string     `json:"reason,omitempty"`
+	Took    float64    `json:"took_seconds,omitempty"` // how long the state that ended lasted
+	Count   int        `json:"count,omitempty"`
 }
 
 // ClusterView is one cluster.
@@ -107,8 +134,11 @@ type ClientCounts struct {
 // View makes the picture of this moment.
 func (a *Admin) View() View {
 	v := View{
-		Version: a.cfg.Version, Started: a.started, Now: time.Now(), Listeners: a.world.Doors(), Totals: a.world.Totals(),
-		Failovers: a.world.Failovers(), Events: a.journal.Last(),
+		Version: a.cfg.Version, Started: a.started, Now: time.Now(), Listeners: list(a.world.Doors()), Totals: viewTotals(a.world.Totals()),
+		Failovers: list(a.world.Failovers()), Clusters: []ClusterView{}, Pools: []PoolView{}, Events: []EventView{},
+	}
+	for _, e := range a.journal.Last() {
+		v.Events = append(v.Events, viewEvent(e))
 	}
 	v.Ready, v.NotReady = a.ready()
 	for _, s := range a.world.Clusters() {
@@ -121,6 +151,28 @@ func (a *Admin) View() View {
 		v.Clients.add(c)
 	}
 	return v
+}
+
+// list makes nothing an empty list: JSON would call it null.
+func list[T any](all []T) []T {
+	if all == nil {
+		return []T{}
+	}
+	return all
+}
+
+func viewTotals(t proxy.Totals) TotalsView {
+	return TotalsView{
+		Units: t.Units, HoldExpired: t.HoldExpired, Replayed: t.Replayed, Requeued: t.Requeued, InDoubt: t.InDoubt, Aborted: t.Aborted,
+		Violations: t.Violations, ErrorsByCode: t.ErrorsByCode,
+	}
+}
+
+func viewEvent(e event.Event) EventView {
+	return EventView{
+		Time: e.Time, Kind: e.Kind, Cluster: e.Cluster, Node: e.Node, From: e.From, To: e.To, Epoch: e.Epoch, Reason: e.Reason,
+		Took: e.Took.Seconds(), Count: e.Count,
+	}
 }
 
 func (n *ClientCounts) add(c proxy.ClientInfo) {
@@ -140,7 +192,7 @@ func (n *ClientCounts) add(c proxy.ClientInfo) {
 
 func viewCluster(s *topology.Snapshot) ClusterView {
 	v := ClusterView{
-		Name: string(s.Cluster), Phase: s.Phase.String(), Primary: string(s.Primary), Last: string(s.LastPrimary), Epoch: uint64(s.Epoch),
+		Nodes: []NodeView{}, Name: string(s.Cluster), Phase: s.Phase.String(), Primary: string(s.Primary), Last: string(s.LastPrimary), Epoch: uint64(s.Epoch),
 		Since: s.Since, Alarm: s.Alarm, SystemID: s.SystemID,
 	}
 	for i := range s.Nodes {
@@ -174,12 +226,27 @@ func viewPool(q pool.QueueStats) PoolView {
 	return v
 }
 
-// ready reports whether every write listener has its primary.
+// ready reports whether there is a writable path: every listener for the primary has it. A router without such a listener is
+// ready when one of its listeners has a node. That a replica is missing does not take a router out of service.
 func (a *Admin) ready() (ok bool, why string) {
+	why = "no listener is open"
+	writable := false
 	for _, d := range a.world.Doors() {
-		if ok, why := a.world.Serves(d.Cluster, d.Route); !ok {
-			return false, "listener " + d.Address + " (" + d.Route + "): " + why
+		served, reason := a.world.Serves(d.Cluster, d.Route)
+		primary := d.Route == routing.Primary.String()
+		writable = writable || primary
+		switch {
+		case served && !primary:
+			ok = true
+		case !served:
+			why = "listener " + d.Address + " (" + d.Route + "): " + reason
+			if primary {
+				return false, why
+			}
 		}
 	}
-	return true, ""
+	if ok || writable {
+		return true, ""
+	}
+	return false, why
 }

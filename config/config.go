@@ -102,7 +102,7 @@ type Override struct {
 type Cluster struct {
 	Name               string
 	Nodes              []string      `key:"nodes" required:"true" unit:"host:port" doc:"The members. Without a port: 5432. /directory:port is a unix socket."`
-	ProbeUser          string        `key:"probe_user" default:"pgrouter" unit:"user name" doc:"As whom the router watches the nodes. The user needs no rights but to log in."`
+	ProbeUser          string        `key:"probe_user" default:"pgrouter" unit:"user name" doc:"As whom the router watches the nodes. It needs REPLICATION, to read timeline histories (without it a promoted standby is not proven and writes are held), and pg_monitor."`
 	ProbePassword      Secret        `key:"probe_password" doc:"Its password."`
 	ProbeDatabase      string        `key:"probe_database" default:"postgres" unit:"database name" doc:"Where it logs in."`
 	ProbeInterval      time.Duration `key:"probe_interval" default:"1s" min:"100ms" max:"1m" doc:"How often each node is asked for its state. While work is held it is asked every 100 ms."`

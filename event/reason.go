@@ -37,9 +37,10 @@ const (
 	CutTimeout                // a limit of the router's own ended it
 	CutClientGone             // the client went away in the middle of its work
 	CutDrainExpired           // a planned switchover's drain time was over
+	CutSwitchover             // a planned switchover needs the node empty: pinned sessions lose their servers when their unit is over
 )
 
-var cutNames = [...]string{"none", "server_closed", "server_fatal", "node_gone", "role_changed", "protocol", "killed", "shutdown", "timeout", "client_gone", "drain_expired"}
+var cutNames = [...]string{"none", "server_closed", "server_fatal", "node_gone", "role_changed", "protocol", "killed", "shutdown", "timeout", "client_gone", "drain_expired", "switchover"}
 
 // String returns the reason's name as metrics and console print it.
 func (r CutReason) String() string { return name(cutNames[:], int(r)) }

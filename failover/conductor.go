@@ -95,6 +95,9 @@ type Conductor struct {
 		switching bool
 		open      *Report // of the failover under way
 		before    Counters
+		calm      Counters // a look or two ago, while nothing was going on
+		calmer    Counters // at the last such look
+		looked    time.Time
 		reports   []Report // newest last, at most reportsKept
 	}
 }

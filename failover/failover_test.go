@@ -92,7 +92,10 @@ func (w *world) WaitIdle(ctx context.Context, _ topology.ClusterID, _ topology.N
 	w.log("drained")
 	return nil
 }
-func (w *world) Cut(_ topology.ClusterID, n topology.NodeID, _ event.CutReason) int {
+func (w *world) Cut(_ topology.ClusterID, n topology.NodeID, why event.CutReason) int {
+	if why == event.CutSwitchover {
+		return 0
+	}
 	w.log("cut " + string(n))
 	return 3
 }

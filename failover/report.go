@@ -9,7 +9,10 @@ import (
 )
 
 // reportTick is how often an open report is looked at.
-const reportTick = 50 * time.Millisecond
+const reportTick = 100 * time.Millisecond
+
+// calmTick is how often the counters are read while nothing goes on: it looks at every client.
+const calmTick = 500 * time.Millisecond
 
 // servedLimit bounds how long a report stays open for the first write after the release.
 const servedLimit = 10 * time.Second
@@ -82,7 +85,10 @@ func (c *Conductor) report(prev, next *topology.Snapshot) {
 func (c *Conductor) openLocked(r Report) {
 	r.Cluster = c.cfg.Cluster
 	c.mu.open = &r
-	c.mu.before = c.deps.Counters()
+	c.mu.before = c.mu.calm
+	if c.mu.before == (Counters{}) {
+		c.mu.before = c.deps.Counters()
+	}
 }
 
 func (c *Conductor) noteCut(n int) {
@@ -112,6 +118,12 @@ func (c *Conductor) settleReport(now time.Time) {
 
 func (c *Conductor) settleLocked(now time.Time) (Report, bool) {
 	open := c.mu.open
+	if open == nil { // sessions lose their servers before the loss is understood: what was counted a moment ago is the baseline
+		if now.Sub(c.mu.looked) >= calmTick {
+			c.mu.calm, c.mu.calmer, c.mu.looked = c.mu.calmer, c.deps.Counters(), now
+		}
+		return Report{}, false
+	}
 	if open == nil || open.Writable.IsZero() || c.mu.switching {
 		return Report{}, false
 	}

@@ -44,6 +44,7 @@ func (c *Conductor) Switchover(ctx context.Context, to topology.NodeID, within t
 	c.deps.Pool.Hold(c.cfg.Cluster, event.HoldSwitchover)
 	defer c.deps.Topology.SetHeld(false)
 	defer c.deps.Pool.Resume(c.cfg.Cluster)
+	c.noteCut(c.deps.Pool.Cut(c.cfg.Cluster, snap.Primary, event.CutSwitchover)) // pinned sessions at rest would never end
 	err := c.conduct(ctx, snap, to, within)
 	if err != nil {
 		c.dropPlanned(err)

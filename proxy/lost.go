@@ -9,9 +9,19 @@ import (
 
 // Cut takes the server away from a session (pool.Holder): another primary is proven, or an operator wants it.
 func (s *Session) Cut(server *pool.Server, why event.CutReason) {
-	if s.server == server {
+	switch {
+	case s.server != server:
+	case why == event.CutSwitchover && !s.resting():
+		s.leaving = true // its unit ends first
+	default:
 		s.serverLost(why, nil)
 	}
+	s.verify()
+}
+
+// resting reports whether the session keeps a server on which nothing is under way.
+func (s *Session) resting() bool {
+	return s.state() == stateLinked && s.link.Outstanding() == 0 && s.link.Status() == relay.StatusIdle && !s.link.MidMessage()
 }
 
 // serverFatal: the server said FATAL and goes. before is what came in front of it and has not been forwarded: of a read that
@@ -31,6 +41,7 @@ func (s *Session) serverLost(why event.CutReason, said []byte) {
 	})
 	pin := s.link.Pinned()
 	s.proxy.cut(s, why, outcome)
+	s.proxy.deps.Trouble(s.place.cluster, s.server.Node())
 	s.unlink(pool.Broken)
 	s.move(stateIdle)
 	switch outcome {

@@ -316,3 +316,35 @@ func TestALimitOnClientsIsRefusedWithItsCode(t *testing.T) {
 	r.await("the place is free", func() bool { return len(r.proxy.Clients()) < 2 })
 	r.connect(context.Background(), "")
 }
+
+// TestASwitchoverEndsPinnedSessionsAtTheirBoundary: what a pinned session keeps cannot be moved, so it is told, but never in
+// the middle of its work.
+func TestASwitchoverEndsPinnedSessionsAtTheirBoundary(t *testing.T) {
+	r, c := newRouter(t, func(r *router) { r.policy.Pool.Size = 4 })
+	ctx := context.Background()
+	resting, busy := r.connect(ctx, ""), r.connect(ctx, "")
+	text(t, resting, "set work_mem = '6MB'")
+	text(t, busy, "set work_mem = '6MB'")
+	text(t, busy, "begin")
+	node := topology.NodeID(c.Primary().Addr())
+	r.pool.Hold(cluster, event.HoldSwitchover)
+	r.pool.Cut(cluster, node, event.CutSwitchover)
+	if got := outcome(t, resting.WaitForNotification(ctx)); got != "FATAL 57P01" {
+		t.Errorf("the resting one: %s", got)
+	}
+	if got := text(t, busy, "select 'goes on'"); got != "goes on" {
+		t.Errorf("the busy one: %s", got)
+	}
+	if _, err := query(busy, "commit"); err != nil {
+		t.Errorf("its commit: %v", err)
+	}
+	if got := outcome(t, busy.WaitForNotification(ctx)); got != "FATAL 57P01" {
+		t.Errorf("the busy one, afterwards: %s", got)
+	}
+	limit, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := r.pool.WaitIdle(limit, cluster, node); err != nil {
+		t.Error(err)
+	}
+	r.pool.Resume(cluster)
+}

@@ -38,7 +38,7 @@ var (
 // Sizes of the tables of counters by reason.
 const (
 	pinKinds     = int(event.PinUncertain) + 1
-	cutKinds     = int(event.CutDrainExpired) + 1
+	cutKinds     = int(event.CutSwitchover) + 1
 	closeKinds   = int(event.CloseServerError) + 1
 	outcomeKinds = int(relay.CloseSilently) + 1
 )

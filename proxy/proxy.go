@@ -7,7 +7,6 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/pgrouter/pgrouter/auth"
 	"github.com/pgrouter/pgrouter/backend"
@@ -56,6 +55,7 @@ type Deps struct {
 	Policies      Policies
 	Virtuals      map[string]Virtual // by database name
 	Events        event.Sink
+	Trouble       func(topology.ClusterID, topology.NodeID) // makes the node's probe run at once; must not block. nil: nobody is told
 	Logger        *slog.Logger
 }
 
@@ -103,6 +103,9 @@ func New(cfg Config, deps Deps) (*Proxy, error) {
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	p.moved = make([]atomic.Int64, len(deps.Reactor.Loops()))
 	p.betterOff = p.relief
+	if p.deps.Trouble == nil {
+		p.deps.Trouble = func(topology.ClusterID, topology.NodeID) {}
+	}
 	p.verifies = verifying()
 	p.mu.places = make(map[placeKey]*place)
 	p.registry.init()
@@ -192,6 +195,3 @@ func (p *Proxy) pinned(s *Session, why event.PinReason) {
 	p.metrics.pins[why].Add(1)
 	p.log.Info("session pinned", "client", s.facts.id, "user", s.facts.user, "database", s.facts.database, "reason", why.String())
 }
-
-// grace is how long goroutines of logins and consoles get to notice that the proxy closes.
-const grace = 5 * time.Second

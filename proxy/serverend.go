@@ -142,6 +142,10 @@ func (s *Session) finishUnit() bool {
 	case s.draining:
 		s.fatal(pgwire.ErrAdminShutdown.New(""), event.CloseShutdown)
 		return false
+	case why != event.PinNone && s.leaving:
+		s.link.NextUnit()
+		s.serverLost(event.CutSwitchover, nil)
+		return false
 	case why != event.PinNone:
 		s.reportPin(why)
 		s.link.NextUnit()

@@ -70,6 +70,7 @@ type Session struct {
 	unitSent    bool // a byte of the client's has gone to a server in this unit
 	replayed    bool // the unit is a replay
 	noticed     bool // NoticeWaiting was sent
+	leaving     bool // a switchover wants the server when the unit is over
 	draining    bool // the router goes away: end with the unit
 	ending      bool // the client said good-bye, or shut down its writing side: finish and close
 	clientFull  bool // the client's socket takes no more

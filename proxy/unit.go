@@ -145,7 +145,7 @@ func (s *Session) unlink(how pool.Outcome) {
 	server.Vector = s.actual
 	server.Holder = nil
 	s.server = nil
-	s.serverFull = false
+	s.serverFull, s.leaving = false, false
 	s.down.clear()
 	s.pin.Store(uint32(event.PinNone))
 	s.link.Detach()

@@ -163,7 +163,7 @@ func (r *router) newManager(c config.Cluster) (*discovery.Manager, error) {
 func (r *router) startProxy(context.Context) (err error) {
 	r.proxy, err = proxy.New(proxyConfig(r.cfg), proxy.Deps{
 		Reactor: r.reactor, Pool: r.pool, Backend: backendConfig(r.cfg), Vectors: &state.Table{}, Snapshot: r.snapshot,
-		Authenticator: r.people, Policies: &policies{r.cfg}, Virtuals: r.consoles(), Events: r.events, Logger: r.log,
+		Authenticator: r.people, Policies: &policies{r.cfg}, Virtuals: r.consoles(), Events: r.events, Trouble: r.trigger, Logger: r.log,
 	})
 	return err
 }

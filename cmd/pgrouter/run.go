@@ -22,12 +22,21 @@ func runRouter(ctx context.Context, path string, s streams) error {
 	if err != nil {
 		return err
 	}
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
 	log.Info("pgrouter runs", "version", version, "config", cfg.Source, "pid", os.Getpid())
-	select {
-	case <-ctx.Done():
-		log.Info("shutting down", "within", cfg.Limits.ShutdownTimeout)
-	case err = <-r.failed:
-		log.Error("giving up", "error", err)
+	for running := true; running; {
+		select {
+		case <-ctx.Done():
+			log.Info("shutting down", "within", cfg.Limits.ShutdownTimeout)
+			running = false
+		case err = <-r.failed:
+			log.Error("giving up", "error", err)
+			running = false
+		case <-hup:
+			log.Warn("this version cannot reload its configuration: restart it", "signal", "SIGHUP")
+		}
 	}
 	drain, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer cancel()

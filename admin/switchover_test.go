@@ -1,0 +1,104 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pgrouter/pgrouter/metrics"
+)
+
+// slowScene begins a switchover and waits to be told how it ends.
+type slowScene struct {
+	scene
+	begun, finish chan struct{}
+	ended         chan error
+}
+
+func (s *slowScene) Switchover(ctx context.Context, _, _ string, _ time.Duration) error {
+	close(s.begun)
+	select {
+	case <-s.finish:
+	case <-ctx.Done():
+	}
+	s.ended <- ctx.Err()
+	return ctx.Err()
+}
+
+func slowAdmin(t *testing.T) (*slowScene, *Admin, string) {
+	t.Helper()
+	s := &slowScene{scene: scene{primary: "a:5432"}, begun: make(chan struct{}), finish: make(chan struct{}), ended: make(chan error, 1)}
+	log := slog.New(slog.DiscardHandler)
+	a, err := New(Config{}, s, s, NewJournal(log), log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	registry, err := metrics.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Serve(ln, registry)
+	return s, a, "http://" + ln.Addr().String()
+}
+
+// ask begins a switchover and goes away when ctx ends.
+func ask(ctx context.Context, url string) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/api/v1/switchover", strings.NewReader(`{"to":"b:5432"}`))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Do(r)
+	if err == nil {
+		response.Body.Close()
+	}
+	return err
+}
+
+func TestASwitchoverGoesOnWhenWhoAskedForItGoesAway(t *testing.T) {
+	s, a, url := slowAdmin(t)
+	ctx, leave := context.WithCancel(t.Context())
+	left := make(chan error, 1)
+	go func() { left <- ask(ctx, url) }()
+	<-s.begun
+	leave()
+	if err := <-left; !errors.Is(err, context.Canceled) {
+		t.Errorf("the client: %v", err)
+	}
+	select {
+	case err := <-s.ended:
+		t.Fatalf("it ended with its client: %v", err)
+	case <-time.After(200 * time.Millisecond): // what must not happen cannot be waited for
+	}
+	close(s.finish)
+	if err := <-s.ended; err != nil {
+		t.Errorf("the switchover: %v", err)
+	}
+	if err := a.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestASwitchoverGivesUpWhenTheServerClosesAndItDoesNotEnd(t *testing.T) {
+	s, a, url := slowAdmin(t)
+	left := make(chan error, 1)
+	go func() { left <- ask(t.Context(), url) }()
+	<-s.begun
+	if err := a.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-s.ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("the switchover: %v", err)
+	}
+	<-left
+}
