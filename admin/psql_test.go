@@ -64,7 +64,6 @@ SHOW  NODES ;
 show failovers;
 show help;
 help;
-\gdesc
 pause;
 select 1;
 show;

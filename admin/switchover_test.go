@@ -17,10 +17,12 @@ import (
 type slowScene struct {
 	scene
 	begun, finish chan struct{}
+	request       any // what of the request the switchover's context knows
 	ended         chan error
 }
 
 func (s *slowScene) Switchover(ctx context.Context, _, _ string, _ time.Duration) error {
+	s.request = ctx.Value(http.ServerContextKey)
 	close(s.begun)
 	select {
 	case <-s.finish:
@@ -75,10 +77,8 @@ func TestASwitchoverGoesOnWhenWhoAskedForItGoesAway(t *testing.T) {
 	if err := <-left; !errors.Is(err, context.Canceled) {
 		t.Errorf("the client: %v", err)
 	}
-	select {
-	case err := <-s.ended:
-		t.Fatalf("it ended with its client: %v", err)
-	case <-time.After(200 * time.Millisecond): // what must not happen cannot be waited for
+	if s.request != nil { // the end of the connection reaches the request's context some time later
+		t.Error("the switchover hangs on its request")
 	}
 	close(s.finish)
 	if err := <-s.ended; err != nil {

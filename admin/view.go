@@ -162,9 +162,13 @@ func list[T any](all []T) []T {
 }
 
 func viewTotals(t proxy.Totals) TotalsView {
+	codes := t.ErrorsByCode
+	if codes == nil {
+		codes = map[string]uint64{}
+	}
 	return TotalsView{
 		Units: t.Units, HoldExpired: t.HoldExpired, Replayed: t.Replayed, Requeued: t.Requeued, InDoubt: t.InDoubt, Aborted: t.Aborted,
-		Violations: t.Violations, ErrorsByCode: t.ErrorsByCode,
+		Violations: t.Violations, ErrorsByCode: codes,
 	}
 }
 

@@ -72,7 +72,7 @@ type Limits struct {
 	CancelParallel  int           `key:"cancel_parallel" default:"100" min:"1" max:"100000" unit:"connections" doc:"How many cancel requests may be under way to servers at once."`
 	CancelTimeout   time.Duration `key:"cancel_timeout" default:"10s" min:"1ms" doc:"How long one of them may take."`
 	ShutdownTimeout time.Duration `key:"shutdown_timeout" default:"30s" min:"0s" doc:"How long clients in the middle of their work may go on after SIGTERM."`
-	Loops           int           `key:"loops" default:"0" min:"0" max:"256" unit:"event loops" doc:"How many event loops move bytes. 0: as many as there are processors. One that is not needed costs nothing."`
+	Loops           int           `key:"loops" default:"0" min:"0" max:"256" unit:"event loops" doc:"How many event loops move bytes. 0: one fewer than there are processors, at least one."`
 }
 
 // Database is one [database.NAME]. Nil and "" mean: as in [pool].
