@@ -70,7 +70,7 @@ func (l *Link) Begin(b []byte) Verdict {
 	case pgwire.KindCopyData, pgwire.KindCopyDone, pgwire.KindCopyFail, pgwire.KindFlush:
 		return l.drop(0, f.Len, len(b))
 	}
-	if have < f.Len && f.Len <= holdLimit {
+	if have < needed(f) {
 		return Verdict{Verb: More}
 	}
 	if l.skipping {
@@ -137,7 +137,7 @@ func (l *Link) FromClient(b []byte) Verdict {
 			return Verdict{N: n, Verb: Refuse, Fault: fault(err)}
 		}
 		have := min(f.Len, len(b)-n)
-		if !ok || have < f.Len && f.Len <= holdLimit {
+		if !ok || have < needed(f) {
 			break
 		}
 		if v := l.admit(f, b[n:n+have]); v.Verb != More {
@@ -148,6 +148,19 @@ func (l *Link) FromClient(b []byte) Verdict {
 		n += have
 	}
 	return Verdict{N: n}
+}
+
+// needed returns how much of a client's message must be here before it is judged: all of a short one, the front of a long one
+// whose names and keywords matter, the header of any other long one.
+func needed(f pgwire.Frame) int {
+	if f.Len <= holdLimit {
+		return f.Len
+	}
+	switch f.Kind {
+	case pgwire.KindQuery, pgwire.KindParse, pgwire.KindBind:
+		return holdLimit
+	}
+	return pgwire.HeaderLen
 }
 
 // admit notes one message that is about to be forwarded; msg is the whole of it, or the beginning of a long one. Any verb

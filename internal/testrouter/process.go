@@ -31,7 +31,7 @@ type Process struct {
 
 // Options say how the router runs in front of a cluster.
 type Options struct {
-	Loops int    // event loops; 0: as many as processors
+	Loops int    // event loops; 0: one fewer than processors
 	Size  int    // of pools; 10
 	More  string // appended to the configuration
 	Limit int    // of file descriptors; 0: the system's

@@ -1,0 +1,106 @@
+package state
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/pgrouter/pgrouter/event"
+)
+
+func TestClassifyErrsOnTheSafeSide(t *testing.T) {
+	for _, tc := range []struct {
+		sql  string
+		want Class
+	}{
+		{"select 1", Class{}},
+		{"SELECT 1;", Class{}},
+		{"  -- a comment\n/* and /* nested */ */ InSeRt into t values (1)", Class{}},
+		{"commit", Class{MayEnd: true}},
+		{"/* hidden */ COMMIT;", Class{MayEnd: true}},
+		{"end", Class{MayEnd: true}},
+		{"rollback to savepoint s", Class{MayEnd: true}},
+		{"prepare transaction 'x'", Class{MayEnd: true}},
+		{"frobnicate", Class{MayEnd: true}},
+		{"(select 1)", Class{MayEnd: true}},
+		{"", Class{MayEnd: true}},
+		{"call p()", Class{MayEnd: true, Procedural: true}},
+		{"do $$begin commit; end$$", Class{MayEnd: true, Procedural: true}},
+		{"select 1; commit", Class{MayEnd: true, Multi: true}},
+		{"select 1; select 2;", Class{Multi: true}},
+		{"select ';commit'", Class{}},
+		{"select $tag$ ; commit $$ $tag$", Class{}},
+		{`select E'\'; commit; --'`, Class{MayEnd: true}}, // a backslash may mean two things
+		{`select ";commit"`, Class{}},
+		{"select 1 -- ; commit", Class{}},
+		{"set local work_mem = '1MB'", Class{}},
+		{"set transaction read only", Class{}},
+		{"set session timezone = 'UTC'", Class{}},
+		{"set time zone 'UTC'", Class{}},
+		{"set work_mem = '1MB'", Class{Pin: event.PinSetting}},
+		{"set role other", Class{Pin: event.PinRole}},
+		{"set session authorization other", Class{Pin: event.PinRole}},
+		{"listen x", Class{Pin: event.PinListen}},
+		{"load 'auto_explain'", Class{Pin: event.PinLoad}},
+		{"prepare p as select 1", Class{Pin: event.PinPreparedStatement}},
+		{"create temp table t(n int)", Class{Pin: event.PinTempTable}},
+		{"create or replace local temporary view v as select 1", Class{Pin: event.PinTempTable}},
+		{"create table t(n int)", Class{}},
+		{"declare c cursor with hold for select 1", Class{Pin: event.PinCursor}},
+		{"declare c cursor for select 1", Class{}},
+		{"select pg_advisory_lock(1)", Class{Pin: event.PinAdvisoryLock}},
+		{"select set_config('work_mem', '1MB', false)", Class{Pin: event.PinSetting}},
+	} {
+		if got := Classify([]byte(tc.sql), true); got != tc.want {
+			t.Errorf("%q: %+v, want %+v", tc.sql, got, tc.want)
+		}
+	}
+	if got := Classify([]byte("select"), false); !got.MayEnd || !got.Multi {
+		t.Errorf("the beginning of a text: %+v", got)
+	}
+}
+
+func TestClassifyAllocatesNothing(t *testing.T) {
+	sql := []byte("insert into location(username, contact) values ('a', ';b'); select 1")
+	if n := testing.AllocsPerRun(100, func() { Classify(sql, true) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// FuzzClassify holds that a COMMIT behind any quoted text is never overlooked, and that one inside of it is none.
+func FuzzClassify(f *testing.F) {
+	for _, s := range []string{"x", "it's", "$$", "/*", "--", `"`, ";commit;", "E", "$a$", "\n"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, inside string) {
+		Classify([]byte(inside), true) // any text is read without a fault
+		if strings.ContainsAny(inside, "\\\x00") {
+			return // a backslash may mean two things, and a NUL ends the text
+		}
+		quoted := "select '" + strings.ReplaceAll(inside, "'", "''") + "'"
+		if c := Classify([]byte(quoted+"; commit"), true); !c.MayEnd || !c.Multi {
+			t.Fatalf("%q; commit: %+v", quoted, c)
+		}
+		if c := Classify([]byte(quoted), true); c.MayEnd || c.Multi {
+			t.Fatalf("%q: %+v", quoted, c)
+		}
+	})
+}
+
+func TestVectorsAreInterned(t *testing.T) {
+	var table Table
+	a := table.With(table.With(table.Empty(), "TimeZone", "UTC"), "application_name", "x")
+	b := table.With(table.With(table.Empty(), "APPLICATION_NAME", "x"), "timezone", "UTC")
+	if a != b {
+		t.Error("equal vectors have two pointers")
+	}
+	if table.With(a, "work_mem", "1MB") != a || table.With(a, "TimeZone", "UTC") != a {
+		t.Error("what changes nothing makes another vector")
+	}
+	c := table.With(a, "TimeZone", `it's \ odd`)
+	if got := string(c.AppendChange(nil, a)); got != `SET TimeZone TO  E'it''s \\ odd';` {
+		t.Errorf("%s", got)
+	}
+	if got := string(a.AppendChange(nil, a)); got != "" {
+		t.Errorf("no change: %s", got)
+	}
+}
