@@ -68,6 +68,9 @@ func (f *faults) whole(ctx context.Context) {
 		defer cancel()
 		return len(f.cluster.Standbys()) == len(f.cluster.Nodes())-1 && f.cluster.WaitReplicas(short) == nil
 	})
+	f.router.Await("the router has seen all nodes", recoverLimit, func() bool {
+		return f.router.Metrics()["pgrouter_node_up"] == float64(len(f.cluster.Nodes()))
+	})
 	f.router.Await("a write goes through", recoverLimit, func() bool {
 		short, cancel := context.WithTimeout(ctx, 5*time.Second)
 		defer cancel()

@@ -135,6 +135,7 @@ func TestAPlannedSwitchoverUnderWritersShowsNoError(t *testing.T) {
 		before := writes()
 		r.Await("the load runs", time.Minute, func() bool { return writes() > before+200 })
 		r.Await("all nodes replicate", time.Minute, func() bool { return len(c.Standbys()) == 2 && c.WaitReplicas(ctx) == nil })
+		r.Await("the router has seen it", time.Minute, func() bool { return r.Metrics()["pgrouter_node_up"] == 3 })
 		if err := r.Switchover(ctx, c.Standbys()[0].Addr()); err != nil {
 			t.Fatal(err)
 		}
