@@ -113,7 +113,7 @@ func (c *Conductor) eligible(snap *topology.Snapshot, to topology.NodeID) error 
 	case to == snap.Primary:
 		return fmt.Errorf("node %s is the primary already", to)
 	case !node.Usable():
-		return fmt.Errorf("node %s cannot take over: %s %s", to, node.Health, node.Refused)
+		return fmt.Errorf("node %s cannot take over: %s", to, strings.TrimSpace(node.Health.String()+" "+node.Refused))
 	case node.Role != topology.RoleStandby:
 		return fmt.Errorf("node %s is not a standby", to)
 	}
