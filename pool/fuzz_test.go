@@ -40,7 +40,8 @@ func FuzzOverhear(f *testing.F) {
 	})
 }
 
-// FuzzReset: what a reset's answer means does not depend on the pieces it comes in, and it is kept only to its limit.
+// FuzzReset: what a reset's answer means does not depend on the pieces it comes in, and it is kept only to its limit. Behind
+// the answer the server is idle: there a piece that ends inside a message is doubt, and doubt closes.
 func FuzzReset(f *testing.F) {
 	for i, b := range speeches() {
 		f.Add(b, i)
@@ -50,13 +51,33 @@ func FuzzReset(f *testing.F) {
 			at = len(b) / 2
 		}
 		whole, parts := resetBy(t, b), resetBy(t, b[:at], b[at:])
-		if whole.state != parts.state || whole.retiring.Load() != parts.retiring.Load() {
+		doubt := idleCutInside(b[:at])
+		if doubt && parts.state != stateClosed {
+			t.Fatalf("a piece that ends inside an idle server's message left it %s", parts.state)
+		}
+		if !doubt && (whole.state != parts.state || whole.retiring.Load() != parts.retiring.Load()) {
 			t.Fatalf("in one piece %s, in two %s", whole.state, parts.state)
 		}
 		if len(parts.answer) > maxResetAnswer {
 			t.Fatalf("%d bytes kept", len(parts.answer))
 		}
 	})
+}
+
+// idleCutInside reports whether b ends inside a message that came after the ReadyForQuery which ends a reset.
+func idleCutInside(b []byte) bool {
+	for ready := false; len(b) > 0; {
+		f, ok, err := pgwire.PeekBackend(b)
+		if err != nil {
+			return false
+		}
+		if !ok || f.Len > len(b) {
+			return ready
+		}
+		ready = ready || f.Kind == pgwire.KindReadyForQuery
+		b = b[f.Len:]
+	}
+	return false
 }
 
 // resetBy gives a server that is being reset these pieces of an answer.
