@@ -389,7 +389,8 @@ func TestTheHTTPServerEndsWithItsListener(t *testing.T) {
 	if err := a.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := client.Get("http://" + ln.Addr().String() + "/healthz"); err == nil {
+	if resp, err := client.Get("http://" + ln.Addr().String() + "/healthz"); err == nil {
+		resp.Body.Close()
 		t.Error("it still answers")
 	}
 }

@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"slices"
 	"strconv"
@@ -217,7 +216,7 @@ func showFailovers(_ context.Context, a *Admin, _ []string) ([][]string, error) 
 	for _, r := range a.world.Failovers() {
 		rows = append(rows, []string{
 			timeText(r.FirstSignal), string(r.Cluster), string(r.From), string(r.To), yesNo(r.Planned), strconv.FormatInt(r.Gap.Milliseconds(), 10),
-			fmt.Sprint(r.Held), fmt.Sprint(r.Expired), fmt.Sprint(r.Cut), fmt.Sprint(r.InDoubt), fmt.Sprint(r.Aborted), fmt.Sprint(r.Replayed),
+			strconv.FormatUint(r.Held, 10), strconv.FormatUint(r.Expired, 10), strconv.Itoa(r.Cut), strconv.FormatUint(r.InDoubt, 10), strconv.FormatUint(r.Aborted, 10), strconv.FormatUint(r.Replayed, 10),
 			r.Outcome,
 		})
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,15 +38,11 @@ func (c *Console) Admit(user string) *pgwire.Error {
 
 // role is what a user may do.
 func (c *Console) role(user string) role {
-	for _, u := range c.admin.cfg.Users {
-		if u == user {
-			return roleAdmin
-		}
+	if slices.Contains(c.admin.cfg.Users, user) {
+		return roleAdmin
 	}
-	for _, u := range c.admin.cfg.StatsUsers {
-		if u == user {
-			return roleStats
-		}
+	if slices.Contains(c.admin.cfg.StatsUsers, user) {
+		return roleStats
 	}
 	return roleNone
 }

@@ -46,7 +46,7 @@ type Admin struct {
 	started time.Time
 	page    *template.Template
 
-	life context.Context // ends with Close; the parent of what operators ask for
+	life context.Context //nolint:containedctx // ends with Close; the parent of what operators ask for
 	end  context.CancelFunc
 
 	server *http.Server
@@ -117,7 +117,9 @@ func (a *Admin) Close() error {
 		a.end()
 		err = a.server.Close()
 	}
-	<-a.done
+	if served := <-a.done; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
 	return err
 }
 

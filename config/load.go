@@ -46,8 +46,7 @@ func readFile(path string) ([]byte, error) {
 
 // unwrapPath drops the path, which the fault has already.
 func unwrapPath(err error) error {
-	var p *os.PathError
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*os.PathError](err); ok {
 		return p.Err
 	}
 	return err
@@ -92,11 +91,13 @@ func syntaxFault(name, doc string, err error) Fault {
 	f.Line = p.Position.Line
 	lines := strings.Split(doc, "\n")
 	context := strings.ToLower(p.LastKey)
+	var contextSb95 strings.Builder
 	for i := f.Line - 2; i < f.Line; i++ { // the line and the one before
 		if i >= 0 && i < len(lines) {
-			context += strings.ToLower(lines[i])
+			contextSb95.WriteString(strings.ToLower(lines[i]))
 		}
 	}
+	context += contextSb95.String()
 	for _, word := range secretWords {
 		if strings.Contains(context, word) {
 			f.Hint = `strings stand in double quotes: key = "value"`

@@ -82,6 +82,7 @@ func expect(paths map[string]bool, path string, v any) {
 
 // seeds adds the faulty files and the examples to a fuzz corpus.
 func seeds(f *testing.F) {
+	f.Helper()
 	files, err := filepath.Glob("testdata/*.toml")
 	if err != nil {
 		f.Fatal(err)

@@ -144,7 +144,7 @@ func parseList(raw any) (any, error) {
 
 // parseCommand reads a command: a list is run as it is, a string by the shell.
 func parseCommand(raw any) (any, error) {
-	line := ""
+	var line string
 	switch v := raw.(type) {
 	case text:
 		line = string(v)

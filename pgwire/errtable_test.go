@@ -137,7 +137,7 @@ func TestTheContractWithClientsIsKept(t *testing.T) {
 			t.Errorf("%v is %s %s", id, id.Severity(), id.Code())
 		}
 	}
-	for id := ErrNone; id < errCount; id++ {
+	for id := range errCount {
 		if id.Code() == CodeReadOnlyTransaction {
 			t.Errorf("%v: 25006 must never come from us", id)
 		}
@@ -151,7 +151,7 @@ func TestAnUnknownIDIsNone(t *testing.T) {
 }
 
 func TestWritingTheTableTellsOfAFailingWriter(t *testing.T) {
-	for n := range len(errorSections) {
+	for n := range errorSections {
 		if err := WriteErrorTable(&failing{after: n}); err == nil {
 			t.Errorf("a failure at write %d was not told", n)
 		}

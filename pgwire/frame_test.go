@@ -172,6 +172,7 @@ func FuzzFrames(f *testing.F) {
 
 // checkWider: what either side's reader accepts, PeekFrame accepts alike.
 func checkWider(t *testing.T, stream []byte, p peek) {
+	t.Helper()
 	f, ok, err := p(stream)
 	if err != nil {
 		return

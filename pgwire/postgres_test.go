@@ -67,7 +67,7 @@ func writeGolden(t *testing.T, g golden) {
 // GSSAPI encryption. PostgreSQL refuses to run as root: root makes it run as user postgres.
 func startPostgres(t *testing.T, bin string) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "pgwire")
+	dir, err := os.MkdirTemp("", "pgwire") //nolint:usetesting // its path must be short: a unix socket stands in it
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,6 +147,7 @@ func dial(t *testing.T, address string) net.Conn {
 
 // realAnswer sends the writes and tells what came back, in the words of the golden file.
 func realAnswer(t *testing.T, address string, writes [][]byte) string {
+	t.Helper()
 	c := dial(t, address)
 	defer c.Close()
 	var out []string
@@ -242,6 +243,7 @@ func printMessage(f pgwire.Frame, b []byte) (text string, last bool) {
 
 // realSettings logs in with the given options and returns the settings whose source is the client.
 func realSettings(t *testing.T, address, options string) []string {
+	t.Helper()
 	c := dial(t, address)
 	defer c.Close()
 	hello := pgwire.AppendStartup(nil, []pgwire.Param{{Name: "user", Value: "postgres"}, {Name: "options", Value: options}})
@@ -258,6 +260,7 @@ func realSettings(t *testing.T, address, options string) []string {
 }
 
 func readRows(t *testing.T, c net.Conn) []string {
+	t.Helper()
 	rows := []string{}
 	var b []byte
 	for {

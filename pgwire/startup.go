@@ -59,9 +59,9 @@ func IsDirectTLS(first byte) bool { return first == tlsHandshake }
 // Encrypted tells the machine that TLS stands: neither SSLRequest nor GSSENCRequest may come any more.
 func (s *Startup) Encrypted() { s.sslDone, s.gssDone = true, true }
 
-// Eof says what it means that the client's bytes end here: nil when no packet was begun (a port scan, a health check, a
+// EOF says what it means that the client's bytes end here: nil when no packet was begun (a port scan, a health check, a
 // client that did not like our answer to SSLRequest), else ErrStartupIncomplete, which is to be logged but not sent.
-func (s *Startup) Eof() *Error {
+func (s *Startup) EOF() *Error {
 	if s.over || s.have == 0 {
 		return nil
 	}

@@ -72,9 +72,11 @@ func TestReplicationIsABooleanOrDatabase(t *testing.T) {
 		"o": "!", "": "!", "2": "!", "truee": "!", "DATABASE": "!",
 	} {
 		body := "user\x00kam\x00"
-		for _, v := range strings.Split(values, " ") {
-			body += "replication\x00" + v + "\x00"
+		var bodySb75 strings.Builder
+		for v := range strings.SplitSeq(values, " ") {
+			bodySb75.WriteString("replication\x00" + v + "\x00")
 		}
+		body += bodySb75.String()
 		var s pgwire.Startup
 		_, ev, err := s.Feed(packet(0x00030000, body+"\x00"))
 		got := ev.Message.Replication
@@ -179,25 +181,25 @@ func TestTheMachineIsOverAfterItsLastEvent(t *testing.T) {
 		if used != 0 || ev.Kind != pgwire.EventNeedMore || err == nil {
 			t.Errorf("% x: %d, %v, %v", last[:4], used, ev, err)
 		}
-		if e := s.Eof(); e != nil {
-			t.Errorf("% x: Eof: %v", last[:4], e)
+		if e := s.EOF(); e != nil {
+			t.Errorf("% x: EOF: %v", last[:4], e)
 		}
 	}
 }
 
 func TestAnEndInTheMiddleOfAPacketIsTold(t *testing.T) {
 	var s pgwire.Startup
-	if e := s.Eof(); e != nil {
+	if e := s.EOF(); e != nil {
 		t.Errorf("before the first byte: %v", e)
 	}
 	feedOne(t, &s, pgwire.AppendSSLRequest(nil))
-	if e := s.Eof(); e != nil {
+	if e := s.EOF(); e != nil {
 		t.Errorf("between packets: %v", e)
 	}
 	for _, n := range []int{1, 5} {
 		var s pgwire.Startup
 		feedOne(t, &s, packet(0x00030000, hello)[:n])
-		if e := s.Eof(); e == nil || e.ID != pgwire.ErrStartupIncomplete || !e.Silent() {
+		if e := s.EOF(); e == nil || e.ID != pgwire.ErrStartupIncomplete || !e.Silent() {
 			t.Errorf("after %d bytes: %v", n, e)
 		}
 	}
@@ -281,6 +283,7 @@ func FuzzStartup(f *testing.F) {
 
 // checkStartupError: every error is of the table, fatal, and what is sent can be read by a client.
 func checkStartupError(t *testing.T, err error) {
+	t.Helper()
 	if err == nil {
 		return
 	}
@@ -302,8 +305,7 @@ func checkStartupError(t *testing.T, err error) {
 }
 
 func idOf(err error) pgwire.ErrID {
-	var e *pgwire.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*pgwire.Error](err); ok {
 		return e.ID
 	}
 	return pgwire.ErrNone

@@ -178,9 +178,9 @@ func isUpperASCII(r rune) bool { return r >= 'A' && r <= 'Z' }
 
 // CString splits b behind its first NUL: s is what stands before it. ok is false when there is none.
 func CString(b []byte) (s, rest []byte, ok bool) {
-	i := bytes.IndexByte(b, 0)
-	if i < 0 {
+	before, after, ok := bytes.Cut(b, []byte{0})
+	if !ok {
 		return nil, b, false
 	}
-	return b[:i], b[i+1:], true
+	return before, after, true
 }

@@ -20,6 +20,7 @@ func (k *taker) Refused(error)     {}
 
 // quickWorld is a queue with n idle servers on one loop whose sockets do nothing: what is measured is the pool alone.
 func quickWorld(tb testing.TB, n int) (*world, *reactor.Loop) {
+	tb.Helper()
 	cfg := Defaults()
 	cfg.Size = n
 	w := newWorld(tb, routing.Primary, 1, cfg)

@@ -10,6 +10,7 @@ import (
 
 // pair makes a queue that may use two nodes alike. Routing is left out: what is tried is what the pool makes of its answer.
 func pair(t *testing.T, balance routing.Balance, size, n int) (*world, []*client) {
+	t.Helper()
 	cfg := Defaults()
 	cfg.Size = size
 	w := newWorld(t, routing.Replica, 1, cfg)

@@ -169,7 +169,7 @@ func jitter(d time.Duration) time.Duration {
 	if part <= 0 {
 		return d
 	}
-	return d - part + rand.N(2*part+1)
+	return d - part + rand.N(2*part+1) //nolint:gosec // it spreads load and keeps no secret
 }
 
 // refusalLocked returns why waiting is of no use: every node that may serve has refused this queue's user or database a moment

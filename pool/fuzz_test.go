@@ -82,6 +82,7 @@ func idleCutInside(b []byte) bool {
 
 // resetBy gives a server that is being reset these pieces of an answer.
 func resetBy(t *testing.T, pieces ...[]byte) *Server {
+	t.Helper()
 	w := newWorld(t, 0, 1, Defaults())
 	w.publish(w.picture("a", 1, 1))
 	c := w.newClient(0)

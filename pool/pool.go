@@ -50,7 +50,7 @@ type Pool struct {
 	drained drained
 	faults  atomic.Uint64 // see mustNot; must stay 0
 
-	ctx  context.Context // ends with Close; parent of all dials
+	ctx  context.Context //nolint:containedctx // ends with Close; parent of all dials
 	stop context.CancelFunc
 	wg   sync.WaitGroup // sweeps and dials
 

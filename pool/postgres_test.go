@@ -38,6 +38,7 @@ func (st *realStage) Dial(ctx context.Context, t backend.Target, k Key) (*backen
 }
 
 func newRealStage(t *testing.T) *realStage {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("starts PostgreSQL")
 	}
@@ -268,6 +269,7 @@ func (st *realStage) until(t *testing.T, what string, done func() bool) {
 }
 
 func (st *realStage) idleServer(t *testing.T) (pid uint32) {
+	t.Helper()
 	a := st.newAsker(0)
 	if err := a.acquire(); err != nil {
 		t.Fatal(err)

@@ -221,7 +221,7 @@ func TestTheServersRefusalReachesEveryWaiterUnlessAConnectionLives(t *testing.T)
 	c[1].acquire()
 	w.dialFails(0, permanent())
 	w.runTasks()
-	var refused *refusedDial
+	var refused *refusedDialError
 	for _, x := range c[:2] {
 		if !errors.As(x.refused, &refused) || x.waiting {
 			t.Fatalf("not refused: %v", x.refused)
@@ -293,8 +293,8 @@ func TestOneDialThatSucceedsAfterFailuresLetsTheOthersFollow(t *testing.T) {
 func TestPausesDoubleUpToTheirLimit(t *testing.T) {
 	cfg := Config{DialBackoffMin: 50 * time.Millisecond, DialBackoffMax: 2 * time.Second}
 	sh, now := &shelf{}, int64(0)
-	for _, want := range []time.Duration{50, 100, 200, 400, 800, 1600, 2000, 2000} {
-		want *= time.Millisecond
+	for _, milliseconds := range []int{50, 100, 200, 400, 800, 1600, 2000, 2000} {
+		want := time.Duration(milliseconds) * time.Millisecond
 		got := sh.backOff(cfg, now)
 		if got < want*9/10 || got > want*11/10 {
 			t.Errorf("pause %v, want %v ±10 %%", got, want)

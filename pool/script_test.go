@@ -28,6 +28,7 @@ type script struct {
 }
 
 func newScript(t *testing.T) *script {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -11,7 +11,6 @@ const pickDepth = 8
 // shelf holds a queue's connections to one node. Guarded by the queue's lock.
 type shelf struct {
 	node     topology.NodeID
-	gate     *gate
 	target   backend.Target // what a dial started now would open
 	eligible bool           // the routing decision in force names the node
 

@@ -54,7 +54,7 @@ func (q *Queue) checkShelf(sh *shelf) error {
 	if sh.dialing < 0 {
 		return fmt.Errorf("%d dials to %s", sh.dialing, sh.node)
 	}
-	for st := stateBorn; st < stateCount; st++ {
+	for st := range stateCount {
 		n, last := 0, (*Server)(nil)
 		for s := sh.lists[st].head; s != nil; s = s.next {
 			if s.prev != last || s.state != st || s.shelf != sh || n > sh.lists[st].n {

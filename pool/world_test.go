@@ -275,13 +275,13 @@ func (w *world) elapse(d time.Duration) {
 
 // permanent is a server's refusal, temporary a network's.
 func permanent() error {
-	return &refusedDial{&pgwire.Error{Severity: "FATAL", Code: pgwire.CodeUnknownDatabase, Message: "no such database"}}
+	return &refusedDialError{&pgwire.Error{Severity: "FATAL", Code: pgwire.CodeUnknownDatabase, Message: "no such database"}}
 }
 
-type refusedDial struct{ server *pgwire.Error }
+type refusedDialError struct{ server *pgwire.Error }
 
-func (e *refusedDial) Error() string   { return e.server.Message }
-func (e *refusedDial) Temporary() bool { return false }
+func (e *refusedDialError) Error() string   { return e.server.Message }
+func (e *refusedDialError) Temporary() bool { return false }
 
 func temporary() error { return context.DeadlineExceeded }
 

@@ -42,6 +42,7 @@ func TestATransactionAllocatesNothing(t *testing.T) {
 
 // roundTrip sends a unit and reads its whole answer, of length bytes; with 0 it finds out how many those are.
 func roundTrip(t *testing.T, p *peer, unit, answer []byte, length int) int {
+	t.Helper()
 	if _, err := p.conn.Write(unit); err != nil {
 		t.Fatal(err)
 	}

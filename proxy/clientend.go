@@ -99,8 +99,9 @@ func (s *Session) begin(b []byte) (rest []byte, more bool) {
 		return nil, false
 	case relay.Start:
 		return b, s.acquire()
+	default: // More: the message is not whole
+		return b, false
 	}
-	return b, false
 }
 
 // upstream passes what the client has sent to its server.
@@ -127,6 +128,7 @@ func (s *Session) upstream(b []byte) (rest []byte, more bool) {
 		return nil, false
 	case relay.Full:
 		s.pauseClient()
+	default: // More: all is sent
 	}
 	return b, false
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strconv"
 	"testing"
 	"time"
 
@@ -71,7 +72,7 @@ func TestAServerThatDiesAtAnyByteOfAUnit(t *testing.T) {
 		"extended": func(conn *pgconn.PgConn, n int) error {
 			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 			defer cancel()
-			return conn.ExecParams(ctx, "insert into cuts values ($1)", [][]byte{[]byte(fmt.Sprint(n))}, nil, nil, nil).Read().Err
+			return conn.ExecParams(ctx, "insert into cuts values ($1)", [][]byte{[]byte(strconv.Itoa(n))}, nil, nil, nil).Read().Err
 		},
 	}
 	n := 0

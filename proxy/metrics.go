@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -124,9 +125,7 @@ func (p *Proxy) Totals() Totals {
 	}
 	m.errors.Lock()
 	defer m.errors.Unlock()
-	for code, n := range m.errors.byCode {
-		t.ErrorsByCode[code] = n
-	}
+	maps.Copy(t.ErrorsByCode, m.errors.byCode)
 	return t
 }
 

@@ -90,8 +90,7 @@ func (p *peer) expect(kinds string) []byte {
 
 // code returns the SQLSTATE of an error, "" when it has none.
 func code(err error) string {
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return pg.Code
 	}
 	return ""

@@ -77,7 +77,7 @@ type Proxy struct {
 	draining  atomic.Bool
 	verifies  bool
 
-	ctx  context.Context // ends when Close is called; the parent of all goroutines' work
+	ctx  context.Context //nolint:containedctx // ends when Close is called; the parent of all goroutines' work
 	stop context.CancelFunc
 	wg   sync.WaitGroup
 
@@ -137,12 +137,10 @@ func (p *Proxy) vectorOf(params []pgwire.Param) *state.Vector {
 
 // refusal turns the pool's answer into the client's.
 func (p *Proxy) refusal(err error) *pgwire.Error {
-	var e *pgwire.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*pgwire.Error](err); ok {
 		return e
 	}
-	var dial *backend.DialError
-	if errors.As(err, &dial) {
+	if dial, ok := errors.AsType[*backend.DialError](err); ok {
 		if said := dial.Server; said != nil {
 			fatal := *said
 			fatal.Severity, fatal.SeverityUnlocalized = pgwire.SeverityFatal, pgwire.SeverityFatal

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +20,7 @@ import (
 
 // inLoops runs a test with one event loop and with three.
 func inLoops(t *testing.T, test func(t *testing.T, loops int)) {
+	t.Helper()
 	for _, loops := range []int{1, 3} {
 		t.Run(fmt.Sprintf("%d loops", loops), func(t *testing.T) { test(t, loops) })
 	}
@@ -46,7 +48,9 @@ func TestAClientGetsItsAnswersThroughTheRouter(t *testing.T) {
 }
 
 func TestManyClientsShareOneServerWithoutMixingAnswers(t *testing.T) {
+	t.Helper()
 	inLoops(t, func(t *testing.T, loops int) {
+		t.Helper()
 		r, _ := newRouter(t, withLoops(loops, 1))
 		var clients sync.WaitGroup
 		for i := range 12 {
@@ -75,7 +79,7 @@ func TestExtendedQueriesAndPipelinesShareOneServer(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 			defer cancel()
 			for range 30 {
-				want := fmt.Sprint(i)
+				want := strconv.Itoa(i)
 				batch := &pgconn.Batch{}
 				for range 5 {
 					batch.ExecParams("select $1::text", [][]byte{[]byte(want)}, nil, nil, nil)
@@ -112,7 +116,9 @@ func TestTheUnnamedStatementFollowsItsClientAcrossSync(t *testing.T) {
 }
 
 func TestReportedParametersFollowTheClient(t *testing.T) {
+	t.Helper()
 	inLoops(t, func(t *testing.T, loops int) {
+		t.Helper()
 		r, _ := newRouter(t, withLoops(loops, 1))
 		a := r.connect(context.Background(), "application_name=a timezone=Europe/Berlin")
 		b := r.connect(context.Background(), "application_name=b")
@@ -178,7 +184,9 @@ func find(r *router, pinned string) *proxy.ClientInfo {
 }
 
 func TestCopyBothWays(t *testing.T) {
+	t.Helper()
 	inLoops(t, func(t *testing.T, loops int) {
+		t.Helper()
 		r, _ := newRouter(t, withLoops(loops, 1))
 		ctx := context.Background()
 		conn := r.connect(ctx, "")
@@ -216,7 +224,9 @@ func TestAHugeRowPassesInPieces(t *testing.T) {
 }
 
 func TestCancelStopsTheRunningQueryAndNobodyElses(t *testing.T) {
+	t.Helper()
 	inLoops(t, func(t *testing.T, loops int) {
+		t.Helper()
 		r, _ := newRouter(t, withLoops(loops, 2))
 		a, b := r.connect(context.Background(), ""), r.connect(context.Background(), "")
 		started := make(chan error, 1)

@@ -64,8 +64,9 @@ func (s *Session) serverSaid(verb relay.Verb, msg []byte) bool {
 		s.proxy.violation(s)
 		s.serverLost(event.CutProtocol, nil)
 		return false
+	default: // More: wait for the rest. UnitEnd and Fatal are the caller's
+		return true
 	}
-	return true
 }
 
 // afterAnswer looks after a client whose server has answered something, but not ended the unit.

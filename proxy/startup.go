@@ -75,7 +75,7 @@ func (l *login) startup() (pgwire.StartupEvent, *pgwire.Error) {
 			switch ev.Kind {
 			case pgwire.EventSSLRequest, pgwire.EventGSSRequest:
 				if _, err := l.sock.Write([]byte{pgwire.AnswerNone}); err != nil {
-					return pgwire.StartupEvent{}, nil
+					return pgwire.StartupEvent{}, nil //nolint:nilerr // it is gone: nobody to tell, nothing to log
 				}
 			case pgwire.EventMessage, pgwire.EventCancel:
 				l.ahead = append([]byte(nil), b...)
@@ -84,7 +84,7 @@ func (l *login) startup() (pgwire.StartupEvent, *pgwire.Error) {
 			}
 		}
 		if err != nil {
-			return pgwire.StartupEvent{}, l.readFault(err, machine.Eof())
+			return pgwire.StartupEvent{}, l.readFault(err, machine.EOF())
 		}
 	}
 }
@@ -99,8 +99,7 @@ func (l *login) readFault(err error, eof *pgwire.Error) *pgwire.Error {
 }
 
 func asFault(err error) *pgwire.Error {
-	var e *pgwire.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*pgwire.Error](err); ok {
 		return e
 	}
 	return pgwire.ErrProtocol.New(err.Error())
@@ -114,7 +113,7 @@ func (l *login) refuse(e *pgwire.Error) {
 	if !e.Silent() {
 		l.proxy.metrics.errorSent(e.Code)
 		l.sock.SetDeadline(time.Now().Add(refuseLimit))
-		l.sock.Write(pgwire.AppendError(nil, e)) // a client that is gone need not be told
+		_, _ = l.sock.Write(pgwire.AppendError(nil, e)) // a client that is gone need not be told
 	}
 	l.sock.Close()
 }

@@ -22,7 +22,7 @@ func (s *Session) acquire() bool {
 	return s.linkTo(server)
 }
 
-// Granted: the place in the queue has become a server (pool.Grantee).
+// Granted takes the server that the place in the queue has become (pool.Grantee).
 func (s *Session) Granted(server *pool.Server) {
 	if s.state() == stateClosed { // it left while the server was on its way between two loops
 		s.queue.Release(server, pool.Clean)
@@ -37,7 +37,7 @@ func (s *Session) Granted(server *pool.Server) {
 	}
 }
 
-// Refused: there will be no server (pool.Grantee).
+// Refused takes the news that there will be no server (pool.Grantee).
 func (s *Session) Refused(err error) {
 	s.stopTimer()
 	s.settleHeld()

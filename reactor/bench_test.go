@@ -101,6 +101,7 @@ func BenchmarkRelay(b *testing.B) {
 }
 
 func benchmarkRelay(b *testing.B, clients int) {
+	b.Helper()
 	r := newReactor(b, 1)
 	l := r.Loops()[0]
 	driver := &driver{b: b}
@@ -127,6 +128,7 @@ func benchmarkRelay(b *testing.B, clients int) {
 }
 
 func cpuTime(b *testing.B) int64 {
+	b.Helper()
 	var u unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
 		b.Fatal(err)

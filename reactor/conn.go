@@ -149,6 +149,7 @@ func (c *Conn) ResumeRead() {
 		}
 	case connDying:
 		c.loop.notice(c, noticeLastWords)
+	default: // nothing is read any more
 	}
 }
 

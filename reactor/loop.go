@@ -194,7 +194,7 @@ func (l *Loop) mark(c *Conn) {
 // followed by its own flush, those handlers are called that have to hear what came of it.
 func (l *Loop) settle() {
 	for {
-		for i := 0; i < len(l.unsettled); i++ {
+		for i := range len(l.unsettled) {
 			c := l.unsettled[i]
 			c.marked = false
 			l.settleConn(c)

@@ -3,9 +3,9 @@
 package reactor
 
 import (
-	"fmt"
 	"io"
 	"math"
+	"strconv"
 	"testing"
 
 	"golang.org/x/sync/errgroup"
@@ -13,7 +13,7 @@ import (
 
 func TestEchoReturnsEveryByteOnOneAndOnThreeLoops(t *testing.T) {
 	for _, loops := range []int{1, 3} {
-		t.Run(fmt.Sprint(loops), func(t *testing.T) {
+		t.Run(strconv.Itoa(loops), func(t *testing.T) {
 			r := newReactor(t, loops)
 			var g errgroup.Group
 			for i := range 24 {

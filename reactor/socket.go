@@ -22,7 +22,7 @@ var ErrAttached = errors.New("socket is attached to a loop")
 
 // wouldBlock is the answer of Read on a loop when no bytes are there. It is a temporary net.Error: crypto/tls keeps a
 // partial record and goes on with the next Read.
-type wouldBlock struct{}
+type wouldBlock struct{} //nolint:errname // EWOULDBLOCK: the name it has everywhere
 
 func (wouldBlock) Error() string   { return "no bytes are there yet" }
 func (wouldBlock) Timeout() bool   { return false }
@@ -30,7 +30,8 @@ func (wouldBlock) Temporary() bool { return true }
 
 // IsWouldBlock says whether err is what Read on a loop answers when no bytes are there, perhaps wrapped by crypto/tls.
 func IsWouldBlock(err error) bool {
-	if _, ok := err.(wouldBlock); ok { // what crypto/tls returns: the usual case, without reflection
+	//nolint:errorlint // what crypto/tls returns in the usual case; errors.As would cost reflection on the hot path
+	if _, ok := err.(wouldBlock); ok {
 		return true
 	}
 	var e wouldBlock

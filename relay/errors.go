@@ -8,8 +8,7 @@ import (
 
 // fault turns a framing error into what the client is told.
 func fault(err error) *pgwire.Error {
-	var e *pgwire.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*pgwire.Error](err); ok {
 		return e
 	}
 	return pgwire.ErrProtocol.New(err.Error())

@@ -22,11 +22,11 @@ type Entry uint8
 
 const (
 	kindMask Entry = 0x0f
-	// Swallow: the answer is ours and is not shown to the client.
+	// Swallow marks an answer that is ours and is not shown to the client.
 	Swallow Entry = 0x10
-	// Injected: the request was the router's own.
+	// Injected marks a request of the router's own.
 	Injected Entry = 0x20
-	// Unnamed: a Parse of the unnamed statement.
+	// Unnamed marks a Parse of the unnamed statement.
 	Unnamed Entry = 0x40
 )
 

@@ -39,6 +39,7 @@ func (l *Link) FromServer(b []byte) Verdict {
 			n += have
 		case PreludeFailed, Fatal:
 			v.Skip = have
+		default: // Violation: nothing of it goes anywhere
 		}
 		v.N = n
 		return l.passed(v)
@@ -158,8 +159,9 @@ func (l *Link) completed(head Entry) Verdict {
 		return l.answered(head)
 	case EntryQuery:
 		return shown(head)
+	default:
+		return violation
 	}
-	return violation
 }
 
 // ready takes ReadyForQuery.
@@ -261,6 +263,7 @@ func (l *Link) copyBegins(head Entry) Verdict {
 		case EntryCopyEnd: // the client has ended it ahead of time
 			l.fifo.removeAt(1)
 			return forward
+		default:
 		}
 		// anything else fails the COPY and is consumed by that; nobody else gets this server
 		if next&Unnamed != 0 {

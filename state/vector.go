@@ -120,7 +120,7 @@ func appendLiteral(dst []byte, s string) []byte {
 		dst = append(dst, " E"...)
 	}
 	dst = append(dst, '\'')
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		switch {
 		case s[i] == '\'':
 			dst = append(dst, '\'')

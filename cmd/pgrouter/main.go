@@ -23,8 +23,7 @@ func main() {
 	if err == nil {
 		return
 	}
-	var told *toldError
-	if !errors.As(err, &told) {
+	if _, ok := errors.AsType[*toldError](err); !ok {
 		fmt.Fprintln(os.Stderr, "pgrouter:", err)
 	}
 	os.Exit(exitCode(err))
@@ -52,8 +51,7 @@ func (e *toldError) Error() string { return e.err.Error() }
 func (e *toldError) Unwrap() error { return e.err }
 
 func exitCode(err error) int {
-	var usage *usageError
-	if errors.As(err, &usage) {
+	if _, ok := errors.AsType[*usageError](err); ok {
 		return exitUsage
 	}
 	return exitFailure

@@ -62,8 +62,7 @@ func startRouter(ctx context.Context, cfg *config.Config, log *slog.Logger, watc
 		r.startHTTP,
 	} {
 		if err := step(ctx); err != nil {
-			r.close(context.WithoutCancel(ctx))
-			return nil, err
+			return nil, errors.Join(err, r.close(context.WithoutCancel(ctx)))
 		}
 	}
 	return r, nil

@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -69,10 +70,8 @@ func first(entries []entry, source string, kinds ...string) time.Time {
 		if e.source != source {
 			continue
 		}
-		for _, k := range kinds {
-			if e.kind == k {
-				return e.at
-			}
+		if slices.Contains(kinds, e.kind) {
+			return e.at
 		}
 	}
 	return time.Time{}

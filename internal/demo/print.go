@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -67,7 +68,7 @@ func errorList(errors map[string]int64) string {
 
 // thousands prints 1234567 as 1,234,567.
 func thousands(n int64) string {
-	s := fmt.Sprint(n)
+	s := strconv.FormatInt(n, 10)
 	const group = 3
 	sign := ""
 	if strings.HasPrefix(s, "-") {

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -62,7 +63,7 @@ func (s *scene) draw(width, height int) []line {
 
 func (s *scene) top(width int) []line {
 	clock := fmt.Sprintf("%02d:%02d ", int(s.elapsed.Minutes()), int(s.elapsed.Seconds())%60)
-	title := " pgrouter demo: 1 primary, 2 standbys, " + fmt.Sprint(s.clients) + " clients"
+	title := " pgrouter demo: 1 primary, 2 standbys, " + strconv.Itoa(s.clients) + " clients"
 	lines := []line{
 		{spread(title, clock, width), toneTitle},
 		{" writes " + s.writeDSN, toneNone},

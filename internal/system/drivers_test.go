@@ -52,8 +52,7 @@ func TestLibPQWorksInTransactionMode(t *testing.T) {
 
 // TestTheSwitchoverVerbMovesThePrimary asks the running router from the command line.
 func TestTheSwitchoverVerbMovesThePrimary(t *testing.T) {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
+	ctx := t.Context()
 	c := clustertest.Start(t, testcluster.Options{Standbys: 1})
 	r := testrouter.Start(t, c, testrouter.Options{})
 	to := c.Standbys()[0].Addr()

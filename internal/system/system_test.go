@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -285,7 +286,7 @@ func TestAClientThatStopsReadingDisturbsNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 200 {
-		if got, err := query(quick, fmt.Sprintf("select %d", i)); err != nil || got != fmt.Sprint(i) {
+		if got, err := query(quick, fmt.Sprintf("select %d", i)); err != nil || got != strconv.Itoa(i) {
 			t.Fatalf("%q, %v", got, err)
 		}
 	}

@@ -44,8 +44,8 @@ func FindBinaries(ctx context.Context) (string, error) {
 		}
 	}
 	if path, err := exec.LookPath("initdb"); err == nil {
-		if real, err := filepath.EvalSymlinks(path); err == nil && complete(filepath.Dir(real)) {
-			return filepath.Dir(real), nil
+		if file, err := filepath.EvalSymlinks(path); err == nil && complete(filepath.Dir(file)) {
+			return filepath.Dir(file), nil
 		}
 	}
 	return "", ErrNoBinaries

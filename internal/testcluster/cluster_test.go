@@ -87,9 +87,8 @@ func TestRolesLogInByPasswordAndTheSuperuserOnlyThroughTheSocket(t *testing.T) {
 			if err == nil {
 				err = conn.Close(ctx)
 			}
-			var refused *pgconn.PgError
 			code := ""
-			if errors.As(err, &refused) {
+			if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
 				code = refused.Code
 			} else if err != nil {
 				t.Fatal(err)

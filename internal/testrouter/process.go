@@ -207,7 +207,9 @@ func (p *Process) Switchover(ctx context.Context, to string) error {
 	}
 	defer resp.Body.Close()
 	var text bytes.Buffer
-	text.ReadFrom(resp.Body)
+	if _, err := text.ReadFrom(resp.Body); err != nil {
+		return err
+	}
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s: %s", resp.Status, text.String())
 	}

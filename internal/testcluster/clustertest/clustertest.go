@@ -9,7 +9,7 @@ import (
 	"github.com/pgrouter/pgrouter/internal/testcluster"
 )
 
-// RequireVariable, when set, turns "PostgreSQL is absent" from a skip into a failure.
+// RequireVariable names what, when set, turns "PostgreSQL is absent" from a skip into a failure.
 const RequireVariable = "PGROUTER_REQUIRE_PG"
 
 const tailLines = 20
@@ -29,6 +29,7 @@ func Start(t testing.TB, options testcluster.Options) *testcluster.Cluster {
 }
 
 func finish(t testing.TB, c *testcluster.Cluster) {
+	t.Helper()
 	if t.Failed() {
 		for _, n := range c.Nodes() {
 			t.Logf("log of %v:\n%s", n, n.LogTail(tailLines))
