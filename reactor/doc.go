@@ -18,9 +18,10 @@
 //   - Events of a connection that was closed or handed over in the same turn reach nobody.
 //   - A connection whose sending fails is still read to its end first, so that the peer's last words are not lost.
 //   - A panic in a callback ends that connection, not the process.
-//   - Calls that cannot block go through RawSyscall; the blocking wait goes through Syscall, so that the scheduler and the
-//     garbage collector are never held up. GOMAXPROCS should be at least the number of loops plus one. Loops are not locked
-//     to threads.
+//   - Calls that cannot block go through RawSyscall, and so does a wait that is expected to be short: the runtime ends it by a
+//     signal when it needs the processor. Every other wait goes through Syscall. A loop in a short wait holds one of the
+//     runtime's processors, so GOMAXPROCS should be at least the number of loops plus one.
+//   - Each loop has a thread of its own.
 //
 // # Goroutines
 //

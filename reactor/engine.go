@@ -8,8 +8,8 @@ import "golang.org/x/sys/unix"
 // writable and broken, from inside deliver. All but wake belong to the loop's goroutine.
 type engine interface {
 	// wait looks for events and returns how many there are. It does not block with timeout 0; a negative timeout has no
-	// end. Nanoseconds.
-	wait(timeout int64) int
+	// end. Nanoseconds. brisk says that the wait is expected to be short, so that the goroutine may keep its processor.
+	wait(timeout int64, brisk bool) int
 	// deliver reports the n events that wait has found.
 	deliver(n int)
 	// wake ends a wait. Any goroutine.

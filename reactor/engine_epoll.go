@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"os"
+	"strings"
 	"time"
 	"unsafe"
 
@@ -50,6 +52,8 @@ type epoll struct {
 	header  unix.Msghdr
 	probe   [1]byte
 	one     [8]byte // what is written to the eventfd; never changed
+
+	signalsEnd bool // a wait that keeps its processor is ended by the runtime's signal when somebody needs that
 }
 
 func newEpoll(l *Loop) (*epoll, error) {
@@ -57,7 +61,7 @@ func newEpoll(l *Loop) (*epoll, error) {
 	if err != nil {
 		return nil, fmt.Errorf("epoll_create1: %w", err)
 	}
-	e := &epoll{loop: l, fd: fd, eventFD: -1}
+	e := &epoll{loop: l, fd: fd, eventFD: -1, signalsEnd: signalsPreempt()}
 	binary.NativeEndian.PutUint64(e.one[:], 1)
 	if e.eventFD, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		return nil, errors.Join(fmt.Errorf("eventfd: %w", err), e.close())
@@ -86,12 +90,17 @@ func (e *epoll) wake() {
 	_, _, _ = unix.RawSyscall(unix.SYS_WRITE, uintptr(e.eventFD), uintptr(unsafe.Pointer(&e.one[0])), uintptr(len(e.one)))
 }
 
-func (e *epoll) wait(timeout int64) int {
+// wait without a time-out of 0 may block. Handing the processor back to the scheduler before and fetching it afterwards costs
+// more than all of a short wait's own work, so a brisk one keeps it. Nobody is held up by that for long: who needs the
+// processor (the garbage collector at once, sysmon after ten to twenty milliseconds) interrupts the thread by a signal, which
+// ends the wait. See signalsPreempt.
+func (e *epoll) wait(timeout int64, brisk bool) int {
 	e.loop.count.Waits++
 	var n uintptr
 	var errno unix.Errno
-	if timeout == 0 {
-		n, _, errno = unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(e.fd), uintptr(unsafe.Pointer(&e.events[0])), maxEvents, 0, 0, 0)
+	if timeout == 0 || brisk && e.signalsEnd {
+		n, _, errno = unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(e.fd), uintptr(unsafe.Pointer(&e.events[0])), maxEvents,
+			milliseconds(timeout), 0, 0)
 	} else {
 		n, _, errno = unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(e.fd), uintptr(unsafe.Pointer(&e.events[0])), maxEvents,
 			milliseconds(timeout), 0, 0)
@@ -103,6 +112,11 @@ func (e *epoll) wait(timeout int64) int {
 		e.loop.log.Error("epoll_wait failed", slog.Int("loop", e.loop.id), slog.Any("error", errno))
 	}
 	return 0
+}
+
+// signalsPreempt reports whether the runtime interrupts threads by signals, which it does unless GODEBUG forbids it.
+func signalsPreempt() bool {
+	return !strings.Contains(os.Getenv("GODEBUG"), "asyncpreemptoff=1")
 }
 
 // milliseconds rounds up: an epoll that returns too early would spin until the tick.

@@ -64,61 +64,44 @@ func (l *Loop) publish(now int64) {
 	}
 }
 
-// gauge measures the fraction of time that a loop works, as a moving average: awake and on a processor. A loop that is awake
-// but has to wait for a processor is not busy: on a machine that has none to spare a second loop would only cost more.
+// gauge measures the fraction of time that a loop works, as a moving average: the processor time of its thread. A loop that
+// is awake but has to wait for a processor is not busy: on a machine that has none to spare a second loop would only cost more.
 type gauge struct {
-	awakeSince  int64
-	awake       int64 // in this window, up to awakeSince
 	windowStart int64
-	processor   func() (thread int, spent int64)
-	thread      int   // that ran the loop when the window began
-	spent       int64 // processor time of that thread then, in nanoseconds
+	spent       int64        // processor time of the loop's thread at windowStart, in nanoseconds
+	processor   func() int64 // what it is now
 
 	level     atomic.Uint64 // bits of a float64
 	updatedAt atomic.Int64
 }
 
-func (g *gauge) start(now int64, processor func() (int, int64)) {
+func (g *gauge) start(now int64, processor func() int64) {
 	g.processor = processor
-	g.thread, g.spent = processor()
-	g.awakeSince, g.windowStart = now, now
+	g.windowStart, g.spent = now, processor()
 	g.updatedAt.Store(now)
 }
 
-func (g *gauge) fallAsleep(now int64) {
-	g.awake += now - g.awakeSince
-	g.awakeSince = now
-	g.measure(now)
-}
-
-func (g *gauge) wakeUp(now int64) { g.awakeSince = now }
-
-// measure closes the window if it is long enough. It must not be called between fallAsleep and wakeUp.
+// measure closes the window if it is long enough.
 func (g *gauge) measure(now int64) {
 	span := now - g.windowStart
 	if span < gaugeInterval {
 		return
 	}
-	awake := g.awake + now - g.awakeSince
-	if thread, spent := g.processor(); thread == g.thread {
-		awake = min(awake, spent-g.spent)
-		g.spent = spent
-	} else { // the runtime moved the loop: this window counts as it looked
-		g.thread, g.spent = thread, spent
-	}
-	g.awake, g.awakeSince, g.windowStart = 0, now, now
+	spent := g.processor()
+	worked := min(spent-g.spent, span) // the two clocks are not read at once
+	g.windowStart, g.spent = now, spent
 	old := math.Float64frombits(g.level.Load())
-	g.level.Store(math.Float64bits(blend(old, float64(awake)/float64(span), span)))
+	g.level.Store(math.Float64bits(blend(old, float64(worked)/float64(span), span)))
 	g.updatedAt.Store(now)
 }
 
-// threadTime returns the thread that runs the caller, and its processor time in nanoseconds.
-func threadTime() (thread int, spent int64) {
+// threadTime returns the processor time of the thread that runs the caller, in nanoseconds.
+func threadTime() int64 {
 	var ts unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &ts); err != nil {
-		return 0, 0
+		return 0 // it cannot fail; a loop would look idle
 	}
-	return unix.Gettid(), ts.Nano()
+	return ts.Nano()
 }
 
 // blend lets a new measurement over a span count as much as the span is long.
