@@ -28,7 +28,7 @@ const errorPreface = `# What a client sees
 This file is printed from the table in ` + "`pgwire/errtable.go`" + `; a test keeps the two alike
 (` + "`go test ./pgwire -run ErrorTable -update`" + ` prints it anew).
 
-FATAL ends the session, ERROR and NOTICE do not. Where PostgreSQL has a text and a SQLSTATE for a situation, pgrouter uses them.
+FATAL ends the session, ERROR and NOTICE do not; rows with "not yet" belong to features that this version lacks. Where PostgreSQL has a text and a SQLSTATE for a situation, pgrouter uses them.
 The errors of a server are passed on as they are, FATAL ones too (25P03, 57P05, pg_terminate_backend and so on).
 
 ## What is no error
@@ -72,8 +72,11 @@ func writeErrorSection(w io.Writer, title string, from, to ErrID) error {
 }
 
 func (r errorRow) printedSeverity() string {
-	if r.silent {
+	switch {
+	case r.silent:
 		return "not sent"
+	case r.planned:
+		return "not yet"
 	}
 	return r.severity
 }

@@ -3,8 +3,10 @@ package proxy
 import (
 	"errors"
 	"net"
+	"time"
 
 	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/pgwire"
 	"github.com/pgrouter/pgrouter/reactor"
 )
 
@@ -52,6 +54,7 @@ func (p *Proxy) admit(sock *reactor.Socket, cfg ListenerConfig) bool {
 	if p.logins.Add(1) > int64(p.config().MaxLogins) {
 		p.logins.Add(-1)
 		p.metrics.refused[refusedLogins].Add(1)
+		p.tellFull(sock)
 		return false
 	}
 	l := p.newLogin(sock, cfg)
@@ -60,6 +63,15 @@ func (p *Proxy) admit(sock *reactor.Socket, cfg ListenerConfig) bool {
 		l.run(p.ctx)
 	})
 	return true
+}
+
+// tellFull says why a client is not even heard, as PostgreSQL does when it cannot fork: before its start-up packet was read, so
+// that it costs neither a goroutine nor a wait. The few bytes fit the buffer of a new connection.
+func (p *Proxy) tellFull(sock *reactor.Socket) {
+	e := pgwire.ErrTooManyLogins.New("")
+	p.metrics.errorSent(e.Code)
+	sock.SetDeadline(time.Now().Add(refuseLimit))
+	_, _ = sock.Write(pgwire.AppendError(nil, e)) // it is closed in any case
 }
 
 // outOfDescriptors is what listeners report when the process has no descriptor left.
