@@ -16,7 +16,7 @@ TEST_ENV := PGROUTER_VERIFY=1 PGROUTER_REQUIRE_PG=1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build demo test verify check fuzz bench soak docs clean setup unit arch allocs
+.PHONY: help build demo test verify matrix check fuzz bench pgo soak docs clean setup unit arch allocs
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,10 +33,14 @@ test: setup unit arch allocs ## Everything that must hold before a commit is pus
 	scripts/fuzz 5s
 	$(MAKE) --no-print-directory soak SOAK=2m SOAK_LIMIT=10m
 
-verify: test ## Everything: test, a long soak, longer fuzzing and a sanity run of the benchmark (about an hour and a half)
+verify: test matrix ## Everything: test, PostgreSQL 17, a long soak, longer fuzzing and a sanity run of the benchmark (about an hour and a half)
 	scripts/fuzz $(FUZZ)
 	$(MAKE) --no-print-directory soak SOAK=30m
 	$(MAKE) --no-print-directory bench BENCH='-rounds 2 -seconds 3'
+
+matrix: setup ## Run the tests against PostgreSQL 17 of Debian 13, in a chroot (as root)
+	@scripts/setup-bench
+	CGO_ENABLED=0 $(TEST_ENV) go test -count=1 -timeout 10m -exec $(CURDIR)/scripts/in-trixie ./...
 
 check: $(LINT) ## Run the linters (the first run builds them: some minutes)
 	scripts/check-format
@@ -51,6 +55,10 @@ bench: build ## Compare CPU and speed with PgBouncer's in paired rounds: make be
 	@scripts/setup-postgres
 	@scripts/setup-bench
 	go run ./bench $(BENCH)
+
+pgo: build ## Make cmd/pgrouter/default.pgo anew, the profile that builds are optimised with
+	@scripts/setup-postgres
+	scripts/make-pgo
 
 soak: setup ## Run a cluster with clients and faults for a while: make soak SOAK=30m
 	$(TEST_ENV) go test -count=1 -tags soak -timeout $(SOAK_LIMIT) -run TestSoak ./internal/soak -soak $(SOAK)

@@ -15,6 +15,9 @@ import (
 // builtRouter is where make build puts the router.
 const builtRouter = "bin/pgrouter"
 
+// profileName is the file in a router's folder that its CPU profile is written to.
+const profileName = "cpu.pprof"
+
 // trixieVariable names the folder with a Debian 13 whose PgBouncer is the peer; trixieDefault is where scripts/setup-bench puts it.
 const (
 	trixieVariable = "PGROUTER_TRIXIE"
@@ -35,8 +38,12 @@ func (s spec) router(where site, folder string) (command, error) {
 		return command{}, err
 	}
 	path := filepath.Join(folder, "pgrouter.toml")
+	args := []string{program, "run", "--config", path}
+	if s.profile {
+		args = append(args, "--cpuprofile", filepath.Join(folder, profileName))
+	}
 	return command{
-		args:    []string{program, "run", "--config", path},
+		args:    args,
 		version: []string{program, "version"},
 		address: address,
 	}, os.WriteFile(path, []byte(routerConfig(where, address, admin)), 0o600)

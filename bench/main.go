@@ -53,6 +53,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	}
 	defer subject.stop()
 	defer peer.stop()
+	if o.profile != "" {
+		defer func() { err = errors.Join(err, subject.saveProfile(o.profile)) }()
+	}
 
 	report := &report{options: o, subject: subject.label, peer: peer.label, facts: gatherFacts(ctx, db, subject, peer), started: time.Now()}
 	report.writeFacts(stdout)
@@ -68,6 +71,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 
 // startPair starts both proxies, or none.
 func startPair(ctx context.Context, s site, o options) (subject, peer *proxy, err error) {
+	o.subject.profile = o.profile != ""
 	subject, err = o.subject.start(ctx, s, "subject")
 	if err != nil {
 		return nil, nil, err

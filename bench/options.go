@@ -21,6 +21,7 @@ type options struct {
 	pool      int // server connections that each proxy may open
 	scale     int // of pgbench's tables, 100,000 rows each
 	write     bool
+	profile   string // where the subject's CPU profile goes; empty = nowhere
 }
 
 // The defaults take about twelve minutes.
@@ -44,6 +45,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&peer, "peer", "pgbouncer", "what it is compared with, written like -subject")
 	flags.IntVar(&o.pool, "pool", defaultPool, "size of each proxy's pool")
 	flags.IntVar(&o.scale, "scale", defaultScale, "scale of pgbench's tables")
+	flags.StringVar(&o.profile, "profile", "", "write the subject's CPU profile to this file (only of a router; profiling costs, so the ratios mean nothing)")
 	flags.BoolVar(&o.write, "write", false, "write the results to bench/RESULTS.md")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -62,6 +64,8 @@ func (o options) validate(rest []string) error {
 		return fmt.Errorf("arguments that mean nothing: %s", strings.Join(rest, " "))
 	case o.rounds < 1 || o.seconds < 1 || o.pool < 1 || o.scale < 1:
 		return errors.New("-rounds, -seconds, -pool and -scale are at least 1")
+	case o.profile != "" && (o.subject.kind != "router" || o.write):
+		return errors.New("-profile needs a router as -subject and goes without -write")
 	}
 	return nil
 }
@@ -92,6 +96,7 @@ func parseProtocols(s string) ([]string, error) {
 type spec struct {
 	kind    string // router or pgbouncer
 	program string
+	profile bool // the router writes a CPU profile into its folder, see profileName
 }
 
 func parseSpec(s string) (spec, error) {
@@ -99,7 +104,7 @@ func parseSpec(s string) (spec, error) {
 	if kind != "router" && kind != "pgbouncer" {
 		return spec{}, fmt.Errorf("%q is no proxy that can be compared: router or pgbouncer", kind)
 	}
-	return spec{kind, program}, nil
+	return spec{kind: kind, program: program}, nil
 }
 
 // String returns what the user wrote.

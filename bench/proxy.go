@@ -118,6 +118,16 @@ func (p *proxy) stop() {
 	}
 }
 
+// saveProfile stops the proxy, which then has written its CPU profile, and moves that to path.
+func (p *proxy) saveProfile(path string) error {
+	p.stop()
+	b, err := os.ReadFile(filepath.Join(filepath.Dir(p.logPath), profileName))
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, b, 0o644)
+}
+
 // await waits until a query goes through the proxy.
 func (p *proxy) await(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)

@@ -66,12 +66,19 @@ func configFlag(cmd *cobra.Command, path *string) {
 }
 
 func runCommand(s streams) *cobra.Command {
-	var path string
+	var path, profile string
 	cmd := &cobra.Command{
 		Use: "run", Short: "Run the router (the default verb)", Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runRouter(cmd.Context(), path, s) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			stop, err := startProfile(profile)
+			if err != nil {
+				return err
+			}
+			return errors.Join(runRouter(cmd.Context(), path, s), stop())
+		},
 	}
 	configFlag(cmd, &path)
+	cmd.Flags().StringVar(&profile, "cpuprofile", "", "write a CPU profile (pprof) of the whole run to this file")
 	return cmd
 }
 
