@@ -19,6 +19,7 @@ type Config struct {
 	ConnectTimeout time.Duration         // for name resolution and the connection
 	LoginTimeout   time.Duration         // from then on until the server is ready; for a cancel request until it is done
 	Socket         reactor.SocketOptions // of TCP connections
+	CheckInterval  time.Duration         // see checkParam; 0: not asked for
 }
 
 // Defaults returns the configuration that is used for what is left zero.
@@ -33,6 +34,9 @@ func (c Config) Validate() error {
 	}
 	if c.LoginTimeout < 0 {
 		return fmt.Errorf("login timeout: %v is negative", c.LoginTimeout)
+	}
+	if c.CheckInterval < 0 {
+		return fmt.Errorf("client_connection_check_interval: %v is negative", c.CheckInterval)
 	}
 	if c.Socket == (reactor.SocketOptions{}) {
 		return nil

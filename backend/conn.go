@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,6 +22,7 @@ type Target struct {
 	Incarnation topology.Incarnation // the life of the node that the connection is valid for; carried, not checked
 	SystemID    uint64               // the cluster's system identifier; 0: not known, not checked
 	WantPrimary bool                 // refuse a server in recovery
+	Version     int                  // server_version_num of the node as it was last seen; 0: not known
 }
 
 // Login is as whom we log in, and with which settings.
@@ -96,6 +98,25 @@ func (l Login) startupPacket() ([]byte, error) {
 		return nil, fmt.Errorf("start-up packet of %d bytes is longer than %d", len(packet), pgwire.MaxStartupLen)
 	}
 	return packet, nil
+}
+
+// checkParam is the setting by which a server notices within a while that we have closed the socket of a running query. We do
+// so when another primary is proven or a session is cut, and send no cancel request then: it might hit a commit that waits for its
+// standby, which the server would acknowledge.
+const checkParam = "client_connection_check_interval"
+
+// checkSince is the first version that knows checkParam; an older one would refuse the login.
+const checkSince = 140000
+
+// checked returns the login with checkParam, unless it is of no use there or has a value of the client's own.
+func (l Login) checked(cfg Config, t Target) Login {
+	own := slices.ContainsFunc(l.Params, func(p pgwire.Param) bool { return p.Name == checkParam })
+	if cfg.CheckInterval == 0 || t.Version < checkSince || own || l.isReplication() {
+		return l
+	}
+	value := strconv.FormatInt(cfg.CheckInterval.Milliseconds(), 10)
+	l.Params = append(slices.Clip(l.Params), pgwire.Param{Name: checkParam, Value: value})
+	return l
 }
 
 // isReplication reports whether the session will be a walsender, which may not know SQL.

@@ -46,6 +46,7 @@ func TestRealPostgreSQL(t *testing.T) {
 		{"what the server reports is kept", reportIsKept},
 		{"start-up parameters are sent", parametersAreSent},
 		{"the server's refusals are kept", refusalsAreKept},
+		{"a server notices that its client is gone", checksItsClient},
 		{"only the right node is admitted", onlyTheRightNode},
 		{"a cancel request ends the query and nothing else", cancelEndsTheQuery},
 		{"a connection moves to a loop", movesToALoop},
@@ -207,6 +208,65 @@ func parametersAreSent(t *testing.T, c *testcluster.Cluster) {
 	}
 	if encoding, _ := conn.Param("client_encoding"); encoding != "LATIN1" || !conn.ReadOnly {
 		t.Errorf("encoding %s, read-only %v", encoding, conn.ReadOnly)
+	}
+}
+
+// checksItsClient: who closes the socket of a running query can rely on it that the server stops, without a cancel request.
+func checksItsClient(t *testing.T, c *testcluster.Cluster) {
+	t.Helper()
+	l, target, cfg := login("scram", realPassword), primaryOf(c), Config{CheckInterval: 50 * time.Millisecond}
+	setting := func(target Target, l Login) string {
+		conn, err := Dial(t.Context(), cfg, target, l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		rows, err := query(t, conn, "SELECT current_setting('client_connection_check_interval')")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rows[0]
+	}
+	if got := setting(target, l); got != "0" {
+		t.Errorf("a server of unknown version was asked for it: %s", got)
+	}
+	target.Version = 150000
+	own := l
+	own.Params = []pgwire.Param{{Name: checkParam, Value: "3s"}}
+	if got := setting(target, own); got != "3s" {
+		t.Errorf("the client's own value became %s", got)
+	}
+	if got := setting(target, l); got != "50ms" {
+		t.Errorf("the setting is %s", got)
+	}
+	conn, err := Dial(t.Context(), cfg, target, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Socket.Write(pgwire.AppendQuery(nil, "select pg_sleep(600)")); err != nil {
+		t.Fatal(err)
+	}
+	watcher, err := dial(t, target, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := func(active string) bool {
+		rows, err := query(t, watcher, fmt.Sprintf("select count(*) from pg_stat_activity where pid = %d and query like '%%600%%' and state = 'active'", conn.PID))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rows[0] == active
+	}
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !seen("1") {
+		<-tick.C
+	}
+	if err := conn.Socket.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for !seen("0") {
+		<-tick.C
 	}
 }
 

@@ -226,7 +226,7 @@ func (q *Queue) aimLocked(snap *topology.Snapshot, id topology.NodeID) {
 	sh := q.shelfOfLocked(id)
 	sh.aim(backend.Target{
 		Cluster: q.key.Cluster, Node: id, Address: n.Address, Incarnation: n.Incarnation, SystemID: n.SystemID,
-		WantPrimary: q.key.Route == routing.Primary,
+		WantPrimary: q.key.Route == routing.Primary, Version: n.Version,
 	})
 	sh.eligible = true
 	q.mu.nodes = append(q.mu.nodes, sh)

@@ -35,6 +35,7 @@ func (d *dialer) Dial(ctx context.Context, t backend.Target, k pool.Key) (*backe
 func backendConfig(cfg *config.Config) backend.Config {
 	return backend.Config{
 		ConnectTimeout: cfg.Pool.ConnectTimeout, LoginTimeout: cfg.Pool.ServerLogin, Socket: reactor.DefaultSocketOptions(),
+		CheckInterval: cfg.Pool.CheckInterval,
 	}
 }
 
