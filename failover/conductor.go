@@ -83,7 +83,6 @@ type Deps struct {
 	Counters func() Counters // of all clients, for the reports
 	Events   event.Sink
 	Logger   *slog.Logger
-	Promote  func(ctx context.Context, cfg Config, node *topology.Node) error // nil: the built-in way
 }
 
 // Conductor leads one cluster through its failovers. It is safe for concurrent use.
@@ -92,7 +91,8 @@ type Conductor struct {
 	deps Deps
 	mu   struct {
 		sync.Mutex
-		switching bool
+		switching *passage // the switchover under way; nil = none
+		closed    bool
 		open      *Report // of the failover under way
 		before    Counters
 		calm      Counters // a look or two ago, while nothing was going on

@@ -221,6 +221,59 @@ func TestASwitchoverDrainsBeforeItDemotes(t *testing.T) {
 	}
 }
 
+// Half of a switchover leaves a cluster without a primary: once the old one is touched, neither who asked nor the router's end
+// stops it.
+func TestASwitchoverThatHasDemotedIsFinished(t *testing.T) {
+	demote, told := script(t, "0")
+	w := &world{}
+	w.publish("a:1", 1)
+	c := conduct(t, w, Config{DemoteCommand: demote, PromoteCommand: []string{"/bin/true"}, DrainTimeout: time.Minute, SwitchTimeout: time.Minute})
+	ctx, leave := context.WithCancel(t.Context())
+	done, closed := make(chan error, 1), make(chan error, 1)
+	go func() { done <- c.Switchover(ctx, "b:1", 0) }()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for told() == "" {
+		<-tick.C
+	}
+	leave()
+	over, giveUp := context.WithCancel(t.Context())
+	giveUp()
+	if err := c.Close(over); !errors.Is(err, context.Canceled) {
+		t.Errorf("closed without waiting: %v", err)
+	}
+	go func() { closed <- c.Close(t.Context()) }()
+	w.publish("b:1", 2)
+	if err := errors.Join(<-done, <-closed); err != nil {
+		t.Error(err)
+	}
+	if err := c.Switchover(t.Context(), "b:1", 0); !errors.Is(err, ErrClosed) {
+		t.Errorf("a closed conductor began a switchover: %v", err)
+	}
+}
+
+func TestASwitchoverThatStillDrainsIsGivenUpAtTheEnd(t *testing.T) {
+	demote, told := script(t, "0")
+	w := &world{busy: true}
+	w.publish("a:1", 1)
+	c := conduct(t, w, Config{DemoteCommand: demote, DrainTimeout: time.Minute, SwitchTimeout: time.Minute})
+	done := make(chan error, 1)
+	go func() { done <- c.Switchover(t.Context(), "b:1", 0) }()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for began := false; !began; <-tick.C {
+		c.mu.Lock()
+		began = c.mu.switching != nil
+		c.mu.Unlock()
+	}
+	if err := c.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := <-done; err == nil || !strings.Contains(err.Error(), "nothing was touched") || told() != "" {
+		t.Errorf("%v; the command was told %q", err, told())
+	}
+}
+
 func TestAFailoverCutsTheOldPrimaryAndIsReported(t *testing.T) {
 	w := &world{}
 	w.publish("a:1", 1)

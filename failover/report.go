@@ -124,7 +124,7 @@ func (c *Conductor) settleLocked(now time.Time) (Report, bool) {
 		}
 		return Report{}, false
 	}
-	if open == nil || open.Writable.IsZero() || c.mu.switching {
+	if open == nil || open.Writable.IsZero() || c.mu.switching != nil {
 		return Report{}, false
 	}
 	got := c.deps.Counters()

@@ -19,18 +19,21 @@ import (
 // The ways in which a switchover is refused before anything is touched.
 var (
 	ErrBusy       = errors.New("another switchover of this cluster is under way")
+	ErrClosed     = errors.New("the router is shutting down")
 	ErrNoPrimary  = errors.New("the cluster has no proven primary: a switchover needs one (see SHOW NODES)")
 	ErrNoDemotion = errors.New("no demote_command is configured: a plain cluster's old primary must be stopped or made read-only before another is promoted")
 )
 
 // Switchover makes node to the primary without an error for anybody: new units of work are held, running ones end, the old
 // primary is demoted, the new one promoted when it has replayed everything, and the units go on there. within bounds the wait
-// for running units (0: the configured drain_timeout). When it fails, everything is released; the error says what was done.
+// for running units (0: the configured drain_timeout). When it fails, everything is released; the error says what was done. The
+// end of ctx, or Close, ends it only until the old primary is touched: half of it would leave the cluster without a primary.
 func (c *Conductor) Switchover(ctx context.Context, to topology.NodeID, within time.Duration) error {
 	if within <= 0 {
 		within = c.cfg.DrainTimeout
 	}
-	if err := c.beginSwitchover(); err != nil {
+	ctx, err := c.beginSwitchover(ctx)
+	if err != nil {
 		return err
 	}
 	defer c.endSwitchover()
@@ -45,8 +48,7 @@ func (c *Conductor) Switchover(ctx context.Context, to topology.NodeID, within t
 	defer c.deps.Topology.SetHeld(false)
 	defer c.deps.Pool.Resume(c.cfg.Cluster)
 	c.noteCut(c.deps.Pool.Cut(c.cfg.Cluster, snap.Primary, event.CutSwitchover)) // pinned sessions at rest would never end
-	err := c.conduct(ctx, snap, to, within)
-	if err != nil {
+	if err = c.conduct(ctx, snap, to, within); err != nil {
 		c.dropPlanned(err)
 		c.emit(event.Event{Kind: event.SwitchoverFailed, From: string(snap.Primary), To: string(to), Reason: err.Error()})
 		return err
@@ -63,13 +65,12 @@ func (c *Conductor) conduct(ctx context.Context, snap *topology.Snapshot, to top
 	if err != nil {
 		return fmt.Errorf("running units did not end within %s, nothing was touched: %w", within, err)
 	}
-	drained := c.noteDrained()
-	ctx, cancel = context.WithTimeout(ctx, c.cfg.SwitchTimeout)
-	defer cancel()
-	target, err := c.lastWritten(ctx, snap.Primary, drained)
+	target, err := c.lastWritten(ctx, snap.Primary, c.noteDrained())
 	if err != nil {
 		return err
 	}
+	ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), c.cfg.SwitchTimeout)
+	defer cancel()
 	if err := c.command(ctx, c.cfg.DemoteCommand, snap.Primary, handover{snap.Primary, to}); err != nil {
 		return fmt.Errorf("demote_command: %w", err)
 	}
@@ -82,20 +83,52 @@ func (c *Conductor) conduct(ctx context.Context, snap *topology.Snapshot, to top
 	return c.awaitPrimary(ctx, to)
 }
 
-func (c *Conductor) beginSwitchover() error {
+// passage is a switchover under way.
+type passage struct {
+	giveUp context.CancelFunc
+	over   chan struct{} // closed at its end
+}
+
+// beginSwitchover makes sure that there is only one. The context also ends with Close.
+func (c *Conductor) beginSwitchover(ctx context.Context) (context.Context, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.mu.switching {
-		return ErrBusy
+	switch {
+	case c.mu.closed:
+		return nil, ErrClosed
+	case c.mu.switching != nil:
+		return nil, ErrBusy
 	}
-	c.mu.switching = true
-	return nil
+	ctx, cancel := context.WithCancel(ctx)
+	c.mu.switching = &passage{giveUp: cancel, over: make(chan struct{})}
+	return ctx, nil
 }
 
 func (c *Conductor) endSwitchover() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.mu.switching = false
+	c.mu.switching.giveUp()
+	close(c.mu.switching.over)
+	c.mu.switching = nil
+}
+
+// Close refuses switchovers from now on, gives up one that has not touched the old primary yet, and waits for the end of one that
+// has, as long as ctx lasts.
+func (c *Conductor) Close(ctx context.Context) error {
+	c.mu.Lock()
+	c.mu.closed = true
+	running := c.mu.switching
+	c.mu.Unlock()
+	if running == nil {
+		return nil
+	}
+	running.giveUp()
+	select {
+	case <-running.over:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("a switchover of cluster %s was left half done: %w", c.cfg.Cluster, ctx.Err())
+	}
 }
 
 // eligible refuses a switchover that could not work, before anything is touched.
@@ -148,6 +181,8 @@ func (c *Conductor) noteDrained() time.Time {
 
 // lastWritten returns how far the old primary had written after the last unit of work ended: the standby must get there.
 func (c *Conductor) lastWritten(ctx context.Context, primary topology.NodeID, drained time.Time) (topology.LSN, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.SwitchTimeout)
+	defer cancel()
 	var lsn topology.LSN
 	err := c.await(ctx, func(s *topology.Snapshot) bool {
 		node := s.Node(primary)
@@ -253,12 +288,18 @@ func (c *Conductor) awaitReplay(ctx context.Context, to topology.NodeID, lsn top
 	return nil
 }
 
-// awaitPrimary waits until the node is proven.
+// awaitPrimary waits until the node is proven, and lets the pool know before anything is released: what the pool was told last
+// may still name the old primary.
 func (c *Conductor) awaitPrimary(ctx context.Context, to topology.NodeID) error {
-	err := c.await(ctx, func(s *topology.Snapshot) bool { return s.Primary == to })
+	var proven *topology.Snapshot
+	err := c.await(ctx, func(s *topology.Snapshot) bool {
+		proven = s
+		return s.Primary == to
+	})
 	if err != nil {
 		return fmt.Errorf("node %s was promoted but is not proven to be the primary: %w", to, err)
 	}
+	c.deps.Pool.Publish(proven)
 	return nil
 }
 

@@ -218,7 +218,7 @@ func (r *router) goRun(ctx context.Context, what string, run func(context.Contex
 	})
 }
 
-// startListeners opens the doors, last.
+// startListeners opens the doors, when everything behind them stands.
 func (r *router) startListeners(context.Context) error {
 	var doors []proxy.ListenerConfig
 	for _, l := range r.cfg.Listeners {
@@ -263,6 +263,11 @@ func (r *router) listenerConfig(l config.Listener) (proxy.ListenerConfig, error)
 // close stops everything, top down. ctx bounds how long clients in the middle of their work may go on.
 func (r *router) close(ctx context.Context) error {
 	var errs []error
+	for _, c := range r.clusters { // first: clients may be held by a switchover, and go on at its end
+		if c.conductor != nil {
+			errs = append(errs, c.conductor.Close(ctx))
+		}
+	}
 	if r.proxy != nil {
 		errs = append(errs, r.proxy.Shutdown(ctx))
 	}
