@@ -20,7 +20,7 @@
 //   - A panic in a callback ends that connection, not the process.
 //   - Calls that cannot block go through RawSyscall, and so does a wait that is expected to be short: the runtime ends it by a
 //     signal when it needs the processor. Every other wait goes through Syscall. A loop in a short wait holds one of the
-//     runtime's processors, so GOMAXPROCS should be at least the number of loops plus one.
+//     runtime's processors, so GOMAXPROCS should be at least the number of loops plus one; with less there are no short waits.
 //   - Each loop has a thread of its own.
 //
 // # Goroutines

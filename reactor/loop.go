@@ -23,6 +23,7 @@ type Loop struct {
 	many    bool   // the last wait found more than one event
 	rush    int    // grows while waits find events at once, see wait
 	brisk   bool   // the last wait was short, and so will be the next
+	roomy   bool   // the runtime has a processor that no loop can keep; looked at when the counters are published
 	scratch []byte // what is received lies here until the next receive
 	wheel   wheel
 	chunks  chunkStore
@@ -142,7 +143,7 @@ func (l *Loop) sleep(before, timeout int64) int {
 	if before-l.published.at >= publishPause {
 		l.publish(before)
 	}
-	n := l.engine.wait(timeout, l.brisk)
+	n := l.engine.wait(timeout, l.brisk && l.roomy)
 	l.asleep.Store(false)
 	l.now = l.reactor.Now()
 	l.count.Sleeps++

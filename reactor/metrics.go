@@ -4,6 +4,7 @@ package reactor
 
 import (
 	"math"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -59,6 +60,7 @@ func (l *Loop) Stats() Counters {
 
 func (l *Loop) publish(now int64) {
 	l.published.at = now
+	l.roomy = runtime.GOMAXPROCS(0) > len(l.reactor.loops)
 	for i, field := range l.count.fields() {
 		l.published.values[i].Store(*field)
 	}
