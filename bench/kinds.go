@@ -29,11 +29,11 @@ func (s spec) router(where site, folder string) (command, error) {
 	if _, err := os.Stat(program); err != nil {
 		return command{}, fmt.Errorf("no router to compare (make build makes it): %w", err)
 	}
-	address, err := freeAddress()
+	address, err := testcluster.FreeAddress()
 	if err != nil {
 		return command{}, err
 	}
-	admin, err := freeAddress()
+	admin, err := testcluster.FreeAddress()
 	if err != nil {
 		return command{}, err
 	}
@@ -79,7 +79,7 @@ func (s spec) bouncer(where site, folder string) (command, error) {
 	if err != nil {
 		return command{}, fmt.Errorf("an account for PgBouncer: %w", err)
 	}
-	address, err := freeAddress()
+	address, err := testcluster.FreeAddress()
 	if err != nil {
 		return command{}, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -166,15 +165,6 @@ func (p *proxy) logTail() string {
 		return err.Error()
 	}
 	return tail(string(b))
-}
-
-// freeAddress returns a loopback address on which nobody listens now.
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
 }
 
 // servant returns the account that programs run as which refuse to be root; nil when this process is not root.

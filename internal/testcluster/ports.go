@@ -32,6 +32,17 @@ func reserve(n int) ([]net.Listener, error) {
 	return nil, fmt.Errorf("found no %d free loopback ports in %d tries", n, portTries)
 }
 
+// FreeAddress returns a "127.0.0.1:port" that nobody listens on at this moment, for a server that is about to be started. No
+// outgoing connection can take it in between.
+func FreeAddress() (string, error) {
+	held, err := reserve(1)
+	if err != nil {
+		return "", err
+	}
+	defer closeAll(held)
+	return held[0].Addr().String(), nil
+}
+
 // candidate picks a port at random; 0 lets the kernel choose when its ephemeral range leaves no room.
 func candidate() int {
 	first := ephemeralFrom()
