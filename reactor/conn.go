@@ -22,7 +22,8 @@ type Handler interface {
 	// Blocked says that the kernel did not take all of what was sent. The rest was copied and leaves when it can; the
 	// handler should stop the source.
 	Blocked(c *Conn)
-	// Drained follows Blocked when the kernel has taken everything.
+	// Drained follows Blocked when the kernel has taken everything, or nothing more can be sent: then the connection is not
+	// Open, and Failed follows when the peer's last words were received.
 	Drained(c *Conn)
 	// Failed says that the connection broke: reset, time-out, a failed attach, a panic in a handler. It is closed already;
 	// nothing follows. Bytes that had arrived before were received first.
@@ -130,6 +131,9 @@ func (c *Conn) Unsent() int {
 	return n
 }
 
+// Blocked says whether output waits until the kernel takes more. Drained will follow.
+func (c *Conn) Blocked() bool { return c.blocked }
+
 // PauseRead stops Received until ResumeRead.
 func (c *Conn) PauseRead() { c.paused = true }
 
@@ -234,13 +238,18 @@ func (c *Conn) fail(err error) {
 // sendFailed ends writing. The peer's last words may still be unread: they are fetched before Failed is told.
 func (c *Conn) sendFailed(err error) {
 	c.dropOutput()
+	waits := c.blocked && c.notices&noticeBlocked == 0
 	c.blocked = false
+	c.notices &^= noticeBlocked
 	if c.state != connOpen || c.ended {
 		c.fail(err)
 		return
 	}
 	c.state, c.err = connDying, err
 	c.loop.engine.forget(c)
+	if waits { // whoever holds back for this connection may hold up what its own reading waits for
+		c.loop.notice(c, noticeDrained)
+	}
 	c.loop.notice(c, noticeLastWords)
 }
 

@@ -145,7 +145,7 @@ func (l *Loop) callBlocked(c *Conn) {
 }
 
 func (l *Loop) callDrained(c *Conn) {
-	if c.state == connOpen {
+	if c.state == connOpen || c.state == connDying {
 		defer l.recovered(c)
 		c.handler.Drained(c)
 	}

@@ -17,14 +17,14 @@ type SocketOptions struct {
 	KeepIdle     time.Duration // silence before the first keep-alive probe; 0: no keep-alive. Whole seconds, rounded up
 	KeepInterval time.Duration // between probes. Whole seconds, rounded up
 	KeepCount    int           // unanswered probes until the connection is dead
-	UserTimeout  time.Duration // how long sent bytes may stay unacknowledged (TCP_USER_TIMEOUT). Whole milliseconds
+	UserTimeout  time.Duration // how long sent bytes may stay unacknowledged, or unsent because the peer does not read (TCP_USER_TIMEOUT). Whole milliseconds
 }
 
-// DefaultSocketOptions finds a dead peer after a minute of silence, or ten seconds of unacknowledged bytes.
+// DefaultSocketOptions finds a dead peer after a minute of silence; with bytes under way the kernel's own patience counts
+// (net.ipv4.tcp_retries2). There is no UserTimeout, because the kernel does not tell a dead peer from one that lives and does not
+// read: a client that thinks about its rows, a server whose COPY waits for a lock.
 func DefaultSocketOptions() SocketOptions {
-	return SocketOptions{
-		NoDelay: true, KeepIdle: 30 * time.Second, KeepInterval: 10 * time.Second, KeepCount: 3, UserTimeout: 10 * time.Second,
-	}
+	return SocketOptions{NoDelay: true, KeepIdle: 30 * time.Second, KeepInterval: 10 * time.Second, KeepCount: 3}
 }
 
 const (
