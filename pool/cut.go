@@ -11,7 +11,8 @@ import (
 
 // Cut closes all connections to a node ("" = to every node of the cluster), whatever their route: idle ones at once, and for
 // those in use Holder.Cut is called on their loops. It returns how many there were. New connections to the node are opened as
-// long as routing names it: hold or publish first. Any goroutine.
+// long as routing names it: hold or publish first. Of a former primary (event.CutNodeGone) connections to the standby that it
+// has become since are spared. Any goroutine.
 func (p *Pool) Cut(c topology.ClusterID, n topology.NodeID, why event.CutReason) int {
 	count := 0
 	for _, q := range p.queuesOf(c) {
@@ -40,6 +41,9 @@ func (q *Queue) cutNode(n topology.NodeID, why event.CutReason) int {
 func (q *Queue) cutShelfLocked(sh *shelf, why event.CutReason, t *todo) int {
 	count := 0
 	sh.eachLocked(func(s *Server) {
+		if why == event.CutNodeGone && s.Conn.HotStandby && !q.staleLocked(&s.Conn.Target) {
+			return
+		}
 		count++
 		if s.state == stateLinked {
 			s.cut = why

@@ -213,6 +213,8 @@ func (q *Queue) dialLost(d *dial) {
 	q.mu.count.dialOff++
 }
 
+var errNotAttached = errors.New("pool: a server connection could not be attached to its event loop")
+
 // arrival brings an open connection to a loop.
 type arrival struct {
 	dial *dial
@@ -224,6 +226,11 @@ func (a *arrival) Run(l *reactor.Loop) {
 	q := a.dial.queue
 	s := &Server{Conn: a.conn, queue: q, shelf: a.dial.shelf, loop: l}
 	s.IO = q.pool.wires.attach(l, a.conn.Socket, (*keeper)(s))
+	if !s.IO.Open() { // for want of a descriptor; the next sweep tries again
+		q.pool.wires.cutOff(s.IO)
+		q.dialFailed(a.dial, errNotAttached)
+		return
+	}
 	var t todo
 	now := q.pool.wires.now(l)
 	q.mu.Lock()
@@ -239,7 +246,7 @@ func (q *Queue) arriveLocked(s *Server, d *dial, now int64, t *todo) (errand, ha
 	if d.target == d.shelf.target {
 		d.shelf.forgive()
 	}
-	if q.mu.closed || q.staleLocked(&s.Conn.Target) {
+	if q.mu.closed || q.mu.hold == event.HoldPaused || q.staleLocked(&s.Conn.Target) {
 		q.mu.count.closed[closedLate]++
 		q.fillLocked(now, t)
 		return errandHangUp, hand{}

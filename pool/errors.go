@@ -15,6 +15,9 @@ var (
 	ErrHasPlace  = errors.New("pool: this waiter has a place already") // a fault of the caller's (I5)
 )
 
+// ErrResumed says that a pause was ended while somebody waited for running work.
+var ErrResumed = errors.New("pool: the pause was ended by a RESUME")
+
 // BusyError says that connections were still in use when the time was over.
 type BusyError struct {
 	Node topology.NodeID // "" = any

@@ -18,6 +18,7 @@ const (
 	closedReset                        // the reset failed or took too long
 	closedCut                          // Cut
 	closedShutdown                     // the pool closes
+	closedPaused                       // its database is paused
 	closedLate                         // nobody wanted it when it was open
 	closeReasons
 )
@@ -44,6 +45,8 @@ func (r closeReason) String() string {
 		return "cut"
 	case closedShutdown:
 		return "shutdown"
+	case closedPaused:
+		return "paused"
 	case closedLate, closeReasons:
 	}
 	return "late"

@@ -1,6 +1,9 @@
 package pool
 
-import "github.com/pgrouter/pgrouter/reactor"
+import (
+	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/reactor"
+)
 
 // errand is what is left to be done with a server when the lock is given back.
 type errand uint8
@@ -42,6 +45,9 @@ func (q *Queue) returnLocked(s *Server, how Outcome, now int64, t *todo) (errand
 	case s.retiring.Load():
 		q.removeLocked(s, s.fate)
 		q.fillLocked(now, t)
+		return errandHangUp, hand{}
+	case q.mu.hold == event.HoldPaused:
+		q.removeLocked(s, closedPaused)
 		return errandHangUp, hand{}
 	case s.cancels > 0:
 		s.outcome = how

@@ -128,6 +128,20 @@ func (s *Server) BeginCancel() bool {
 	return true
 }
 
+// Promoted notes that the server's session is not in hot standby any more, and so may write. Its loop only.
+func (s *Server) Promoted() {
+	s.queue.mu.Lock()
+	defer s.queue.mu.Unlock()
+	s.Conn.HotStandby = false
+}
+
+// Retire lets the server be closed when it is released, instead of being handed to somebody else. Any goroutine.
+func (s *Server) Retire() {
+	s.queue.mu.Lock()
+	defer s.queue.mu.Unlock()
+	s.retiring.Store(true)
+}
+
 // EndCancel ends what BeginCancel began. Any goroutine.
 func (s *Server) EndCancel() {
 	q := s.queue

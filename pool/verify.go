@@ -89,6 +89,8 @@ func (q *Queue) checkServer(s *Server) error {
 		return errors.New("I2: an idle server is to be closed")
 	case q.mu.closed:
 		return errors.New("I4: a server is idle in a closed queue")
+	case q.mu.hold == event.HoldPaused:
+		return errors.New("I4: a server is idle while its database is paused")
 	case q.staleLocked(&s.Conn.Target):
 		return errors.New("I2: an idle server belongs to a former life of its node")
 	}

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"context"
 	"sync/atomic"
 	"time"
 
@@ -70,8 +71,41 @@ func (p *Pool) Resume(c topology.ClusterID) {
 	p.change(c, func(v *clusterView) { v.held = event.HoldNone })
 }
 
-// Pause closes the door of all queues to a database, "" of all: units of work that run go on, none begins. Any goroutine.
+// Pause closes the door of all queues to a database, "" of all: units of work that run go on, none begins. Connections that
+// nobody uses are closed, the others when they are released, so that the database can be renamed or restarted. Any goroutine.
 func (p *Pool) Pause(database string) { p.pause(database, true) }
+
+// WaitPaused waits, after Pause, until no connection to the database, "" to any, is in use. The error is a *BusyError that
+// tells how many are left when ctx ends, or ErrResumed. Any goroutine that may block.
+func (p *Pool) WaitPaused(ctx context.Context, database string) error {
+	err := p.drained.wait(ctx, "", func() int {
+		left := 0
+		if !p.paused.Load().cover(database) {
+			return left
+		}
+		for _, q := range p.allQueues() {
+			if database == "" || q.key.Database == database {
+				left += q.linked()
+			}
+		}
+		return left
+	})
+	if err == nil && !p.paused.Load().cover(database) {
+		return ErrResumed
+	}
+	return err
+}
+
+// linked counts the servers in use.
+func (q *Queue) linked() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := 0
+	for _, sh := range q.mu.shelves {
+		n += sh.lists[stateLinked].n
+	}
+	return n
+}
 
 // Unpause ends Pause; "" ends all pauses. Any goroutine.
 func (p *Pool) Unpause(database string) { p.pause(database, false) }
@@ -82,6 +116,7 @@ func (p *Pool) pause(database string, paused bool) {
 	queues := p.mu.queues
 	p.mu.Unlock()
 	p.refresh(queues)
+	p.drained.tell() // who waits for a pause that is over
 }
 
 // change publishes another view of a cluster.
@@ -172,8 +207,11 @@ func (q *Queue) viewLocked(now int64, t *todo) {
 	}
 	for _, sh := range q.mu.shelves {
 		sh.eachLocked(func(s *Server) {
-			if q.staleLocked(&s.Conn.Target) && !s.retiring.Load() {
+			switch {
+			case q.staleLocked(&s.Conn.Target) && !s.retiring.Load():
 				q.retireLocked(s, closedStale, t)
+			case why == event.HoldPaused && (s.state != stateLinked || s.moving):
+				q.retireLocked(s, closedPaused, t)
 			}
 		})
 	}
