@@ -31,19 +31,26 @@ func (k *cancelKey) bytes() []byte { return k.secret[:k.length] }
 // pidBits is how many bits of the process id count clients.
 const pidBits = 24
 
-// cancelTable finds the session of a cancel key.
+// keyed is who has a cancel key: a session, or the login that a console stays.
+type keyed interface{ cancelKey() *cancelKey }
+
+func (s *Session) cancelKey() *cancelKey { return &s.facts.key }
+
+func (l *login) cancelKey() *cancelKey { return &l.key }
+
+// cancelTable finds who has a cancel key.
 type cancelTable struct {
 	mu struct {
 		sync.Mutex
 		next  uint32
-		byPID map[uint32]*Session
+		byPID map[uint32]keyed
 	}
 }
 
-func (t *cancelTable) init() { t.mu.byPID = make(map[uint32]*Session) }
+func (t *cancelTable) init() { t.mu.byPID = make(map[uint32]keyed) }
 
-// issue makes a key that no other client has, and enters the session under it.
-func (t *cancelTable) issue(s *Session, length uint8) error {
+// issue makes a key that no other client has, and enters the client under it.
+func (t *cancelTable) issue(k keyed, length uint8) error {
 	key := cancelKey{length: length}
 	if _, err := rand.Read(key.secret[:length]); err != nil {
 		return err
@@ -57,8 +64,8 @@ func (t *cancelTable) issue(s *Session, length uint8) error {
 		}
 	}
 	key.pid = t.mu.next
-	s.facts.key = key
-	t.mu.byPID[key.pid] = s
+	*k.cancelKey() = key
+	t.mu.byPID[key.pid] = k
 	return nil
 }
 
@@ -68,23 +75,29 @@ func (t *cancelTable) remove(key cancelKey) {
 	delete(t.mu.byPID, key.pid)
 }
 
-// find returns the session of a key, nil when there is none. The secret is compared in constant time.
-func (t *cancelTable) find(pid uint32, secret []byte) *Session {
+// find returns who has a key, nil when there is nobody. The secret is compared in constant time.
+func (t *cancelTable) find(pid uint32, secret []byte) keyed {
 	t.mu.Lock()
-	s := t.mu.byPID[pid]
+	k := t.mu.byPID[pid]
 	t.mu.Unlock()
-	if s == nil || subtle.ConstantTimeCompare(s.facts.key.bytes(), secret) != 1 {
+	if k == nil || subtle.ConstantTimeCompare(k.cancelKey().bytes(), secret) != 1 {
 		return nil
 	}
-	return s
+	return k
 }
 
 // cancelRequest serves a connection that carried a CancelRequest: whatever happens, it is closed without a byte. The request
 // is forwarded only while the server still serves the unit that was meant, and the server is not handed to anybody else until
 // PostgreSQL has closed the cancel connection.
 func (p *Proxy) cancelRequest(ctx context.Context, pid uint32, secret []byte) {
-	s := p.cancels.find(pid, secret)
-	if s == nil {
+	var s *Session
+	switch k := p.cancels.find(pid, secret).(type) {
+	case *Session:
+		s = k
+	case *login:
+		k.cancelConsole()
+		return
+	default:
 		p.metrics.cancels[cancelUnknown].Add(1)
 		return
 	}
@@ -113,7 +126,18 @@ func (p *Proxy) cancelRequest(ctx context.Context, pid uint32, secret []byte) {
 	defer stop()
 	p.metrics.cancels[cancelForwarded].Add(1)
 	if err := backend.Cancel(ctx, p.deps.Backend, server.Conn.Target.Address, server.Conn.PID, server.Conn.Key); err != nil {
+		server.Retire() // the request may still arrive, at any later time
 		p.log.Info("cancel request failed", "node", string(server.Node()), "error", err)
+	}
+}
+
+// cancelConsole tells a console that waits for something.
+func (l *login) cancelConsole() {
+	select {
+	case l.cancelled <- struct{}{}:
+		l.proxy.metrics.cancels[cancelQueued].Add(1)
+	default:
+		l.proxy.metrics.cancels[cancelIdle].Add(1)
 	}
 }
 
@@ -153,9 +177,7 @@ func (s *Session) cancelWaiting() {
 	s.up.keep(pending[used:], true)
 	s.resumeClient()
 	s.refeed()
-	if s.ending {
-		s.endIfDone()
-	}
+	s.endIfFed()
 }
 
 // append appends the BackendKeyData message of the key.

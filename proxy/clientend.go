@@ -38,8 +38,8 @@ func (e *clientEnd) Received(_ *reactor.Conn, b []byte) {
 // Ended: the client shut down its writing side. As in PostgreSQL what it asked for is done and delivered first.
 func (e *clientEnd) Ended(*reactor.Conn) {
 	s := (*Session)(e)
-	s.ending = true
-	s.endIfDone()
+	s.departed = true
+	s.endIfFed()
 }
 
 // Blocked: the client does not take what we send; its server is not read until it does.
@@ -51,10 +51,14 @@ func (e *clientEnd) Blocked(*reactor.Conn) {
 	}
 }
 
-// Drained: the client has taken everything.
+// Drained: the client has taken everything, or never will.
 func (e *clientEnd) Drained(*reactor.Conn) {
 	s := (*Session)(e)
 	s.clientFull = false
+	if !s.client.Open() { // sending has failed: what else it has sent cannot be answered
+		s.close(event.CloseClientReset)
+		return
+	}
 	if s.server != nil {
 		s.server.IO.ResumeRead()
 	}
@@ -79,6 +83,7 @@ func (s *Session) feed(b []byte) []byte {
 			break
 		}
 	}
+	s.endIfFed()
 	return b
 }
 
@@ -106,6 +111,7 @@ func (s *Session) begin(b []byte) (rest []byte, more bool) {
 
 // upstream passes what the client has sent to its server.
 func (s *Session) upstream(b []byte) (rest []byte, more bool) {
+	s.upFull = false
 	v := s.link.FromClient(b)
 	if v.N > 0 {
 		s.forward(b[:v.N])
@@ -121,13 +127,12 @@ func (s *Session) upstream(b []byte) (rest []byte, more bool) {
 		return b, s.finishUnit()
 	case relay.Terminate:
 		s.ending = true
-		s.endIfDone()
 		return nil, false
 	case relay.Refuse:
 		s.fatal(v.Fault, event.CloseProtocol)
 		return nil, false
 	case relay.Full:
-		s.pauseClient()
+		s.waitForAnswers()
 	default: // More: all is sent
 	}
 	return b, false
@@ -155,10 +160,29 @@ func (s *Session) pauseClient() {
 	s.client.PauseRead()
 }
 
+// waitForAnswers keeps what the client has sent until the server has answered all that was sent before. A server keeps answers
+// back until it is asked for them, and what asks may stand behind what is kept.
+func (s *Session) waitForAnswers() {
+	s.upFull = true
+	s.pauseClient()
+	s.server.IO.Send(pgwire.AppendFlush(nil))
+}
+
 func (s *Session) resumeClient() {
-	if s.upPaused && !s.serverFull {
+	waits := s.serverFull || s.upFull && s.link.Outstanding() > 0
+	if s.upPaused && !waits {
 		s.upPaused = false
 		s.client.ResumeRead()
+	}
+}
+
+// endIfFed ends a client that sends no more, when all that it has sent is used.
+func (s *Session) endIfFed() {
+	st := s.state()
+	kept := s.upFull || st == stateWaiting || st == statePreparing
+	if s.ending || s.departed && !kept {
+		s.ending = true
+		s.endIfDone()
 	}
 }
 
@@ -168,9 +192,61 @@ func (s *Session) endIfDone() {
 	case stateIdle:
 		s.close(event.CloseByClient)
 	case stateLinked:
-		if s.link.Outstanding() == 0 {
+		switch {
+		case s.link.Outstanding() == 0:
 			s.close(event.CloseByClient)
+		case s.link.MidMessage():
+			s.dismissServer()
+		default:
+			s.endCopy()
 		}
 	case stateWaiting, statePreparing, stateClosed: // its unit is finished first
 	}
 }
+
+// endCopy ends the COPY that the client has left, or that is about to begin: the server would wait for its rest for ever. In
+// the middle of anything else it reads over that.
+func (s *Session) endCopy() {
+	if s.copyEnded {
+		return
+	}
+	s.copyEnded = true
+	copyFail := pgwire.AppendCopyFail(nil, "the client has gone")
+	if v := s.link.FromClient(copyFail); v.N == len(copyFail) && v.Verb == relay.More {
+		s.server.IO.Send(copyFail)
+		return
+	}
+	s.dismissServer()
+}
+
+// dismissServer lets the server see that its client sends no more, as it would without a router: it ends where it would wait
+// for the rest of a batch or a message for ever.
+func (s *Session) dismissServer() {
+	if s.dismissed {
+		return
+	}
+	s.dismissed = true
+	s.server.IO.CloseWrite()
+	s.server.IO.SetHandler((*dismissedEnd)(s))
+}
+
+// dismissedEnd is a server that was dismissed: its end is no loss.
+type dismissedEnd Session
+
+// Received takes the last answers.
+func (e *dismissedEnd) Received(c *reactor.Conn, b []byte) { (*serverEnd)(e).Received(c, b) }
+
+// Ended: the server has seen the end of the client.
+func (e *dismissedEnd) Ended(*reactor.Conn) {
+	(*Session)(e).close(event.CloseByClient)
+	(*Session)(e).verify()
+}
+
+// Failed: as another server's.
+func (e *dismissedEnd) Failed(c *reactor.Conn, err error) { (*serverEnd)(e).Failed(c, err) }
+
+// Blocked and Drained: nothing more is sent to it.
+func (e *dismissedEnd) Blocked(*reactor.Conn) {}
+
+// Drained see Blocked.
+func (e *dismissedEnd) Drained(*reactor.Conn) {}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/pgwire"
-	"github.com/pgrouter/pgrouter/relay"
 )
 
 // Shutdown stops accepting, lets every unit of work that has begun end, tells each client FATAL 57P01 and returns when all
@@ -54,7 +53,7 @@ func (s *Session) drain() {
 	case stateIdle, stateWaiting:
 		s.fatal(pgwire.ErrAdminShutdown.New(""), event.CloseShutdown)
 	case stateLinked, statePreparing:
-		if s.state() == stateLinked && s.link.Outstanding() == 0 && s.link.Status() == relay.StatusIdle {
+		if s.resting() {
 			s.fatal(pgwire.ErrAdminShutdown.New(""), event.CloseShutdown)
 			return
 		}

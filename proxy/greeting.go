@@ -142,6 +142,9 @@ func (g *greeter) Parameter(name, value []byte) {
 	g.actual = g.proxy.vectors.With(g.actual, string(name), string(value))
 }
 
+// ReadOnly does not come: a greeting writes nothing (relay.Observer).
+func (g *greeter) ReadOnly() bool { return false }
+
 // Received reads the answer to the prelude.
 func (g *greeter) Received(_ *reactor.Conn, b []byte) {
 	all, joined := g.down.join(b)

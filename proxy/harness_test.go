@@ -73,6 +73,8 @@ type router struct {
 	loops   int
 	quick   bool // without the check of the pool's invariants after each step
 	secret  auth.Secret
+	users   auth.Users // nil: everybody is let in
+	console proxy.Virtual
 	snap    atomic.Pointer[topology.Snapshot]
 	reactor *reactor.Reactor
 	pool    *pool.Pool
@@ -91,8 +93,11 @@ func (users) Entry(user string) auth.Entry {
 	return e
 }
 
-// Exchange lets everybody in.
+// Exchange lets everybody in, unless the test knows users.
 func (r *router) Exchange(user string) *auth.Exchange {
+	if r.users != nil {
+		return auth.NewExchange(auth.MethodSCRAM, user, r.users, nil)
+	}
 	return auth.NewExchange(auth.MethodTrust, user, users{}, nil)
 }
 
@@ -130,8 +135,13 @@ func (r *router) start() *router {
 	if r.pool, err = pool.New(pool.Options{Reactor: r.reactor, Dialer: r, Logger: logger, Verify: !r.quick}); err != nil {
 		r.t.Fatal(err)
 	}
+	virtuals := make(map[string]proxy.Virtual)
+	if r.console != nil {
+		virtuals["console"] = r.console
+	}
 	r.proxy, err = proxy.New(proxy.Defaults(), proxy.Deps{
-		Reactor: r.reactor, Pool: r.pool, Vectors: &state.Table{}, Authenticator: r, Policies: r, Events: event.Discard{}, Logger: logger,
+		Virtuals: virtuals,
+		Reactor:  r.reactor, Pool: r.pool, Vectors: &state.Table{}, Authenticator: r, Policies: r, Events: event.Discard{}, Logger: logger,
 		Snapshot: func(topology.ClusterID) *topology.Snapshot { return r.snap.Load() },
 	})
 	if err != nil {

@@ -152,19 +152,25 @@ func (a *arrival) Run(loop *reactor.Loop) {
 	}
 }
 
-// serveVirtual logs a client in to a database of the router's own, and serves it there.
+// serveVirtual logs a client in to a database of the router's own, and serves it there. Whether the user may come in is said
+// only to who has proven to be that user: otherwise strangers could find out names.
 func (l *login) serveVirtual(ctx context.Context, v Virtual) *pgwire.Error {
-	if fault := v.Admit(l.message.User); fault != nil {
-		return fault
-	}
 	last, fault := l.authenticate()
 	if fault != nil {
 		return fault
 	}
+	if fault := v.Admit(l.message.User); fault != nil {
+		return fault
+	}
+	if err := l.proxy.cancels.issue(l, cancelKeyShort); err != nil {
+		return pgwire.ErrInternal.New("")
+	}
+	defer l.proxy.cancels.remove(l.key)
 	msg := pgwire.AppendAuthOk(last)
 	for _, param := range v.Parameters() {
 		msg = pgwire.AppendParameterStatus(msg, param.Name, param.Value)
 	}
+	msg = l.key.append(msg)
 	msg = pgwire.AppendReadyForQuery(msg, pgwire.StatusIdle)
 	if _, err := l.sock.Write(msg); err != nil {
 		return pgwire.ErrStartupIncomplete.New("")
@@ -177,7 +183,9 @@ func (l *login) serveVirtual(ctx context.Context, v Virtual) *pgwire.Error {
 	if len(l.ahead) > 0 {
 		conn = &aheadConn{Conn: l.sock, ahead: l.ahead}
 	}
-	err := v.Serve(ctx, conn, Login{User: l.message.User, Database: l.message.Database, Remote: l.sock.RemoteAddr()})
+	err := v.Serve(ctx, conn, Login{
+		User: l.message.User, Database: l.message.Database, Remote: l.sock.RemoteAddr(), Cancelled: l.cancelled,
+	})
 	if err != nil {
 		l.proxy.log.Debug("console ended", "user", l.message.User, "error", err)
 	}

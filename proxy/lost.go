@@ -5,6 +5,8 @@ import (
 	"github.com/pgrouter/pgrouter/pgwire"
 	"github.com/pgrouter/pgrouter/pool"
 	"github.com/pgrouter/pgrouter/relay"
+	"github.com/pgrouter/pgrouter/routing"
+	"github.com/pgrouter/pgrouter/topology"
 )
 
 // Cut takes the server away from a session (pool.Holder): another primary is proven, or an operator wants it.
@@ -30,15 +32,56 @@ func (s *Session) serverFatal(before, msg []byte) {
 	s.serverLost(event.CutServerFatal, append(append([]byte(nil), before...), msg...))
 }
 
-// serverLost follows the contract (docs/errors.md) for a session whose server is gone. said is what the
-// server sent last, its FATAL at the end, nil when it said nothing: it is forwarded verbatim unless the client need not know.
-func (s *Session) serverLost(why event.CutReason, said []byte) {
-	outcome := s.link.Lost(relay.Loss{
+// serverDying: the server has warned that it is about to end, as it does when another one beside it has crashed. Of a read that
+// can be replayed the client sees nothing. It returns false when the client is to see everything, and the server's end is
+// awaited.
+func (s *Session) serverDying() bool {
+	if outcome := s.link.Lost(s.loss()); outcome != relay.Replay && outcome != relay.Requeue {
+		s.link.Shown()
+		return false
+	}
+	s.serverLost(event.CutServerClosed, nil)
+	return true
+}
+
+// ReadOnly judges a server's refusal to write (relay.Observer): 25006 on the way to the primary. When its node is known not to be
+// the primary any more the client must not see that. Else it is most likely the client's own affair (BEGIN READ ONLY); all the same
+// the node is looked at now, and nobody else gets this server.
+func (s *Session) ReadOnly() (demoted bool) {
+	if s.place.route != routing.Primary {
+		return false
+	}
+	s.server.Retire()
+	s.proxy.deps.Trouble(s.place.cluster, s.server.Node())
+	snap := s.proxy.snapshot(s.place.cluster)
+	return snap != nil && snap.Primary != s.server.Node()
+}
+
+// loss is what is known of the server's loss beyond the link's state.
+func (s *Session) loss() relay.Loss {
+	return relay.Loss{
 		Accepted: s.unitSent && s.server.IO.Sent() > s.unitMark,
 		Kept:     s.keptAll,
 		Replayed: s.replayed,
 		NoReplay: s.proxy.config().NoReplay,
-	})
+		Promoted: s.promoted(),
+	}
+}
+
+// promoted reports whether the server's node is a primary now. Sessions live on over a promotion, and may write behind it.
+func (s *Session) promoted() bool {
+	snap := s.proxy.snapshot(s.place.cluster)
+	if snap == nil {
+		return false
+	}
+	node := snap.Node(s.server.Node())
+	return node != nil && node.Role == topology.RolePrimary
+}
+
+// serverLost follows the contract (docs/errors.md) for a session whose server is gone. said is what the
+// server sent last, its FATAL at the end, nil when it said nothing: it is forwarded verbatim unless the client need not know.
+func (s *Session) serverLost(why event.CutReason, said []byte) {
+	outcome := s.link.Lost(s.loss())
 	pin := s.link.Pinned()
 	s.proxy.cut(s, why, outcome)
 	s.proxy.deps.Trouble(s.place.cluster, s.server.Node())

@@ -47,7 +47,6 @@ const (
 // metrics counts what happens to clients. Nothing of it is written on the way of a message.
 type metrics struct {
 	accepted, loggedIn, moves, preludes, violations, holdExpired atomic.Uint64
-	closedUnits                                                  atomic.Uint64 // units of sessions that are gone
 	cancels                                                      [cancelKinds]atomic.Uint64
 	refused                                                      [refusedKinds]atomic.Uint64
 	pins                                                         [pinKinds]atomic.Uint64
@@ -92,8 +91,7 @@ func (m *metrics) lost(why event.CutReason, outcome relay.Outcome) {
 	m.losses[int(why)%cutKinds][int(outcome)%outcomeKinds].Add(1)
 }
 
-func (m *metrics) sessionClosed(s *Session, why event.CloseReason) {
-	m.closedUnits.Add(s.stats.units.Load())
+func (m *metrics) sessionClosed(why event.CloseReason) {
 	m.closes[int(why)%closeKinds].Add(1)
 }
 
@@ -101,6 +99,7 @@ func (m *metrics) sessionClosed(s *Session, why event.CloseReason) {
 type Totals struct {
 	Clients      int               // connections of all kinds
 	Units        uint64            // units of work that have ended
+	WriteUnits   uint64            // … of clients with the route primary
 	HoldExpired  uint64            // units that were held too long
 	Replayed     uint64            // units sent a second time, to another standby
 	Requeued     uint64            // units of which nothing had been sent
@@ -113,8 +112,9 @@ type Totals struct {
 // Totals returns the counters of this moment.
 func (p *Proxy) Totals() Totals {
 	m := &p.metrics
+	units := p.registry.units()
 	t := Totals{
-		Clients: p.registry.count(), Units: p.units(), HoldExpired: m.holdExpired.Load(), Violations: m.violations.Load(),
+		Clients: p.registry.count(), Units: units.all, WriteUnits: units.writes, HoldExpired: m.holdExpired.Load(), Violations: m.violations.Load(),
 		ErrorsByCode: make(map[string]uint64),
 	}
 	for i := range m.losses {
@@ -127,17 +127,6 @@ func (p *Proxy) Totals() Totals {
 	defer m.errors.Unlock()
 	maps.Copy(t.ErrorsByCode, m.errors.byCode)
 	return t
-}
-
-// units returns how many units have ended.
-func (p *Proxy) units() uint64 {
-	n := p.metrics.closedUnits.Load()
-	for _, m := range p.registry.all() {
-		if s, ok := m.(*Session); ok {
-			n += s.stats.units.Load()
-		}
-	}
-	return n
 }
 
 // collector serves the metrics; it reads the counters when it is scraped.
@@ -189,7 +178,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	count(c.connections, m.accepted.Load())
 	count(c.moves, m.moves.Load())
-	count(c.units, c.proxy.units())
+	count(c.units, c.proxy.registry.units().all)
 	count(c.preludes, m.preludes.Load())
 	count(c.violations, m.violations.Load())
 	ch <- prometheus.MustNewConstMetric(c.held, prometheus.GaugeValue, float64(c.proxy.heldBytes.Load()))

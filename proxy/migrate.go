@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"runtime"
 	"time"
 
 	"github.com/pgrouter/pgrouter/event"
@@ -67,9 +68,13 @@ func (s *Session) migrate(to *reactor.Loop) bool {
 	return true
 }
 
-// Run takes the client in (reactor.Task).
+// Run takes the client in (reactor.Task). The loop that it comes from may be a step behind: until it has noted where the client
+// is, the client must not move on, or it would be looked for there for ever.
 func (m *migration) Run(l *reactor.Loop) {
 	s := m.session
+	for s.home.Load() != l {
+		runtime.Gosched()
+	}
 	s.loop, s.waiter.Loop = l, l
 	s.client = l.Adopt(m.conn, (*clientEnd)(s))
 	s.refeed()

@@ -31,13 +31,14 @@ type Policies interface {
 
 // Login is what a virtual database knows of its client.
 type Login struct {
-	User     string
-	Database string
-	Remote   net.Addr
+	User      string
+	Database  string
+	Remote    net.Addr
+	Cancelled <-chan struct{} // hands over each cancel request that comes while it is read; the others are dropped
 }
 
 // Virtual is a database that the router serves itself: the console. Serve owns the connection until it returns; the login is
-// complete up to ReadyForQuery. It must return when ctx ends.
+// complete up to ReadyForQuery. It must return when ctx ends. Admit is asked after the user has proven who it is.
 type Virtual interface {
 	Admit(user string) *pgwire.Error
 	Parameters() []pgwire.Param
@@ -160,7 +161,7 @@ func (p *Proxy) refusal(err error) *pgwire.Error {
 func (p *Proxy) forget(s *Session, why event.CloseReason) {
 	p.cancels.remove(s.facts.key)
 	p.registry.remove(s.facts.id)
-	p.metrics.sessionClosed(s, why)
+	p.metrics.sessionClosed(why)
 	p.log.Debug("client closed", "client", s.facts.id, "user", s.facts.user, "database", s.facts.database,
 		"remote", s.facts.remote, "reason", why.String())
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/pool"
+	"github.com/pgrouter/pgrouter/routing"
 )
 
 // ClientInfo is what SHOW CLIENTS, the JSON and the page show of one client.
@@ -21,8 +23,10 @@ type ClientInfo struct {
 	Local           string
 	ApplicationName string
 	Connected       time.Time
-	Pinned          string // why it keeps its server; "" when it does not
-	Units           uint64 // units of work that have ended
+	Pinned          string   // why it keeps its server; "" when it does not
+	Units           uint64   // units of work that have ended
+	Mode            string   // its pool mode; "" unless it is an ordinary client
+	Pool            pool.Key // of the queue in which it gets servers; empty unless it is an ordinary client
 }
 
 // Member is anything that a client connection has become: a login in progress, a session, a console. Its methods may be
@@ -35,12 +39,31 @@ type Member interface {
 	Drain()
 }
 
+// unitCount counts units of work that have ended.
+type unitCount struct {
+	all    uint64
+	writes uint64 // of clients with the route primary
+}
+
+func (c *unitCount) add(m Member) {
+	s, ok := m.(*Session)
+	if !ok {
+		return
+	}
+	n := s.stats.units.Load()
+	c.all += n
+	if s.place.route == routing.Primary {
+		c.writes += n
+	}
+}
+
 // registry knows every client connection, so that limits, kills and the drain miss nobody.
 type registry struct {
 	mu struct {
 		sync.Mutex
 		members map[uint64]Member
 		empty   chan struct{} // closed while there are none
+		ended   unitCount     // units of sessions that are gone
 	}
 }
 
@@ -67,9 +90,11 @@ func (r *registry) put(id uint64, m Member, limit int) bool {
 func (r *registry) remove(id uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if _, known := r.mu.members[id]; !known {
+	m, known := r.mu.members[id]
+	if !known {
 		return
 	}
+	r.mu.ended.add(m)
 	delete(r.mu.members, id)
 	if len(r.mu.members) == 0 {
 		close(r.mu.empty)
@@ -80,6 +105,18 @@ func (r *registry) count() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.mu.members)
+}
+
+// units counts the units of work that have ended since the start. It never goes back: a session is counted as one that is
+// here or as one that is gone.
+func (r *registry) units() unitCount {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	sum := r.mu.ended
+	for _, m := range r.mu.members {
+		sum.add(m)
+	}
+	return sum
 }
 
 // all returns the members of this moment.
@@ -116,7 +153,8 @@ func (s *Session) Info() ClientInfo {
 	info := ClientInfo{
 		ID: s.facts.id, Kind: "client", State: s.state().String(), User: s.facts.user, Database: s.facts.database,
 		Cluster: string(s.place.cluster), Route: s.place.route.String(), Remote: s.facts.remote, Local: s.facts.local,
-		ApplicationName: s.facts.app, Connected: s.facts.connected, Units: s.stats.units.Load(),
+		ApplicationName: s.facts.app, Connected: s.facts.connected, Units: s.stats.units.Load(), Mode: s.policy.Mode.String(),
+		Pool: s.place.queue.Key(),
 	}
 	if why := event.PinReason(s.pin.Load()); why != event.PinNone {
 		info.Pinned = why.String()

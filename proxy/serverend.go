@@ -25,6 +25,12 @@ func (s *Session) relayAnswer(b []byte) {
 			s.serverFatal(all[:v.N], all[v.N:v.N+v.Skip])
 			return
 		}
+		if v.Verb == relay.Dying {
+			if s.serverDying() {
+				return
+			}
+			v.N, v.Skip = v.N+v.Skip, 0
+		}
 		if v.N > 0 {
 			s.client.Send(all[:v.N])
 			all = all[v.N:]
@@ -60,11 +66,14 @@ func (s *Session) serverSaid(verb relay.Verb, msg []byte) bool {
 	case relay.PreludeFailed:
 		s.preludeFailed(msg)
 		return false
+	case relay.Demoted:
+		s.fatal(pgwire.ErrNodeDemoted.New(""), event.CloseCut)
+		return false
 	case relay.Violation:
 		s.proxy.violation(s)
 		s.serverLost(event.CutProtocol, nil)
 		return false
-	default: // More: wait for the rest. UnitEnd and Fatal are the caller's
+	default: // More: wait for the rest. UnitEnd, Fatal and Dying are the caller's
 		return true
 	}
 }
@@ -133,6 +142,9 @@ func (s *Session) unitEnded() {
 // client ends with it.
 func (s *Session) finishUnit() bool {
 	s.stats.units.Add(1)
+	if s.server.Conn.HotStandby && !s.link.Standby() {
+		s.server.Promoted()
+	}
 	s.resetUnit()
 	s.waitSince = 0
 	why := s.link.Pinned()

@@ -72,10 +72,14 @@ type Session struct {
 	noticed     bool // NoticeWaiting was sent
 	leaving     bool // a switchover wants the server when the unit is over
 	draining    bool // the router goes away: end with the unit
-	ending      bool // the client said good-bye, or shut down its writing side: finish and close
+	departed    bool // the client has shut down its writing side; when all that came before is used, it is ending
+	ending      bool // the client said good-bye, or has departed: finish and close
+	copyEnded   bool // the server was told that a COPY, if there is one, is over
+	dismissed   bool // the server was told that nothing more comes at all; nobody else gets it
 	clientFull  bool // the client's socket takes no more
 	serverFull  bool // the server's socket takes no more
 	upPaused    bool // the client is not read, because it sent too much ahead
+	upFull      bool // what is kept of the client's waits for answers to what was sent before
 	pinReported bool
 	sinceLook   int // units since the session last looked for a better loop
 

@@ -27,10 +27,13 @@ type login struct {
 	ahead    []byte // bytes read behind the message under way
 	console  atomic.Bool
 	cancel   context.CancelFunc
+
+	key       cancelKey     // a console's
+	cancelled chan struct{} // a cancel request for a console that waits for something
 }
 
 func (p *Proxy) newLogin(sock *reactor.Socket, cfg ListenerConfig) *login {
-	return &login{proxy: p, sock: sock, listener: cfg, id: p.nextID.Add(1), began: time.Now()}
+	return &login{proxy: p, sock: sock, listener: cfg, id: p.nextID.Add(1), began: time.Now(), cancelled: make(chan struct{})}
 }
 
 // run takes the client to the end of its login, and on to where it belongs.

@@ -68,6 +68,10 @@ func (s *Session) linkTo(server *pool.Server) bool {
 	if s.clientFull {
 		server.IO.PauseRead()
 	}
+	if server.IO.Blocked() { // it has yet to take the rest of a COPY that failed
+		s.serverFull = true
+		s.pauseClient()
+	}
 	if server.Vector == s.vector {
 		s.move(stateLinked)
 		return true
@@ -139,13 +143,13 @@ func (s *Session) preludeFailed(msg []byte) {
 // unlink gives the server back to the pool.
 func (s *Session) unlink(how pool.Outcome) {
 	server := s.server
-	if s.down.len() > 0 && how != pool.Broken {
-		how = pool.Broken // the beginning of a message that nobody asked for
+	if s.dismissed || s.down.len() > 0 { // it ends by itself, or has begun a message that nobody asked for
+		how = pool.Broken
 	}
 	server.Vector = s.actual
 	server.Holder = nil
 	s.server = nil
-	s.serverFull, s.leaving = false, false
+	s.serverFull, s.upFull, s.leaving, s.copyEnded, s.dismissed = false, false, false, false, false
 	s.down.clear()
 	s.pin.Store(uint32(event.PinNone))
 	s.link.Detach()

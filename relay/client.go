@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bytes"
+	"encoding/binary"
 
 	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/pgwire"
@@ -37,6 +38,12 @@ const (
 	PreludeFailed
 	// Fatal (from the server): the next Skip bytes are an ErrorResponse after which the server goes.
 	Fatal
+	// Dying (from the server): the next Skip bytes are a warning that the server is about to end. Neither they nor the N bytes
+	// in front of them need be shown, see Lost; who shows them says so with Shown.
+	Dying
+	// Demoted (from the server): the next Skip bytes are the error of a server that must not write any more. The client must not
+	// see it: it would go on with what cannot write.
+	Demoted
 	// Violation (from the server): a message that nobody asked for; the server connection must die.
 	Violation
 )
@@ -183,22 +190,36 @@ func (l *Link) admit(f pgwire.Frame, msg []byte) Verdict {
 		return l.admitIntoCopy(kind)
 	case kind == EntrySync:
 		l.skipping, l.unnamed.inBatch = false, false
+		l.unit.open, l.unit.bound = false, false
+		l.doubtful()
 		l.fifo.push(Entry(EntrySync))
 		return Verdict{}
 	case l.skipping: // the server reads over it, and answers nothing
+		l.doubtful()
 		return Verdict{}
 	default:
 		return l.admitRequest(kind, msg, whole)
 	}
 }
 
+// doubtful is for what is sent before it is known whether a Sync sent into a COPY will be answered: this request, or that Sync,
+// or both will be.
+func (l *Link) doubtful() {
+	if l.unit.copySync {
+		l.doubt()
+		l.unit.mayEnd = true // it is not read
+	}
+}
+
 func (l *Link) admitRequest(kind EntryKind, msg []byte, whole bool) Verdict {
 	entry := Entry(kind)
 	body := msg[pgwire.HeaderLen:]
+	open := true
 	switch kind {
 	case EntryQuery:
 		l.sawQuery(body, whole)
 		entry |= Unnamed
+		open = false
 	case EntryParse:
 		l.sawParse(msg, whole)
 		if len(body) > 0 && body[0] == 0 {
@@ -223,19 +244,22 @@ func (l *Link) admitRequest(kind EntryKind, msg []byte, whole bool) Verdict {
 		if isUnnamedStatement(body) {
 			entry |= Unnamed
 			l.unnamed.inBatch = true // what follows shares its fate
-		} else {
-			l.sawClose(body)
 		}
 	case EntryExecute:
-		l.unit.statements++
+		l.sawExecute(body)
 	case EntryFunctionCall:
 		l.unit.statements++
 		l.unit.unsafe = true
+		open = false
+		if !isLargeObject(body) { // it may be a lock, a setting, anything
+			l.pinFor(event.PinUncertain)
+		}
 	case EntryNone, EntrySync, EntryCopyEnd:
 	}
 	if entry&Unnamed != 0 {
 		l.unnamed.unsettled++
 	}
+	l.unit.open = open
 	l.fifo.push(entry)
 	return Verdict{}
 }
@@ -246,13 +270,7 @@ func (l *Link) sawQuery(body []byte, whole bool) {
 	l.pinFor(class.Pin)
 	l.unit.statements++
 	l.unit.mayEnd = l.unit.mayEnd || class.MayEnd
-	l.unit.unsafe = l.unit.unsafe || class.Multi || class.Procedural
-}
-
-func (l *Link) sawClose(body []byte) {
-	if len(body) > 2 && body[0] == 'S' && len(l.enders) > 0 {
-		delete(l.enders, string(body[1:len(body)-1]))
-	}
+	l.unit.unsafe = l.unit.unsafe || class.Multi || class.Procedural || l.standby && mayCopy(body)
 }
 
 // admitCopy passes CopyData, CopyDone and CopyFail while anything is outstanding: the server may be in COPY, and reads over
@@ -280,8 +298,7 @@ func (l *Link) admitIntoCopy(kind EntryKind) Verdict {
 	if kind != EntrySync {
 		return Verdict{Verb: Refuse, Fault: pgwire.ErrProtocol.New("A request was sent while COPY FROM STDIN was under way.")}
 	}
-	l.unit.copySync = true
-	l.pinFor(event.PinUncertain)
+	l.doubt()
 	return Verdict{}
 }
 
@@ -302,6 +319,49 @@ func isCopy(kind byte) bool {
 }
 
 func isUnnamedStatement(body []byte) bool { return len(body) == 2 && body[0] == 'S' && body[1] == 0 }
+
+// isLargeObject reports whether a FunctionCall is of one of the functions that libpq calls so: those of large objects, whose
+// descriptors end with their transaction. The numbers are those of PostgreSQL's pg_proc.dat, which never change.
+func isLargeObject(body []byte) bool {
+	if len(body) < 4 {
+		return false
+	}
+	switch binary.BigEndian.Uint32(body) {
+	case 715, 952, 953, 954, 955, 956, 957, 958, 964, 1004, 3170, 3171, 3172:
+		return true
+	}
+	return false
+}
+
+// mayCopy reports whether a text may be a COPY, which may write a file or start a program where nobody takes it back.
+func mayCopy(text []byte) bool {
+	text = bytes.TrimLeft(text, " \t\n\v\f\r")
+	if len(text) > 1 && (text[0] == '-' || text[0] == '/') { // behind a comment: anywhere
+		return containsFold(text[:min(len(text), inspectLimit)], "copy")
+	}
+	return hasPrefixFold(text, "copy")
+}
+
+func containsFold(text []byte, lower string) bool {
+	for i := range text {
+		if hasPrefixFold(text[i:], lower) {
+			return true
+		}
+	}
+	return false
+}
+
+func hasPrefixFold(text []byte, lower string) bool {
+	if len(text) < len(lower) {
+		return false
+	}
+	for i := range len(lower) {
+		if text[i]|0x20 != lower[i] {
+			return false
+		}
+	}
+	return true
+}
 
 // classifyText reads a query string that ends with a NUL, or is cut off.
 func classifyText(text []byte, whole bool) state.Class {

@@ -12,7 +12,7 @@ const (
 	Unaffected Outcome = iota
 	// Requeue: no byte of the unit was accepted by the server's socket; it is queued again.
 	Requeue
-	// Replay: one autocommit statement on a standby of which the client has seen nothing; it is sent once more elsewhere.
+	// Replay: at most one autocommit statement on a standby of which the client has seen nothing; it is sent once more elsewhere.
 	Replay
 	// TransactionLost: certainly not committed. FATAL 57P01, then the connection closes.
 	TransactionLost
@@ -50,6 +50,7 @@ type Loss struct {
 	Kept     bool // the bytes of the unit are still at hand, all of them
 	Replayed bool // the unit is a replay already
 	NoReplay bool // the operator forbids it
+	Promoted bool // its node is known to have become a primary since it was linked
 }
 
 // Lost decides what happens to the client of a server that is gone. It changes nothing.
@@ -57,29 +58,39 @@ type Loss struct {
 // The laws: a connection lost after bytes were accepted is never proof that nothing ran; a server in hot standby cannot have
 // committed anything; inside a transaction block only a statement that may end the block can have committed it.
 func (l *Link) Lost(loss Loss) Outcome {
-	idle := l.fifo.count == 0 && l.up.rest == 0
+	idle := l.idle()
+	standby := l.standby && !loss.Promoted
 	pinned := l.pin != event.PinNone
 	switch {
 	case !l.linked:
 		return Unaffected
+	case !l.AtBoundary():
+		return CloseSilently
 	case idle && l.Status() == StatusIdle && !pinned:
 		return Unaffected
-	case l.down.rest > 0 && !l.down.drop:
-		return CloseSilently
 	case idle && l.Status() == StatusIdle:
 		return PinnedLost
 	case idle:
 		return TransactionLost
 	case l.firstOfUnit() && !loss.Accepted && loss.Kept && !pinned:
 		return Requeue
-	case l.replayable(loss) && !pinned:
+	case standby && l.replayable(loss) && !pinned:
 		return Replay
-	case l.standby:
+	case standby:
 		return TransactionLost
 	case l.Status() != StatusIdle && !l.unit.mayEnd:
 		return TransactionLost
+	case l.unit.statements == 0: // something was prepared or bound, nothing was run
+		return TransactionLost
 	}
 	return OutcomeUnknown
+}
+
+// idle reports whether the server owes nothing and keeps nothing of a batch: what was done before a Sync is not committed, and
+// after an error what the client still sends must be read over. The rest of a CopyData that came too late counts for nothing.
+func (l *Link) idle() bool {
+	sending := l.up.rest > 0 && !l.up.drop && !l.unit.lateCopy
+	return l.fifo.count == 0 && !l.unit.open && !sending
 }
 
 // firstOfUnit reports whether the unit began outside a transaction block and nothing of it has been answered.
@@ -88,6 +99,6 @@ func (l *Link) firstOfUnit() bool {
 }
 
 func (l *Link) replayable(loss Loss) bool {
-	return l.standby && !loss.NoReplay && !loss.Replayed && loss.Kept && l.firstOfUnit() &&
-		l.unit.statements == 1 && !l.unit.unsafe
+	return !loss.NoReplay && !loss.Replayed && loss.Kept && l.firstOfUnit() &&
+		l.unit.statements <= 1 && !l.unit.unsafe
 }

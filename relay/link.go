@@ -19,10 +19,13 @@ const (
 	StatusFailed = 'E' // in a failed transaction block
 )
 
-// Observer hears what a server says about its session's parameters.
+// Observer hears what a server says of itself, beside the answers.
 type Observer interface {
 	// Parameter is called for every ParameterStatus. The slices are valid during the call only.
 	Parameter(name, value []byte)
+	// ReadOnly is called when the server refuses to write (SQLSTATE 25006). It answers whether its node is known to have been
+	// demoted.
+	ReadOnly() (demoted bool)
 }
 
 // stream is the framing of one direction: how much of the message under way is still to come, and whether it is dropped.
@@ -50,17 +53,21 @@ type Link struct {
 	unit    unit
 	unnamed unnamed
 	enders  map[string]struct{} // names of prepared statements whose text may end a transaction
+	anyEnds bool                // there were too many of them to remember: any named statement may be one
 }
 
 // unit is what is known of the unit of work under way.
 type unit struct {
-	statements uint32 // Query and Execute messages forwarded
+	statements uint32 // Query, Execute and FunctionCall messages forwarded
+	open       bool   // an extended batch was begun, and its Sync has not been sent
+	bound      bool   // the batch has bound the unnamed portal
 	mayEnd     bool   // something outstanding, or answered since the last ReadyForQuery, may have ended a transaction
 	unsafe     bool   // several statements in one string, CALL, DO, COPY, FunctionCall: never sent a second time
 	answered   bool   // bytes of its answer have been forwarded
 	copySync   bool   // a Sync was sent into a COPY: whether it will be answered cannot be known
+	syncsRead  uint32 // Syncs sent before the COPY began that are held to be read over by it
 	lateCopy   bool   // the unit is over but for the rest of a CopyData that nobody waits for
-	portalEnds bool   // a named portal of a statement that may end a transaction exists
+	portalEnds bool   // a portal of a statement that may end a transaction was bound; it may outlive its batch
 }
 
 // Linked reports whether a server is linked.
@@ -82,6 +89,7 @@ func (l *Link) Detach() {
 	l.linked, l.pin = false, event.PinNone
 	l.status = StatusIdle
 	clear(l.enders)
+	l.anyEnds = false
 	l.restart()
 }
 
@@ -94,6 +102,9 @@ func (l *Link) restart() {
 	l.unnamed.forgetUnsettled()
 }
 
+// Standby reports whether the linked server is in hot standby, as far as it has said.
+func (l *Link) Standby() bool { return l.standby }
+
 // Status returns the last known transaction status.
 func (l *Link) Status() byte {
 	if l.status == 0 {
@@ -102,22 +113,36 @@ func (l *Link) Status() byte {
 	return l.status
 }
 
-// Outstanding returns how many requests the server has not answered.
-func (l *Link) Outstanding() int { return int(l.fifo.count) }
+// Outstanding returns how many requests the server has not answered to the end.
+func (l *Link) Outstanding() int {
+	if l.down.rest > 0 {
+		return int(l.fifo.count) + 1
+	}
+	return int(l.fifo.count)
+}
 
 // Pinned returns why the session must keep its server, PinNone when it need not.
 func (l *Link) Pinned() event.PinReason { return l.pin }
 
 // AtBoundary reports whether a message of our own may be put between what the client has received (I8).
-func (l *Link) AtBoundary() bool { return l.down.rest == 0 }
+func (l *Link) AtBoundary() bool { return l.down.rest == 0 || l.down.drop }
 
-// MidMessage reports whether a message of the client's has been forwarded in part.
-func (l *Link) MidMessage() bool { return l.up.rest > 0 }
+// MidMessage reports whether the server has been given a message of the client's in part, or a batch without its Sync: it
+// waits for the rest, holds what the batch has done so far uncommitted, or reads over everything up to the Sync, so that nobody
+// else can use it.
+func (l *Link) MidMessage() bool { return l.up.rest > 0 && !l.up.drop || l.unit.open }
 
 func (l *Link) pinFor(why event.PinReason) {
 	if l.pin == event.PinNone {
 		l.pin = why
 	}
+}
+
+// doubt pins the session because it cannot be known what the server will still answer. It is the last word on why: such a
+// server must not be reset and given to somebody else.
+func (l *Link) doubt() {
+	l.unit.copySync = true
+	l.pin = event.PinUncertain
 }
 
 // Prelude notes a simple Query of our own, whose whole answer is swallowed: the caller sends it before any byte of the

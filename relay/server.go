@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/pgwire"
 )
 
@@ -23,7 +22,7 @@ func (l *Link) FromServer(b []byte) Verdict {
 			return l.passed(Verdict{N: n, Verb: Violation})
 		}
 		have := min(f.Len, len(b)-n)
-		if !ok || have < f.Len && f.Len <= holdLimit && readWhole(f.Kind) {
+		if !ok || have < f.Len && l.awaited(f) {
 			break
 		}
 		v := l.observe(f, b[n:n+have])
@@ -37,7 +36,7 @@ func (l *Link) FromServer(b []byte) Verdict {
 			v.Skip = have
 		case UnitEnd:
 			n += have
-		case PreludeFailed, Fatal:
+		case PreludeFailed, Fatal, Dying, Demoted:
 			v.Skip = have
 		default: // Violation: nothing of it goes anywhere
 		}
@@ -48,17 +47,23 @@ func (l *Link) FromServer(b []byte) Verdict {
 }
 
 func (l *Link) passed(v Verdict) Verdict {
-	if v.Verb != Fatal { // what stands before a FATAL is the caller's to forward or not, see Lost
+	if v.Verb != Fatal && v.Verb != Dying { // what stands before them is the caller's to forward or not, see Lost
 		l.unit.answered = l.unit.answered || v.N > 0
 	}
 	return v
 }
 
-// readWhole tells which messages are understood, and so are not passed in pieces while they are small.
-func readWhole(kind byte) bool {
-	switch kind {
-	case pgwire.KindReadyForQuery, pgwire.KindErrorResponse, pgwire.KindParameterStatus:
-		return true
+// Shown notes that the client was shown what a verdict Dying left to the caller.
+func (l *Link) Shown() { l.unit.answered = true }
+
+// awaited tells which messages are not passed in pieces: those that are understood, while they are small, and what comes unasked
+// when nothing is outstanding, because the client may get another server before the rest is here (I8).
+func (l *Link) awaited(f pgwire.Frame) bool {
+	switch f.Kind {
+	case pgwire.KindReadyForQuery, pgwire.KindErrorResponse, pgwire.KindParameterStatus, pgwire.KindNoticeResponse:
+		return f.Len <= holdLimit || l.fifo.count == 0
+	case pgwire.KindNotification:
+		return l.fifo.count == 0
 	}
 	return false
 }
@@ -72,10 +77,6 @@ var (
 // observe takes one message of the server's. Verdicts leave N and, but for what it says, Skip to the caller.
 func (l *Link) observe(f pgwire.Frame, msg []byte) Verdict {
 	head := l.fifo.first()
-	for head.Kind() == EntryCopyEnd { // the server read over it
-		l.fifo.pop()
-		head = l.fifo.first()
-	}
 	switch f.Kind {
 	case pgwire.KindDataRow:
 		return l.partOf(head, EntryQuery, EntryExecute)
@@ -135,9 +136,17 @@ func (l *Link) partOf(head Entry, a, b EntryKind) Verdict {
 	return shown(head)
 }
 
+// done takes the oldest request off. The end of a COPY that stood behind it did not find one: the server reads over it.
+func (l *Link) done() {
+	l.fifo.pop()
+	for l.fifo.first().Kind() == EntryCopyEnd {
+		l.fifo.pop()
+	}
+}
+
 // answered passes a message that ends an answer.
 func (l *Link) answered(head Entry) Verdict {
-	l.fifo.pop()
+	l.done()
 	if head&Unnamed != 0 {
 		l.settleUnnamed(head)
 	}
@@ -153,7 +162,7 @@ func shown(head Entry) Verdict {
 
 // completed passes CommandComplete or EmptyQueryResponse: the end of an Execute, one of several statements of a Query.
 func (l *Link) completed(head Entry) Verdict {
-	l.copyIn = false
+	l.copyIn, l.unit.syncsRead = false, 0
 	switch head.Kind() {
 	case EntryExecute:
 		return l.answered(head)
@@ -167,13 +176,13 @@ func (l *Link) completed(head Entry) Verdict {
 // ready takes ReadyForQuery.
 func (l *Link) ready(head Entry, msg []byte) Verdict {
 	if head.Kind() == EntryNone && l.unit.copySync { // the Sync sent into a COPY was answered after all
-		l.skipping = false
-		return forward
+		l.skipping, l.unit.copySync = false, false
+		return l.told(msg)
 	}
 	if !head.EndsUnit() || len(msg) != pgwire.HeaderLen+1 {
 		return violation
 	}
-	l.fifo.pop()
+	l.done()
 	l.copyIn = false
 	if head&Injected != 0 {
 		return Verdict{Verb: PreludeDone}
@@ -181,16 +190,20 @@ func (l *Link) ready(head Entry, msg []byte) Verdict {
 	if head&Unnamed != 0 {
 		l.settleUnnamed(head)
 	}
+	return l.told(msg)
+}
+
+// told takes the transaction status that a ReadyForQuery tells, and ends the unit where it may.
+func (l *Link) told(msg []byte) Verdict {
 	l.status = msg[pgwire.HeaderLen]
 	if l.fifo.count > 0 {
 		return forward
 	}
+	l.unit.mayEnd, l.unit.open = false, false
 	if l.status != StatusIdle {
-		l.unit.mayEnd = l.unit.portalEnds
 		return forward
 	}
-	l.unit.mayEnd = false
-	if l.MidMessage() { // a long CopyData that came too late: its rest has to go where its beginning went
+	if l.up.rest > 0 { // a long CopyData that came too late: its rest has to go where its beginning went
 		l.unit.lateCopy = true
 		return forward
 	}
@@ -205,18 +218,28 @@ func (l *Link) asynchronous(kind byte, head Entry, msg []byte) Verdict {
 		if !ok || !ok2 {
 			return violation
 		}
+		if l.standby && string(name) == "in_hot_standby" && string(value) == "off" {
+			l.standby = false // it was promoted, and this session with it
+		}
 		l.Observer.Parameter(name, value)
 	}
-	if head.Kind() == EntryQuery && kind != pgwire.KindNotification {
-		return shown(head)
+	if head.Kind() == EntryQuery && head&Swallow != 0 && kind != pgwire.KindNotification {
+		return swallow
+	}
+	if kind == pgwire.KindNoticeResponse && isLastWarning(msg) {
+		return Verdict{Verb: Dying}
 	}
 	return forward
 }
 
 // failed takes an ErrorResponse. In the extended protocol the server now reads over everything until Sync.
 func (l *Link) failed(head Entry, msg []byte) Verdict {
-	if isFatal(msg) {
+	severity, code := severityAndCode(msg)
+	if isFatal(severity) {
 		return Verdict{Verb: Fatal}
+	}
+	if string(code) == pgwire.CodeReadOnlyTransaction && l.Observer.ReadOnly() {
+		return Verdict{Verb: Demoted}
 	}
 	if head.Kind() == EntryNone {
 		return violation
@@ -225,6 +248,12 @@ func (l *Link) failed(head Entry, msg []byte) Verdict {
 		return Verdict{Verb: PreludeFailed}
 	}
 	l.copyIn = false
+	if l.unit.syncsRead > 0 { // or it failed before it read the Sync, which is answered then
+		if l.unit.syncsRead > 1 || l.fifo.count > 1 || head.EndsUnit() {
+			l.doubt()
+		}
+		l.unit.copySync, l.unit.syncsRead = true, 0
+	}
 	if !head.EndsUnit() {
 		l.skipToSync()
 	}
@@ -245,6 +274,7 @@ func (l *Link) skipToSync() {
 		}
 		l.fifo.pop()
 	}
+	l.unit.open = true // be it that a Query behind it was to end the batch
 }
 
 // copyBegins takes CopyInResponse. The server now reads CopyData; a Sync or Flush that was sent before it said so is read
@@ -253,12 +283,14 @@ func (l *Link) copyBegins(head Entry) Verdict {
 	if k := head.Kind(); k != EntryQuery && k != EntryExecute || head&Swallow != 0 {
 		return violation
 	}
-	l.unit.unsafe = true
+	l.unit.unsafe, l.unit.syncsRead = true, 0
 	for l.fifo.count > 1 {
 		next := *l.fifo.at(1)
 		switch next.Kind() {
 		case EntrySync:
 			l.fifo.removeAt(1)
+			l.unit.syncsRead++
+			l.unit.open = true // the batch goes on behind the COPY
 			continue
 		case EntryCopyEnd: // the client has ended it ahead of time
 			l.fifo.removeAt(1)
@@ -270,31 +302,51 @@ func (l *Link) copyBegins(head Entry) Verdict {
 			l.unsettleUnnamed(next, false)
 		}
 		l.fifo.removeAt(1)
-		l.unit.copySync = true
-		l.pinFor(event.PinUncertain)
+		l.doubt()
 		return forward
 	}
 	l.copyIn = true
 	return forward
 }
 
-// isFatal reads the severity of an ErrorResponse: the non-localised field V if there is one (PostgreSQL 9.6 and later), else S.
-func isFatal(msg []byte) bool {
-	body := msg[pgwire.HeaderLen:]
-	fatal := false
-	for len(body) > 0 && body[0] != 0 {
+func isFatal(severity []byte) bool {
+	return string(severity) == "FATAL" || string(severity) == "PANIC"
+}
+
+// isLastWarning tells the warning of a server that was told to end at once: a crash beside it, or an immediate shutdown. It
+// proves nothing, because a function can raise it too.
+func isLastWarning(msg []byte) bool {
+	severity, code := severityAndCode(msg)
+	if string(severity) != "WARNING" {
+		return false
+	}
+	switch string(code) {
+	case "57P01", "57P02", "57P03":
+		return true
+	}
+	return false
+}
+
+// severityAndCode reads two fields of an ErrorResponse or NoticeResponse. The severity is the non-localised field V if there is
+// one (PostgreSQL 9.6 and later), else S.
+func severityAndCode(msg []byte) (severity, code []byte) {
+	plain := false
+	for body := msg[pgwire.HeaderLen:]; len(body) > 0 && body[0] != 0; {
 		value, rest, ok := cutString(body[1:])
 		if !ok {
-			return fatal
+			break
 		}
-		is := string(value) == "FATAL" || string(value) == "PANIC"
 		switch body[0] {
 		case 'V':
-			return is
+			severity, plain = value, true
 		case 'S':
-			fatal = is
+			if !plain {
+				severity = value
+			}
+		case 'C':
+			code = value
 		}
 		body = rest
 	}
-	return fatal
+	return severity, code
 }

@@ -22,7 +22,14 @@ type unnamed struct {
 	parses    int    // how many of them are Parse
 	onServer  bool   // the linked server holds exactly what is settled, be it none
 	inBatch   bool   // a Parse of it stands before, with no Sync between: what follows shares its fate
-	mayEnd    bool   // a text that is settled or not may end a transaction
+	does      does   // what the settled text does
+	nextDoes  does   // what the text of the last Parse that is not settled does
+}
+
+// does is what must be known of a statement's text when it is run.
+type does struct {
+	mayEnd bool // it may end a transaction
+	unsafe bool // CALL, DO, COPY: never sent a second time
 }
 
 // settle notes that the server has done what changes the statement.
@@ -40,8 +47,10 @@ func (l *Link) settleUnnamed(e Entry) {
 	u.parses--
 	if u.parses == 0 {
 		u.parse, u.next = u.next, u.parse[:0]
+		u.does = u.nextDoes
 	} else {
 		u.parse = u.parse[:0] // superseded by the next before it can be needed elsewhere
+		u.does = does{mayEnd: true, unsafe: true}
 	}
 }
 
@@ -64,8 +73,8 @@ func (l *Link) unsettleUnnamed(e Entry, failed bool) {
 }
 
 // keep notes a Parse that is being sent. It returns false when its text is too long to be carried.
-func (u *unnamed) keep(msg []byte, whole, mayEnd bool) bool {
-	u.mayEnd = u.mayEnd && u.unsettled > 0 || mayEnd
+func (u *unnamed) keep(msg []byte, whole bool, what does) bool {
+	u.nextDoes = what
 	u.inBatch = true
 	u.parses++
 	u.next = u.next[:0]
@@ -123,37 +132,58 @@ func (l *Link) sawParse(msg []byte, whole bool) {
 	class := classifyText(rest, whole)
 	l.pinFor(class.Pin)
 	if len(name) == 0 {
-		if !l.unnamed.keep(msg, whole, class.MayEnd) {
+		if !l.unnamed.keep(msg, whole, does{mayEnd: class.MayEnd, unsafe: class.Procedural || mayCopy(rest)}) {
 			l.pinFor(event.PinUncertain)
 		}
-	} else {
-		l.pinFor(event.PinPreparedStatement)
-		l.noteEnder(name, class.MayEnd)
+		return
 	}
-	l.unit.unsafe = l.unit.unsafe || class.Procedural
+	l.pinFor(event.PinPreparedStatement)
+	if class.MayEnd {
+		l.noteEnder(name)
+	}
 }
 
-func (l *Link) noteEnder(name []byte, mayEnd bool) {
+// endersLimit bounds how many names of statements that may end a transaction are remembered.
+const endersLimit = 1000
+
+// noteEnder remembers the name of a statement whose text may end a transaction. It is not forgotten before the server is:
+// whether a Close or another Parse of the name is carried out is known only when the server has answered.
+func (l *Link) noteEnder(name []byte) {
 	switch {
-	case mayEnd:
-		if l.enders == nil {
-			l.enders = make(map[string]struct{})
-		}
-		l.enders[string(name)] = struct{}{}
-	case len(l.enders) > 0:
-		delete(l.enders, string(name))
+	case len(l.enders) >= endersLimit:
+		l.anyEnds = true
+		return
+	case l.enders == nil:
+		l.enders = make(map[string]struct{})
 	}
+	l.enders[string(name)] = struct{}{}
 }
 
 // sawBind notes a Bind: from here on its statement may run.
 func (l *Link) sawBind(portal, statement []byte) {
-	ends := l.unnamed.mayEnd
-	if len(statement) > 0 {
-		_, ends = l.enders[string(statement)]
+	var what does
+	switch u := &l.unnamed; {
+	case len(statement) > 0:
+		_, known := l.enders[string(statement)]
+		what.mayEnd = known || l.anyEnds
+	case u.parses > 0: // a Parse of the same batch
+		what = u.nextDoes
+	default:
+		what = u.does
 	}
-	if ends {
+	if what.mayEnd {
+		l.unit.mayEnd, l.unit.portalEnds = true, true
+	}
+	l.unit.unsafe = l.unit.unsafe || what.unsafe
+	l.unit.bound = l.unit.bound || len(portal) == 0
+}
+
+// sawExecute notes an Execute. Its portal may have been bound long before, in the same transaction.
+func (l *Link) sawExecute(body []byte) {
+	l.unit.statements++
+	here := l.unit.bound && len(body) > 0 && body[0] == 0 // the unnamed portal, of this batch
+	if l.unit.portalEnds && !here {
 		l.unit.mayEnd = true
-		l.unit.portalEnds = l.unit.portalEnds || len(portal) > 0
 	}
 }
 
