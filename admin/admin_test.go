@@ -32,12 +32,17 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // scene is a router with one cluster, as the test wants it to look.
 type scene struct {
 	primary topology.NodeID
+	queues  []pool.QueueStats
+	clients []proxy.ClientInfo
+	old     time.Duration // since the picture was confirmed
 	done    []string
 	fail    error
+
+	cancelled chan struct{} // cancel requests for the console
 }
 
 func (s *scene) Clusters() []*topology.Snapshot {
-	snap := &topology.Snapshot{Cluster: "main", Phase: topology.PhaseSteady, Primary: s.primary, LastPrimary: "a:5432", Epoch: 3, Nodes: []topology.Node{
+	snap := &topology.Snapshot{Cluster: "main", Phase: topology.PhaseSteady, Primary: s.primary, LastPrimary: "a:5432", Epoch: 3, At: time.Now().Add(-s.old), Nodes: []topology.Node{
 		{ID: "a:5432", Role: topology.RolePrimary, Health: topology.HealthUp, Timeline: 2},
 		{ID: "b:5432", Role: topology.RoleStandby, Health: topology.HealthSuspect, LagKnown: true, LagBytes: 5 << 20, Refused: "<another> system"},
 	}}
@@ -48,6 +53,9 @@ func (s *scene) Clusters() []*topology.Snapshot {
 }
 
 func (s *scene) Queues() []pool.QueueStats {
+	if s.queues != nil {
+		return s.queues
+	}
 	return []pool.QueueStats{{
 		Key: pool.Key{Cluster: "main", Database: "voip", User: "kamailio", Route: routing.Primary}, Size: 20, Waiting: 2, Reason: event.HoldExhausted,
 		Oldest: 1500 * time.Millisecond, Nodes: []pool.NodeStats{{Node: "a:5432", Linked: 3, Idle: 4, Dialing: 1, Eligible: true, Trouble: errors.New("refused")}},
@@ -55,6 +63,9 @@ func (s *scene) Queues() []pool.QueueStats {
 }
 
 func (s *scene) Clients() []proxy.ClientInfo {
+	if s.clients != nil {
+		return s.clients
+	}
 	return []proxy.ClientInfo{
 		{ID: 7, Kind: "client", State: "active", User: "kamailio", Database: "voip", Pinned: "listen", Remote: "[::1]:4711", Local: "/run/pg"}, {ID: 8, Kind: "client", State: "waiting"},
 	}
@@ -72,7 +83,10 @@ func (s *scene) Serves(_, route string) (bool, string) {
 	}
 	return true, ""
 }
-func (s *scene) Pause(db string) error  { s.done = append(s.done, "pause "+db); return s.fail }
+func (s *scene) Pause(_ context.Context, db string) error {
+	s.done = append(s.done, "pause "+db)
+	return s.fail
+}
 func (s *scene) Resume(db string) error { s.done = append(s.done, "resume "+db); return s.fail }
 func (s *scene) Switchover(_ context.Context, cluster, to string, within time.Duration) error {
 	s.done = append(s.done, "switchover "+cluster+" "+to+" "+within.String())
@@ -83,7 +97,7 @@ func newAdmin(t *testing.T, s *scene) (*Admin, http.Handler) {
 	t.Helper()
 	journal := NewJournal(slog.New(slog.DiscardHandler))
 	journal.Emit(event.Event{Kind: event.PrimaryChanged, Cluster: "main", To: "a:5432", Time: time.Now()})
-	a, err := New(Config{Version: "9.9", Users: []string{"boss"}, StatsUsers: []string{"watcher"}, Allow: []string{"10.1.0.0/16"}}, s, s, journal, slog.New(slog.DiscardHandler))
+	a, err := New(Config{Version: "9.9", Users: []string{"boss"}, StatsUsers: []string{"watcher"}, Allow: []string{"10.1.0.0/16"}, PoolMode: func(_, user string) string { return map[string]string{"batch": "session"}[user] }}, s, s, journal, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,6 +130,35 @@ func TestHealthTellsLifeReadinessAndRoutesApart(t *testing.T) {
 		_, h := newAdmin(t, &scene{primary: tc.primary})
 		if code, body := get(h, tc.path); code != tc.want {
 			t.Errorf("%s with primary %q: %d %s, want %d", tc.path, tc.primary, code, body, tc.want)
+		}
+	}
+}
+
+func TestReadyEndsWhenDiscoveryDoesNotConfirmItsPicture(t *testing.T) {
+	for _, tc := range []struct {
+		old, interval time.Duration
+		ready         bool
+	}{
+		{0, 0, true},
+		{4 * time.Second, 0, true},
+		{6 * time.Second, 0, false},
+		{4 * time.Second, 100 * time.Millisecond, true}, // a short interval does not make it nervous
+		{6 * time.Second, 100 * time.Millisecond, false},
+		{40 * time.Second, 10 * time.Second, true},
+		{51 * time.Second, 10 * time.Second, false},
+	} {
+		a, h := newAdmin(t, &scene{primary: "a:5432", old: tc.old})
+		if tc.interval != 0 {
+			a.cfg.ProbeInterval = map[string]time.Duration{"main": tc.interval}
+		}
+		for path, want := range map[string]bool{"/readyz": tc.ready, "/primary": tc.ready, "/replica": tc.ready, "/healthz": true} {
+			code, body := get(h, path)
+			if code == http.StatusOK != want {
+				t.Errorf("%s, confirmed %s ago, interval %s: %d %s", path, tc.old, tc.interval, code, body)
+			}
+			if !want && !strings.Contains(body, "discovery has not confirmed its picture of cluster main for") {
+				t.Errorf("%s does not say why: %s", path, body)
+			}
 		}
 	}
 }
@@ -273,7 +316,7 @@ func console(t *testing.T, s *scene, user string) *pgx.Conn {
 			err = greet(conn, c)
 		}
 		if err == nil {
-			err = c.Serve(ctx, conn, proxy.Login{User: user, Database: "pgrouter"})
+			err = c.Serve(ctx, conn, proxy.Login{User: user, Database: "pgrouter", Cancelled: s.cancelled})
 		}
 		ended <- err
 	}()
@@ -319,7 +362,11 @@ func TestTheConsoleAnswersADriverInBothProtocols(t *testing.T) {
 			if c.columns == nil {
 				continue
 			}
-			rows, err := conn.Query(ctx, strings.ToLower(c.name)+" ;", mode)
+			sql := strings.ToLower(c.name) + " ;"
+			if c.name == "SHOW" {
+				sql = "show TIMEZONE"
+			}
+			rows, err := conn.Query(ctx, sql, mode)
 			if err != nil {
 				t.Fatalf("%s: %v", c.name, err)
 			}
@@ -352,7 +399,7 @@ func TestCommandsActAndAreRefusedByRole(t *testing.T) {
 		t.Errorf("it did %s", got)
 	}
 	watcher := console(t, s, "watcher")
-	for sql, want := range map[string]string{"pause": "42501", "show nonsense": "42601", "": "", "show pools extra": "42601", `pause "x`: "42601"} {
+	for sql, want := range map[string]string{"copy x from stdin": "42601", "pause": "42501", "show nonsense": "42601", "": "", "show pools extra": "42601", `pause "x`: "42601"} {
 		err := run(watcher, sql)
 		var pg *pgconn.PgError
 		if errors.As(err, &pg); want != "" && (pg == nil || pg.Code != want) || want == "" && err != nil {
@@ -413,6 +460,24 @@ func FuzzWords(f *testing.F) {
 					t.Fatalf("word %q of %q", w, statement)
 				}
 			}
+		}
+	})
+}
+
+func FuzzSettings(f *testing.F) {
+	for _, s := range []string{"a = b", `"a""b" to 'c'`, "session time zone local", "names", "", "=", "a=", "local", `"`, "time", "a to"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		name, value, err := splitSetting(text)
+		if err == nil && len(name)+len(value) > len(text)+len("transaction_isolation") {
+			t.Fatalf("%q: %q is %q", text, name, value)
+		}
+		if rest := behindWords(text, 1); len(rest) > len(text) {
+			t.Fatalf("%q behind the first word of %q", rest, text)
+		}
+		if plain := withoutComments(text); len(plain) > len(text) {
+			t.Fatalf("%q without comments is %q", text, plain)
 		}
 	})
 }

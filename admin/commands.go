@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/pgrouter/pgrouter/event"
-	"github.com/pgrouter/pgrouter/pool"
 )
 
 // role is what a console user may do; higher may more.
@@ -38,6 +37,9 @@ type command struct {
 	name    string
 	args    string // for HELP
 	most    int    // how many words may follow
+	raw     bool   // what follows is one argument as it stands, instead
+	quiet   bool   // for drivers: not in HELP
+	waits   bool   // ends early when the client cancels or goes away
 	needs   role
 	columns []string // nil: it returns no rows
 	tag     string   // of one that returns no rows
@@ -49,25 +51,46 @@ type command struct {
 func commands() []command {
 	return []command{
 		{name: "SHOW VERSION", needs: roleStats, columns: []string{"version"}, help: "the version of this router", run: showVersion},
-		{name: "SHOW POOLS", needs: roleStats, columns: poolColumns(), help: "server connections and waiting clients by database, user and route", run: showPools},
+		{name: "SHOW POOLS", needs: roleStats, columns: poolColumns(), help: "clients and server connections by database and user", run: showPools},
+		{name: "SHOW QUEUES", needs: roleStats, columns: queueColumns(), help: "the same by route and start-up options: who waits for what, which nodes serve", run: showQueues},
 		{name: "SHOW CLIENTS", needs: roleStats, columns: clientColumns(), help: "client connections", run: showClients},
 		{name: "SHOW SERVERS", needs: roleStats, columns: serverColumns(), help: "server connections by database, user, route and node", run: showServers},
 		{name: "SHOW NODES", needs: roleStats, columns: nodeColumns(), help: "nodes: who is primary, since when, how far the others are", run: showNodes},
 		{name: "SHOW FAILOVERS", needs: roleStats, columns: failoverColumns(), help: "the last changes of primary", run: showFailovers},
 		{name: "SHOW EVENTS", needs: roleStats, columns: []string{"time", "event", "cluster", "node", "from", "to", "reason"}, help: "what happened last", run: showEvents},
+		{name: "SHOW", args: "parameter", most: settingWords, needs: roleStats, columns: []string{"setting"}, help: "a parameter of PostgreSQL's, for drivers", run: showSetting},
 		{name: "SHOW HELP", needs: roleStats, columns: helpColumns(), help: "this list", run: showHelp},
 		{name: "HELP", needs: roleStats, columns: helpColumns(), help: "this list", run: showHelp},
-		{name: "PAUSE", args: "[db]", most: 1, needs: roleAdmin, tag: "PAUSE", help: "hand no more servers to clients of a database, or of all", run: pause},
+		{name: "PAUSE", args: "[db]", most: 1, waits: true, needs: roleAdmin, tag: "PAUSE", help: "hand no more servers to clients of a database, or of all, and wait for running work", run: pause},
 		{name: "RESUME", args: "[db]", most: 1, needs: roleAdmin, tag: "RESUME", help: "end a PAUSE", run: resume},
 		{name: "SWITCHOVER", args: "node [cluster]", most: 2, needs: roleAdmin, tag: "SWITCHOVER", help: "make a standby the primary without an error for anybody", run: switchover},
+		{name: "SET", args: "parameter = value", raw: true, needs: roleStats, tag: "SET", help: "accepted for PostgreSQL's parameters, changes nothing", run: set},
+		{name: "RESET", args: "parameter", raw: true, needs: roleStats, tag: "RESET", quiet: true, run: reset},
+		{name: "BEGIN", raw: true, needs: roleStats, tag: "BEGIN", quiet: true, run: accept},
+		{name: "START TRANSACTION", raw: true, needs: roleStats, tag: "START TRANSACTION", quiet: true, run: accept},
+		{name: "COMMIT", most: 1, needs: roleStats, tag: "COMMIT", quiet: true, run: endOfBlock},
+		{name: "END", most: 1, needs: roleStats, tag: "COMMIT", quiet: true, run: endOfBlock},
+		{name: "ROLLBACK", most: 1, needs: roleStats, tag: "ROLLBACK", quiet: true, run: endOfBlock},
+		{name: "ABORT", most: 1, needs: roleStats, tag: "ROLLBACK", quiet: true, run: endOfBlock},
+		{name: "SAVEPOINT", raw: true, needs: roleStats, tag: "SAVEPOINT", quiet: true, run: accept},
+		{name: "RELEASE", raw: true, needs: roleStats, tag: "RELEASE", quiet: true, run: accept},
+		{name: "ROLLBACK TO", raw: true, needs: roleStats, tag: "ROLLBACK", quiet: true, run: accept},
+		{name: "DEALLOCATE", args: "name", most: 2, needs: roleStats, tag: "DEALLOCATE", quiet: true, run: accept},
+		{name: "DISCARD ALL", needs: roleStats, tag: "DISCARD ALL", quiet: true, run: accept},
 	}
 }
+
+// settingWords is how many words the longest name of a parameter has: TRANSACTION ISOLATION LEVEL.
+const settingWords = 3
 
 func helpColumns() []string { return []string{"command", "role", "description"} }
 
 func showHelp(context.Context, *Admin, []string) ([][]string, error) {
 	var rows [][]string
 	for _, c := range commands() {
+		if c.quiet {
+			continue
+		}
 		rows = append(rows, []string{strings.TrimSpace(c.name + " " + c.args), c.needs.String(), c.help})
 	}
 	return rows, nil
@@ -75,34 +98,6 @@ func showHelp(context.Context, *Admin, []string) ([][]string, error) {
 
 func showVersion(_ context.Context, a *Admin, _ []string) ([][]string, error) {
 	return [][]string{{"pgrouter " + a.cfg.Version}}, nil
-}
-
-func poolColumns() []string {
-	return []string{"database", "user", "cl_active", "cl_waiting", "cl_active_cancel_req", "cl_waiting_cancel_req", "sv_active",
-		"sv_active_cancel", "sv_being_canceled", "sv_idle", "sv_used", "sv_tested", "sv_login", "maxwait", "maxwait_us", "pool_mode",
-		"load_balance_hosts", "cluster", "route", "waiting_for", "pool_size"}
-}
-
-func showPools(_ context.Context, a *Admin, _ []string) ([][]string, error) {
-	var rows [][]string
-	for _, q := range a.world.Queues() {
-		var sum pool.NodeStats
-		for _, n := range q.Nodes {
-			sum.Linked += n.Linked
-			sum.Idle += n.Idle
-			sum.Resetting += n.Resetting
-			sum.CancelPending += n.CancelPending
-			sum.Dialing += n.Dialing
-		}
-		v := viewPool(q)
-		rows = append(rows, []string{
-			v.Database, v.User, strconv.Itoa(sum.Linked), strconv.Itoa(q.Waiting), "0", "0", strconv.Itoa(sum.Linked), "0",
-			strconv.Itoa(sum.CancelPending), strconv.Itoa(sum.Idle), "0", strconv.Itoa(sum.Resetting), strconv.Itoa(sum.Dialing),
-			strconv.Itoa(int(q.Oldest.Seconds())), strconv.Itoa(int(q.Oldest % time.Second / time.Microsecond)), "", "", v.Cluster, v.Route,
-			v.Reason, strconv.Itoa(q.Size),
-		})
-	}
-	return rows, nil
 }
 
 func clientColumns() []string {
@@ -238,14 +233,6 @@ func first(args []string) string {
 		return ""
 	}
 	return args[0]
-}
-
-func pause(_ context.Context, a *Admin, args []string) ([][]string, error) {
-	return nil, a.actions.Pause(first(args))
-}
-
-func resume(_ context.Context, a *Admin, args []string) ([][]string, error) {
-	return nil, a.actions.Resume(first(args))
 }
 
 func switchover(ctx context.Context, a *Admin, args []string) ([][]string, error) {

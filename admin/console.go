@@ -50,7 +50,7 @@ func (c *Console) role(user string) role {
 // Parameters are what the console reports at login: enough for drivers and psql.
 func (c *Console) Parameters() []pgwire.Param {
 	return []pgwire.Param{
-		{Name: "server_version", Value: "15.0 (pgrouter " + c.admin.cfg.Version + ")"}, {Name: "client_encoding", Value: "UTF8"},
+		{Name: "server_version", Value: c.admin.serverVersion()}, {Name: "client_encoding", Value: "UTF8"},
 		{Name: "server_encoding", Value: "UTF8"}, {Name: "DateStyle", Value: "ISO"}, {Name: "TimeZone", Value: "GMT"},
 		{Name: "standard_conforming_strings", Value: "on"}, {Name: "is_superuser", Value: "on"}, {Name: "integer_datetimes", Value: "on"},
 	}
@@ -60,9 +60,10 @@ func (c *Console) Parameters() []pgwire.Param {
 func (c *Console) Serve(ctx context.Context, conn net.Conn, login proxy.Login) error {
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
+	keen := &keenConn{Conn: conn}
 	s := &consoleSession{
-		admin: c.admin, role: c.role(login.User), backend: pgproto3.NewBackend(conn, conn), statements: make(map[string]string),
-		portals: make(map[string]string),
+		admin: c.admin, role: c.role(login.User), conn: keen, cancelled: login.Cancelled, backend: pgproto3.NewBackend(keen, keen),
+		statements: make(map[string]string), portals: make(map[string]*portal),
 	}
 	s.backend.SetMaxBodyLen(consoleMessageLimit)
 	for {
@@ -85,12 +86,17 @@ func (c *Console) Serve(ctx context.Context, conn net.Conn, login proxy.Login) e
 
 // consoleSession is one client of the console.
 type consoleSession struct {
-	admin      *Admin
-	role       role
-	backend    *pgproto3.Backend
+	admin     *Admin
+	role      role
+	conn      *keenConn
+	cancelled <-chan struct{} // cancel requests
+	backend   *pgproto3.Backend
+	block     bool // between BEGIN and COMMIT, which only drivers care about
+
+	// The extended protocol, see extended.go.
 	statements map[string]string
-	portals    map[string]string
-	skipping   bool // after an error in the extended protocol, up to Sync
+	portals    map[string]*portal
+	skipping   bool // after an error, up to Sync
 }
 
 // message answers one message.
@@ -99,9 +105,12 @@ func (s *consoleSession) message(ctx context.Context, msg pgproto3.FrontendMessa
 	case *pgproto3.Query:
 		s.simple(ctx, m.String)
 		return
-	case *pgproto3.Sync:
-		s.skipping = false
+	case *pgproto3.FunctionCall:
+		s.fail(pgwire.ErrConsoleProtocol.New(""))
 		s.ready()
+		return
+	case *pgproto3.Sync:
+		s.sync()
 		return
 	}
 	if s.skipping {
@@ -114,7 +123,11 @@ func (s *consoleSession) message(ctx context.Context, msg pgproto3.FrontendMessa
 }
 
 func (s *consoleSession) ready() {
-	s.backend.Send(&pgproto3.ReadyForQuery{TxStatus: pgwire.StatusIdle})
+	status := pgwire.StatusIdle
+	if s.block {
+		status = pgwire.StatusInTransaction
+	}
+	s.backend.Send(&pgproto3.ReadyForQuery{TxStatus: status})
 }
 
 // simple answers a query string, statement by statement; the first that fails ends it.
@@ -130,81 +143,14 @@ func (s *consoleSession) simple(ctx context.Context, text string) {
 			break
 		}
 		if result.columns != nil {
-			s.backend.Send(description(result.columns))
+			s.backend.Send(description(result.columns, nil))
 		}
-		s.rows(result)
+		for _, row := range result.rows {
+			s.row(row)
+		}
+		s.complete(result.tag)
 	}
 	s.ready()
-}
-
-// extended answers the messages of the extended protocol, as far as a client without parameters needs them.
-func (s *consoleSession) extended(ctx context.Context, msg pgproto3.FrontendMessage) error {
-	switch m := msg.(type) {
-	case *pgproto3.Parse:
-		s.statements[m.Name] = m.Query
-		s.backend.Send(&pgproto3.ParseComplete{})
-	case *pgproto3.Bind:
-		text, known := s.statements[m.PreparedStatement]
-		if !known || len(m.Parameters) > 0 {
-			return pgwire.ErrConsoleProtocol.New("")
-		}
-		s.portals[m.DestinationPortal] = text
-		s.backend.Send(&pgproto3.BindComplete{})
-	case *pgproto3.Describe:
-		return s.describe(m)
-	case *pgproto3.Execute:
-		text, known := s.portals[m.Portal]
-		if !known {
-			return pgwire.ErrConsoleProtocol.New("")
-		}
-		return s.execute(ctx, text)
-	case *pgproto3.Close:
-		delete(map[byte]map[string]string{'S': s.statements, 'P': s.portals}[m.ObjectType], m.Name)
-		s.backend.Send(&pgproto3.CloseComplete{})
-	case *pgproto3.Flush:
-	default:
-		return pgwire.ErrConsoleProtocol.New("")
-	}
-	return nil
-}
-
-func (s *consoleSession) describe(m *pgproto3.Describe) error {
-	texts := s.portals
-	if m.ObjectType == pgwire.TargetStatement {
-		texts = s.statements
-		s.backend.Send(&pgproto3.ParameterDescription{})
-	}
-	text, known := texts[m.Name]
-	if !known {
-		return pgwire.ErrConsoleProtocol.New("")
-	}
-	var cmd *command
-	if statements := splitStatements(text); len(statements) > 0 {
-		var err error
-		if cmd, _, err = s.find(statements[0]); err != nil {
-			return err
-		}
-	}
-	if cmd == nil || cmd.columns == nil {
-		s.backend.Send(&pgproto3.NoData{})
-		return nil
-	}
-	s.backend.Send(description(cmd.columns))
-	return nil
-}
-
-func (s *consoleSession) execute(ctx context.Context, text string) error {
-	statements := splitStatements(text)
-	if len(statements) == 0 {
-		s.backend.Send(&pgproto3.EmptyQueryResponse{})
-		return nil
-	}
-	result, err := s.run(ctx, statements[0])
-	if err != nil {
-		return err
-	}
-	s.rows(result)
-	return nil
 }
 
 // result is what a command answers.
@@ -214,21 +160,30 @@ type result struct {
 	tag     string
 }
 
-func (s *consoleSession) rows(r result) {
-	for _, row := range r.rows {
-		values := make([][]byte, len(row))
-		for i, v := range row {
-			values[i] = []byte(v)
-		}
-		s.backend.Send(&pgproto3.DataRow{Values: values})
+func (s *consoleSession) row(row []string) {
+	values := make([][]byte, len(row))
+	for i, v := range row {
+		values[i] = []byte(v)
 	}
-	s.backend.Send(&pgproto3.CommandComplete{CommandTag: []byte(r.tag)})
+	s.backend.Send(&pgproto3.DataRow{Values: values})
 }
 
-func description(columns []string) *pgproto3.RowDescription {
+func (s *consoleSession) complete(tag string) {
+	s.backend.Send(&pgproto3.CommandComplete{CommandTag: []byte(tag)})
+}
+
+// description names the columns; formats are those that the client asked for. Text is the same in both.
+func description(columns []string, formats []int16) *pgproto3.RowDescription {
 	d := &pgproto3.RowDescription{}
-	for _, name := range columns {
-		d.Fields = append(d.Fields, pgproto3.FieldDescription{Name: []byte(name), DataTypeOID: textOID, DataTypeSize: -1, TypeModifier: -1})
+	for i, name := range columns {
+		field := pgproto3.FieldDescription{Name: []byte(name), DataTypeOID: textOID, DataTypeSize: -1, TypeModifier: -1}
+		switch {
+		case len(formats) == 1:
+			field.Format = formats[0]
+		case i < len(formats):
+			field.Format = formats[i]
+		}
+		d.Fields = append(d.Fields, field)
 	}
 	return d
 }
@@ -253,6 +208,11 @@ func (s *consoleSession) run(ctx context.Context, text string) (result, error) {
 	if cmd.needs > s.role {
 		return result{}, pgwire.ErrConsoleDenied.New("", cmd.name)
 	}
+	if cmd.waits {
+		attended, stop := s.attend(ctx)
+		defer stop()
+		ctx = attended
+	}
 	rows, err := cmd.run(ctx, s.admin, args)
 	if err != nil {
 		return result{}, err
@@ -260,6 +220,19 @@ func (s *consoleSession) run(ctx context.Context, text string) (result, error) {
 	tag := cmd.tag
 	if cmd.columns != nil {
 		tag = fmt.Sprintf("SHOW %d", len(rows))
+	}
+	switch cmd.name {
+	case "BEGIN", "START TRANSACTION":
+		s.block = true
+	case "COMMIT", "END", "ROLLBACK", "ABORT":
+		s.block = false
+	case "DISCARD ALL":
+		clear(s.statements)
+	case "DEALLOCATE":
+		err = s.deallocate(args)
+	}
+	if err != nil {
+		return result{}, err
 	}
 	return result{columns: cmd.columns, rows: rows, tag: tag}, nil
 }
@@ -285,10 +258,24 @@ func (s *consoleSession) find(text string) (*command, []string, error) {
 	switch {
 	case best == nil:
 		return nil, nil, pgwire.ErrConsoleCommand.New("")
+	case best.raw:
+		return best, []string{behindWords(text, used)}, nil
+	case best.name == "SHOW":
+		return s.findSetting(best, words[used:])
 	case len(words)-used > best.most:
 		return nil, nil, pgwire.ErrConsoleSyntax.New("", words[used+best.most])
 	}
 	return best, words[used:], nil
+}
+
+// findSetting makes the command that shows one parameter: its column has the parameter's name.
+func (s *consoleSession) findSetting(show *command, words []string) (*command, []string, error) {
+	found, known := s.admin.setting(alias(strings.Join(words, " ")))
+	if !known || len(words) > show.most {
+		return nil, nil, pgwire.ErrConsoleCommand.New("")
+	}
+	show.columns = []string{found.name}
+	return show, words, nil
 }
 
 func equalWords(words, name []string) bool {

@@ -33,6 +33,9 @@ type Config struct {
 	Users      []string // who may do everything in the console
 	StatsUsers []string // who may look
 	Allow      []string // from where changes may be asked over HTTP, besides the machine itself: addresses and networks
+
+	PoolMode      func(database, user string) string // by the servers' names; for pools without clients. nil: not known
+	ProbeInterval map[string]time.Duration           // by cluster; what is missing is discovery.DefaultProbeInterval
 }
 
 // Admin shows and does.
@@ -45,6 +48,8 @@ type Admin struct {
 	allow   []netip.Prefix
 	started time.Time
 	page    *template.Template
+
+	patience time.Duration // of PAUSE
 
 	life context.Context //nolint:containedctx // ends with Close; the parent of what operators ask for
 	end  context.CancelFunc
@@ -59,7 +64,7 @@ var pageText string
 
 // New makes an Admin. It serves nothing yet.
 func New(cfg Config, world World, actions Actions, journal *Journal, log *slog.Logger) (*Admin, error) {
-	a := &Admin{cfg: cfg, world: world, actions: actions, journal: journal, log: log, started: time.Now()}
+	a := &Admin{cfg: cfg, world: world, actions: actions, journal: journal, log: log, started: time.Now(), patience: pauseLimit}
 	a.life, a.end = context.WithCancel(context.Background())
 	for _, text := range cfg.Allow {
 		p, err := parsePrefix(text)
@@ -171,7 +176,7 @@ func (a *Admin) getRoute(route routing.Route) http.HandlerFunc {
 				continue
 			}
 			found = true
-			if ok, why := a.world.Serves(string(s.Cluster), route.String()); !ok {
+			if ok, why := a.serves(string(s.Cluster), route.String()); !ok {
 				plain(w, http.StatusServiceUnavailable, why)
 				return
 			}

@@ -58,6 +58,7 @@ func TestPsqlShowsWhatTheConsoleSays(t *testing.T) {
 	s := &scene{primary: "a:5432"}
 	got := psql(t, s, "watcher", `show version;
 SHOW POOLS;
+show queues;
 show clients;
 Show Servers;
 SHOW  NODES ;
@@ -69,6 +70,18 @@ select 1;
 show;
 show pools now;
 show version\; show nonsense\; show version;
+set extra_float_digits = 3;
+SET application_name TO 'a "tool"';
+set session time zone 'UTC';
+show server_version;
+show transaction isolation level;
+begin; -- nothing
+commit;
+set pool.size = 3;
+set server_version = '9';
+set nonsense to 1;
+set timezone;
+;
 `)
 	const name = "testdata/psql.want"
 	if *update {

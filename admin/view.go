@@ -8,7 +8,6 @@ import (
 	"github.com/pgrouter/pgrouter/failover"
 	"github.com/pgrouter/pgrouter/pool"
 	"github.com/pgrouter/pgrouter/proxy"
-	"github.com/pgrouter/pgrouter/routing"
 	"github.com/pgrouter/pgrouter/topology"
 )
 
@@ -33,7 +32,9 @@ type World interface {
 
 // Actions is what an operator may do.
 type Actions interface {
-	Pause(database string) error
+	// Pause holds a database, "" = all, and waits until none of its server connections is in use. When ctx ends first the
+	// pause stays in force, and the error tells how many are left.
+	Pause(ctx context.Context, database string) error
 	Resume(database string) error
 	Switchover(ctx context.Context, cluster, to string, within time.Duration) error
 }
@@ -228,29 +229,4 @@ func viewPool(q pool.QueueStats) PoolView {
 		v.Opening += n.Dialing
 	}
 	return v
-}
-
-// ready reports whether there is a writable path: every listener for the primary has it. A router without such a listener is
-// ready when one of its listeners has a node. That a replica is missing does not take a router out of service.
-func (a *Admin) ready() (ok bool, why string) {
-	why = "no listener is open"
-	writable := false
-	for _, d := range a.world.Doors() {
-		served, reason := a.world.Serves(d.Cluster, d.Route)
-		primary := d.Route == routing.Primary.String()
-		writable = writable || primary
-		switch {
-		case served && !primary:
-			ok = true
-		case !served:
-			why = "listener " + d.Address + " (" + d.Route + "): " + reason
-			if primary {
-				return false, why
-			}
-		}
-	}
-	if ok || writable {
-		return true, ""
-	}
-	return false, why
 }

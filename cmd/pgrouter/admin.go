@@ -27,6 +27,7 @@ func (r *router) startAdmin(context.Context) (err error) {
 	r.events.sinks = append(r.events.sinks, journal)
 	r.admin, err = admin.New(admin.Config{
 		Version: version, Users: r.cfg.Admin.Users, StatsUsers: r.cfg.Admin.StatsUsers, Allow: r.cfg.Admin.Allow,
+		PoolMode: r.poolMode, ProbeInterval: r.probeIntervals(),
 	}, &outlook{r}, &orders{r}, journal, r.log)
 	if err != nil {
 		return err
@@ -35,6 +36,25 @@ func (r *router) startAdmin(context.Context) (err error) {
 		return err
 	}
 	return r.registry.Register(journal)
+}
+
+// poolMode is the configured mode of a pool, by the names that servers know.
+func (r *router) poolMode(database, user string) string {
+	for i := range r.cfg.Databases {
+		if name := r.cfg.Databases[i].Name; r.cfg.ServerDatabase(name) == database {
+			return r.cfg.PoolFor(name, user).Mode
+		}
+	}
+	return r.cfg.PoolFor(database, user).Mode
+}
+
+// probeIntervals tells how often each cluster is looked at.
+func (r *router) probeIntervals() map[string]time.Duration {
+	all := make(map[string]time.Duration)
+	for _, c := range r.cfg.Clusters {
+		all[c.Name] = c.ProbeInterval
+	}
+	return all
 }
 
 // consoles returns the virtual databases.
@@ -138,15 +158,18 @@ func (o *outlook) Serves(cluster, route string) (bool, string) {
 // orders is what an operator may do (admin.Actions).
 type orders struct{ router *router }
 
-// Pause holds a database, or all of them.
-func (o *orders) Pause(database string) error {
+// Pause holds a database, or all of them, and waits until nobody has a server connection of it. Operators may give the name
+// that clients use.
+func (o *orders) Pause(ctx context.Context, database string) error {
+	database = o.router.cfg.ServerDatabase(database)
 	o.router.pool.Pause(database)
 	o.router.log.Info("paused", "database", database)
-	return nil
+	return o.router.pool.WaitPaused(ctx, database)
 }
 
 // Resume ends a pause.
 func (o *orders) Resume(database string) error {
+	database = o.router.cfg.ServerDatabase(database)
 	o.router.pool.Unpause(database)
 	o.router.log.Info("resumed", "database", database)
 	return nil

@@ -195,12 +195,11 @@ func conductorConfig(c config.Cluster) failover.Config {
 func (r *router) counters() failover.Counters {
 	t := r.proxy.Totals()
 	c := failover.Counters{
-		HoldExpired: t.HoldExpired, Replayed: t.Replayed, Requeued: t.Requeued, Aborted: t.Aborted, InDoubt: t.InDoubt,
+		Units: t.WriteUnits, HoldExpired: t.HoldExpired, Replayed: t.Replayed, Requeued: t.Requeued, Aborted: t.Aborted, InDoubt: t.InDoubt,
 	}
 	for _, q := range r.pool.Stats() {
 		if q.Key.Route == routing.Primary {
 			c.Held += q.Waits
-			c.Units += q.Grants
 		}
 	}
 	return c
