@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -16,14 +17,20 @@ import (
 // greetStep is how often a waiting login looks whether its reason to wait has changed.
 const greetStep = 100 * time.Millisecond
 
+// greetTries bounds how many servers may be lost while they are asked on behalf of one login.
+const greetTries = 5
+
 // greet finds out what a server of the place says to a client that wants these parameters: from memory, or by asking one. It
 // holds while no node is there, up to the policy's login_hold_timeout.
-func (p *Proxy) greet(ctx context.Context, pl *place, wanted *state.Vector, policy Policy) (*greeting, *pgwire.Error) {
+func (l *login) greet(ctx context.Context, pl *place, wanted *state.Vector, policy Policy) (*greeting, *pgwire.Error) {
+	p := l.proxy
 	snap := p.snapshot(pl.cluster)
 	known := pl.greetingFor(wanted)
 	if known != nil && (policy.EagerLogin || pl.open(snap) && known.epoch == snap.Epoch) {
 		return known, nil
 	}
+	ctx, stop := l.heed(ctx)
+	defer stop()
 	g := &greeter{proxy: p, place: pl, wanted: wanted, loop: p.deps.Reactor.Pick(), done: make(chan greeted, 1)}
 	if !g.loop.Post(reactor.TaskFunc(g.start)) {
 		return nil, pgwire.ErrShuttingDown.New("")
@@ -54,6 +61,7 @@ type greeter struct {
 	link   relay.Link
 	down   tail
 	over   bool
+	losses int
 	done   chan greeted // capacity 1: the loop never waits
 }
 
@@ -70,6 +78,9 @@ func (g *greeter) wait(ctx context.Context, policy Policy) (*greeting, *pgwire.E
 			return r.greeting, r.fault
 		case <-ctx.Done():
 			fault = pgwire.ErrShuttingDown.New("")
+			if errors.Is(context.Cause(ctx), errGone) {
+				fault = pgwire.ErrStartupIncomplete.New("")
+			}
 		case <-tick.C:
 			closedFor += greetStep
 			if g.place.open(g.proxy.snapshot(g.place.cluster)) {
@@ -161,8 +172,11 @@ func (g *greeter) Received(_ *reactor.Conn, b []byte) {
 			g.place.accepted(g.full)
 			g.succeed()
 			return
-		case relay.PreludeFailed, relay.Fatal:
+		case relay.PreludeFailed:
 			g.refusedBy(msg)
+			return
+		case relay.Fatal:
+			g.endedBy(msg)
 			return
 		default:
 			g.finish(greeted{fault: pgwire.ErrServerProtocol.New("")}, pool.Broken)
@@ -181,6 +195,18 @@ func (g *greeter) refusedBy(msg []byte) {
 	e.Severity, e.SeverityUnlocalized = pgwire.SeverityFatal, pgwire.SeverityFatal
 	g.finish(greeted{fault: e}, pool.Broken)
 }
+
+// endedBy hears the last words of a server. Those of one that goes down are not the client's affair.
+func (g *greeter) endedBy(msg []byte) {
+	if e, err := pgwire.ParseError(msg[pgwire.HeaderLen:]); err == nil && strings.HasPrefix(e.Code, classOperatorIntervention) {
+		g.lost()
+		return
+	}
+	g.refusedBy(msg)
+}
+
+// classOperatorIntervention begins the SQLSTATEs of shutdowns, crashes and pg_terminate_backend.
+const classOperatorIntervention = "57"
 
 func (g *greeter) succeed() {
 	made := &greeting{vector: g.actual}
@@ -213,6 +239,11 @@ func (g *greeter) finish(r greeted, how pool.Outcome) {
 
 // lost starts again: the client has seen nothing yet.
 func (g *greeter) lost() {
+	g.proxy.deps.Trouble(g.place.cluster, g.server.Node())
+	if g.losses++; g.losses >= greetTries {
+		g.finish(greeted{fault: pgwire.ErrLoginHoldTimeout.New("Servers were lost while they were asked.")}, pool.Broken)
+		return
+	}
 	g.place.queue.Release(g.server, pool.Broken)
 	g.server = nil
 	g.link.Detach()

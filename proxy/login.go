@@ -56,7 +56,7 @@ func (l *login) proceed(ctx context.Context, stop func() bool) *pgwire.Error {
 	}
 	l.sock.SetDeadline(time.Time{}) // the holds have limits of their own
 	pl := p.placeOf(identity, l.listener, policy)
-	g, fault := p.greet(ctx, pl, wanted, policy)
+	g, fault := l.greet(ctx, pl, wanted, policy)
 	if fault != nil {
 		return fault
 	}

@@ -89,6 +89,10 @@ func (s *Session) serverLost(why event.CutReason, said []byte) {
 	s.move(stateIdle)
 	switch outcome {
 	case relay.Unaffected:
+		if s.draining {
+			s.fatal(pgwire.ErrAdminShutdown.New(""), event.CloseShutdown)
+			return
+		}
 		s.resetUnit()
 		s.waitSince = 0
 		s.resumeClient()
