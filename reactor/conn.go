@@ -80,6 +80,9 @@ type Conn struct {
 	backlog backlog  // copied output; leaves before first and more
 	sent    uint64
 	linger  *linger
+
+	isTCP   bool
+	silence silence
 }
 
 // Attach takes ownership of s, which must not be in use by any other goroutine, and moves it to the loop. What s carries
@@ -94,6 +97,7 @@ func (l *Loop) Attach(s *Socket, h Handler) *Conn {
 		return c
 	}
 	c.fd = int32(fd)
+	_, c.isTCP = s.local.(*net.TCPAddr)
 	l.house(c)
 	if len(s.unread) > 0 {
 		l.notice(c, noticeUnread)

@@ -25,7 +25,8 @@
 //
 // # Goroutines
 //
-// One for each loop ([Loop.run]), started by [New] and awaited by [Reactor.Close]. All methods of [Loop], [Conn], [Timer]
+// One for each loop ([Loop.run]), and one that lets them look for peers that have vanished (Reactor.listenForSilence), started by
+// [New] and awaited by [Reactor.Close]. All methods of [Loop], [Conn], [Timer]
 // and, once attached, [Socket] belong to that goroutine, unless their comment says "any goroutine". [Listener.Accept] runs
 // on its caller's goroutine.
 //

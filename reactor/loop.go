@@ -16,6 +16,7 @@ type Loop struct {
 	log     *slog.Logger
 	engine  engine
 	inbox   inbox
+	looking atomic.Bool  // a look for silent peers is under way
 	asleep  atomic.Bool  // the goroutine waits, or is about to; who takes it down must wake the engine
 	wakers  atomic.Int32 // goroutines that may be waking the engine right now
 

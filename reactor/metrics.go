@@ -29,6 +29,7 @@ type Counters struct {
 	Controls uint64 // system calls that changed what is watched
 	Tasks    uint64 // tasks run
 	Timers   uint64 // timers that ran out
+	Looks    uint64 // looks for peers that have vanished
 	Blocked  uint64 // times the kernel did not take all of an output
 	Panics   uint64 // panics in handlers, tasks and timers
 	BytesIn  uint64 // bytes handed to Received
@@ -38,13 +39,13 @@ type Counters struct {
 
 // published is what other goroutines see of the counters.
 type published struct {
-	values [15]atomic.Uint64
+	values [16]atomic.Uint64
 	at     int64 // loop only
 }
 
-func (c *Counters) fields() [15]*uint64 {
+func (c *Counters) fields() [16]*uint64 {
 	return [...]*uint64{
-		&c.Turns, &c.Events, &c.Waits, &c.Sleeps, &c.Wakes, &c.Receives, &c.Sends, &c.Controls, &c.Tasks, &c.Timers,
+		&c.Turns, &c.Events, &c.Waits, &c.Sleeps, &c.Wakes, &c.Receives, &c.Sends, &c.Controls, &c.Tasks, &c.Timers, &c.Looks,
 		&c.Blocked, &c.Panics, &c.BytesIn, &c.BytesOut, &c.Attached,
 	}
 }

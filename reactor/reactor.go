@@ -16,12 +16,13 @@ const busyEnough = 0.75
 
 // Reactor is a fixed set of event loops.
 type Reactor struct {
-	cfg    Config
-	loops  []*Loop
-	epoch  time.Time // the zero of Now
-	ending sync.Once
-	done   sync.WaitGroup
-	closed error
+	cfg     Config
+	loops   []*Loop
+	epoch   time.Time // the zero of Now
+	ending  sync.Once
+	closing chan struct{}
+	done    sync.WaitGroup
+	closed  error
 }
 
 // New starts the loops. Close ends them.
@@ -29,7 +30,7 @@ func New(cfg Config) (*Reactor, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("reactor: %w", err)
 	}
-	r := &Reactor{cfg: cfg.withDefaults(), epoch: time.Now()}
+	r := &Reactor{cfg: cfg.withDefaults(), epoch: time.Now(), closing: make(chan struct{})}
 	for id := range r.cfg.Loops {
 		l, err := newLoop(r, id)
 		if err != nil {
@@ -40,6 +41,10 @@ func New(cfg Config) (*Reactor, error) {
 	r.done.Add(len(r.loops))
 	for _, l := range r.loops {
 		go l.run()
+	}
+	if r.cfg.PeerTimeout > 0 {
+		r.done.Add(1)
+		go r.listenForSilence()
 	}
 	return r, nil
 }
@@ -83,6 +88,7 @@ func (r *Reactor) Now() int64 { return int64(time.Since(r.epoch)) }
 // without a further callback. It must not be called from a loop. Any goroutine; a second call waits and returns the same.
 func (r *Reactor) Close() error {
 	r.ending.Do(func() {
+		close(r.closing)
 		for _, l := range r.loops {
 			l.inbox.shut()
 			l.wake()

@@ -20,9 +20,9 @@ type SocketOptions struct {
 	UserTimeout  time.Duration // how long sent bytes may stay unacknowledged, or unsent because the peer does not read (TCP_USER_TIMEOUT). Whole milliseconds
 }
 
-// DefaultSocketOptions finds a dead peer after a minute of silence; with bytes under way the kernel's own patience counts
-// (net.ipv4.tcp_retries2). There is no UserTimeout, because the kernel does not tell a dead peer from one that lives and does not
-// read: a client that thinks about its rows, a server whose COPY waits for a lock.
+// DefaultSocketOptions finds a dead peer after a minute of silence; with bytes under way Config.PeerTimeout does. There is no
+// UserTimeout, because with it the kernel does not tell a dead peer from one that lives and does not read: a client that thinks
+// about its rows, a server whose COPY waits for a lock.
 func DefaultSocketOptions() SocketOptions {
 	return SocketOptions{NoDelay: true, KeepIdle: 30 * time.Second, KeepInterval: 10 * time.Second, KeepCount: 3}
 }
