@@ -48,7 +48,6 @@ func PGRouter() House {
 			{Path: "internal/soak"},
 			{Path: "internal/system"},
 			{Path: "internal/arch"},
-			{Path: "internal/docgen"},
 			{Path: "bench/...", UsedBy: []string{"bench/..."}},
 			{Path: "examples/...", UsedBy: []string{"examples/..."}},
 		},
