@@ -50,7 +50,7 @@ func leaving() []sessionCase {
 		"values (pg_try_advisory_lock(1))", "with l as materialized (select pg_try_advisory_lock(1)) select * from l",
 		"insert into t select 1 where pg_try_advisory_lock(1)", "insert into t values (1) returning pg_try_advisory_lock(1)",
 		"update t set n = 1 where pg_try_advisory_lock(1)", "delete from t where n = 7 or pg_try_advisory_lock(1)",
-		"merge into t using (select 1 where pg_try_advisory_lock(1)) u on true when matched then update set n = 1",
+		"merge into t using (select pg_try_advisory_lock(1) as got offset 0) u on u.got when matched then update set n = 1 when not matched then do nothing",
 		"copy (select pg_try_advisory_lock(1)) to stdout", "create temp table x on commit drop as select pg_try_advisory_lock(1)",
 		"do $$begin perform pg_advisory_lock(1); end$$", "do 'begin execute ''select pg_advisory_lock(1)''; end'", "call p(pg_try_advisory_lock(1))",
 
