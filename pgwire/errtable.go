@@ -162,7 +162,7 @@ var errorRows = [errCount]errorRow{
 		situation: "An operator paused the database and the client waited longer than wait_timeout."},
 	ErrCancelled: {name: "ErrCancelled", severity: SeverityError, code: CodeQueryCanceled,
 		message:   "canceling statement due to user request",
-		situation: "A client cancelled work that was still waiting for a server. ReadyForQuery follows once for each Query and Sync received. Work that runs is cancelled by the server, in its own words."},
+		situation: "A client cancelled work that was still waiting for a server, or a PAUSE at the console, which is undone by that. ReadyForQuery follows once for each Query and Sync received. Work that runs is cancelled by the server, in its own words."},
 
 	ErrTransactionLost: {name: "ErrTransactionLost", severity: SeverityFatal, code: CodeAdminShutdown,
 		message: "terminating connection because its server was lost during a transaction", hint: hintNotCommitted,
@@ -262,7 +262,7 @@ var errorRows = [errCount]errorRow{
 		situation: "SET of a setting that is read at start only."},
 	ErrConsoleState: {name: "ErrConsoleState", severity: SeverityError, code: CodeWrongState,
 		message: "%s", args: []string{"what is in the way"},
-		situation: "A command cannot be carried out as things are: RESUME of what is not paused, SWITCHOVER without a healthy candidate."},
+		situation: "A command cannot be carried out as things are: RESUME of what is not paused, SWITCHOVER without a healthy candidate, a PAUSE that has waited five minutes or was ended by a RESUME, SET of a parameter that cannot be changed."},
 	ErrConsoleProtocol: {name: "ErrConsoleProtocol", severity: SeverityError, code: CodeFeatureNotSupported,
 		message: "the console does not support this message", hint: "Use the simple query protocol.",
 		situation: "The console got a message that it cannot serve, such as COPY data, a function call or parameters."},

@@ -270,7 +270,7 @@ func (l *Link) sawQuery(body []byte, whole bool) {
 	l.pinFor(class.Pin)
 	l.unit.statements++
 	l.unit.mayEnd = l.unit.mayEnd || class.MayEnd
-	l.unit.unsafe = l.unit.unsafe || class.Multi || class.Procedural || l.standby && mayCopy(body)
+	l.unit.unsafe = l.unit.unsafe || class.Multi || class.Procedural || class.Copy
 }
 
 // admitCopy passes CopyData, CopyDone and CopyFail while anything is outstanding: the server may be in COPY, and reads over
@@ -331,36 +331,6 @@ func isLargeObject(body []byte) bool {
 		return true
 	}
 	return false
-}
-
-// mayCopy reports whether a text may be a COPY, which may write a file or start a program where nobody takes it back.
-func mayCopy(text []byte) bool {
-	text = bytes.TrimLeft(text, " \t\n\v\f\r")
-	if len(text) > 1 && (text[0] == '-' || text[0] == '/') { // behind a comment: anywhere
-		return containsFold(text[:min(len(text), inspectLimit)], "copy")
-	}
-	return hasPrefixFold(text, "copy")
-}
-
-func containsFold(text []byte, lower string) bool {
-	for i := range text {
-		if hasPrefixFold(text[i:], lower) {
-			return true
-		}
-	}
-	return false
-}
-
-func hasPrefixFold(text []byte, lower string) bool {
-	if len(text) < len(lower) {
-		return false
-	}
-	for i := range len(lower) {
-		if text[i]|0x20 != lower[i] {
-			return false
-		}
-	}
-	return true
 }
 
 // classifyText reads a query string that ends with a NUL, or is cut off.

@@ -132,7 +132,7 @@ func (l *Link) sawParse(msg []byte, whole bool) {
 	class := classifyText(rest, whole)
 	l.pinFor(class.Pin)
 	if len(name) == 0 {
-		if !l.unnamed.keep(msg, whole, does{mayEnd: class.MayEnd, unsafe: class.Procedural || mayCopy(rest)}) {
+		if !l.unnamed.keep(msg, whole, does{mayEnd: class.MayEnd, unsafe: class.Procedural || class.Copy}) {
 			l.pinFor(event.PinUncertain)
 		}
 		return

@@ -16,6 +16,8 @@ type Class struct {
 	Multi bool
 	// Procedural: CALL or DO, which may have effects of their own and are never sent a second time.
 	Procedural bool
+	// Copy: COPY, which may write a file or start a program where nobody takes it back, and is never sent a second time.
+	Copy bool
 	// Pin: what the text leaves on the server that cannot be moved, PinNone when nothing is known.
 	Pin event.PinReason
 }
@@ -39,6 +41,7 @@ func worst(a, b Class) Class {
 	a.MayEnd = a.MayEnd || b.MayEnd
 	a.Multi = a.Multi || b.Multi
 	a.Procedural = a.Procedural || b.Procedural
+	a.Copy = a.Copy || b.Copy
 	if a.Pin == event.PinNone {
 		a.Pin = b.Pin
 	}
@@ -83,6 +86,8 @@ func classifyOne(sql []byte, how reading) Class {
 		c.MayEnd = preparesTransaction(s)
 	case kwExplain:
 		c.Pin = pinByExplain(s)
+	case kwCopy:
+		c.Copy = true
 	case kwPlain, kwSet, kwCreate, kwDeclare, kwListen, kwLoad:
 	}
 	if c.Pin == event.PinNone && suspect(sql) {
@@ -106,6 +111,7 @@ const (
 	kwExplain           // EXPLAIN
 	kwCall              // CALL
 	kwDo                // DO
+	kwCopy              // COPY
 )
 
 // keywords holds what is recognised. Everything absent may end a transaction. Constant table.
@@ -116,7 +122,7 @@ var keywords = [...]struct {
 	{"select", kwPlain}, {"insert", kwPlain}, {"update", kwPlain}, {"delete", kwPlain}, {"with", kwPlain},
 	{"begin", kwPlain}, {"start", kwPlain}, {"commit", kwEnd}, {"end", kwEnd}, {"rollback", kwEnd}, {"abort", kwEnd},
 	{"set", kwSet}, {"reset", kwPlain}, {"show", kwPlain}, {"values", kwPlain}, {"table", kwPlain}, {"merge", kwPlain},
-	{"savepoint", kwPlain}, {"release", kwPlain}, {"lock", kwPlain}, {"copy", kwPlain}, {"fetch", kwPlain},
+	{"savepoint", kwPlain}, {"release", kwPlain}, {"lock", kwPlain}, {"copy", kwCopy}, {"fetch", kwPlain},
 	{"move", kwPlain}, {"close", kwPlain}, {"execute", kwPlain}, {"explain", kwExplain}, {"notify", kwPlain},
 	{"unlisten", kwPlain}, {"deallocate", kwPlain}, {"discard", kwPlain}, {"truncate", kwPlain}, {"analyze", kwPlain},
 	{"alter", kwPlain}, {"drop", kwPlain}, {"grant", kwPlain}, {"revoke", kwPlain}, {"comment", kwPlain},
