@@ -56,6 +56,7 @@ func (s *Session) migrate(to *reactor.Loop) bool {
 	if d == nil {
 		return false
 	}
+	s.stopTimer()
 	s.client = nil
 	s.proxy.metrics.moves.Add(1)
 	if !to.Post(&migration{session: s, conn: d}) {

@@ -28,7 +28,6 @@ func (s *Session) Granted(server *pool.Server) {
 		s.queue.Release(server, pool.Clean)
 		return
 	}
-	s.stopTimer()
 	s.proxy.metrics.waited(s.waited())
 	if s.linkTo(server) {
 		s.resumeClient()

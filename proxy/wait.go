@@ -22,17 +22,17 @@ func (s *Session) startWaiting() {
 		s.waitSince = s.loop.Now()
 		s.noticed = false
 	}
-	s.armWait()
+	s.armWait(min(s.policy.WaitTimeout, s.policy.HoldTimeout))
 }
 
-// armWait sets the timer to the next moment at which something is to be decided.
-func (s *Session) armWait() {
-	why, _ := s.queue.Waiting(&s.waiter)
-	left := s.waitLimit(why) - s.waited()
+// armWait sets the timer to the next moment at which something is to be decided, under the limit given. Who gets a server does
+// not stop it: most waits are short, and the timer of the last one serves the next.
+func (s *Session) armWait(limit time.Duration) {
+	left := limit - s.waited()
 	if !s.noticed {
 		left = min(left, noticeAfter-s.waited())
 	}
-	s.loop.Arm(&s.timer, max(min(left, waitStep), time.Millisecond))
+	s.loop.ArmBy(&s.timer, max(min(left, waitStep), time.Millisecond))
 }
 
 func (s *Session) waited() time.Duration { return time.Duration(s.loop.Now() - s.waitSince) }
@@ -61,7 +61,7 @@ func (s *Session) Expired(*reactor.Loop, *reactor.Timer) {
 		s.noticed = true
 		s.say(pgwire.AppendNotice(nil, pgwire.NoticeWaiting.New(s.waitDetail(why))))
 	}
-	s.armWait()
+	s.armWait(s.waitLimit(why))
 }
 
 // waitedTooLong ends a client whose unit found no server in time. Nothing of the unit was sent.

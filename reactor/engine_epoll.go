@@ -151,7 +151,7 @@ func (e *epoll) ready(c *Conn, events uint32) {
 			if !c.blocked {
 				e.afterEnd(c, events)
 			}
-		case c.paused || len(c.sock.unread) > 0:
+		case c.paused: // as it is while the socket has unread bytes: otherwise they were delivered at once
 			e.readyPaused(c, events)
 		default:
 			e.read(c)

@@ -127,8 +127,9 @@ func (l *Loop) callReceived(c *Conn, b []byte) {
 	defer l.recovered(c)
 	l.count.BytesIn += uint64(len(b))
 	c.handler.Received(c, b)
-	if c.state == connOpen && len(c.sock.fed) > 0 {
-		c.sock.keepFed() // the scratch buffer is about to be used again
+	if c.fed { // the scratch buffer is about to be used again
+		c.fed = false
+		c.sock.keepFed()
 	}
 }
 

@@ -48,8 +48,8 @@ func (s *chunkStore) giveBack(c *chunk) {
 
 // backlog is the output of one connection that had to be copied, in order.
 type backlog struct {
-	head, tail *chunk
 	size       int
+	head, tail *chunk
 }
 
 // add copies b to the end.

@@ -73,6 +73,9 @@ func (s *Socket) Unread(b []byte) {
 func (s *Socket) Feed(b []byte) {
 	if len(s.fed) == 0 {
 		s.fed, s.kept = b, false
+		if s.conn != nil {
+			s.conn.fed = true
+		}
 		return
 	}
 	s.keepFed()
@@ -81,7 +84,7 @@ func (s *Socket) Feed(b []byte) {
 
 // keepFed makes what is left of the fed bytes the Socket's own.
 func (s *Socket) keepFed() {
-	if !s.kept {
+	if !s.kept && len(s.fed) > 0 {
 		s.fed, s.kept = append([]byte(nil), s.fed...), true
 	}
 }

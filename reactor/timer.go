@@ -35,8 +35,13 @@ func (t *Timer) Armed() bool { return t.list != nil }
 
 // Arm lets t run out `after` from the start of this turn; if it was armed, it is moved. Loop only.
 func (l *Loop) Arm(t *Timer, after time.Duration) {
-	l.wheel.remove(t)
-	l.wheel.insert(t, l.now, after)
+	l.wheel.arm(t, l.now, after)
+}
+
+// ArmBy lets t run out `after` from the start of this turn at the latest: armed already for an earlier moment, it stays as it
+// is. It is for a deadline that is mostly not reached and set again and again. Loop only.
+func (l *Loop) ArmBy(t *Timer, after time.Duration) {
+	l.wheel.armBy(t, l.now, after)
 }
 
 // Disarm stops t. It is safe to call at any time: a timer that is disarmed does not fire, even if it was due in this turn.
@@ -93,16 +98,28 @@ func (w *wheel) init() {
 	}
 }
 
-func (w *wheel) insert(t *Timer, now int64, after time.Duration) {
+func (w *wheel) arm(t *Timer, now int64, after time.Duration) {
+	w.remove(t)
+	t.tick = tickAfter(now, after)
+	w.slots[t.tick%wheelSlots].push(t)
+	w.next = min(w.next, t.tick)
+	w.armed++
+}
+
+func (w *wheel) armBy(t *Timer, now int64, after time.Duration) {
+	if t.list == nil || t.tick > tickAfter(now, after) {
+		w.arm(t, now, after)
+	}
+}
+
+// tickAfter returns the first tick that is not before now+after, and not now.
+func tickAfter(now int64, after time.Duration) int64 {
 	const tick = int64(TimerTick)
 	at := now + max(int64(after), 0)
 	if at < now { // overflow: as good as never
 		at = never - tick
 	}
-	t.tick = max((at+tick-1)/tick, now/tick+1)
-	w.slots[t.tick%wheelSlots].push(t)
-	w.next = min(w.next, t.tick)
-	w.armed++
+	return max((at+tick-1)/tick, now/tick+1)
 }
 
 func (w *wheel) remove(t *Timer) {

@@ -137,12 +137,18 @@ func TestWheelFiresExactlyWhatIsDue(t *testing.T) {
 		now := rapid.Int64Range(0, 1e12).Draw(t, "start")
 		for range rapid.IntRange(1, 80).Draw(t, "steps") {
 			i := rapid.IntRange(0, len(timers)-1).Draw(t, "timer")
-			switch rapid.IntRange(0, 2).Draw(t, "what") {
-			case 0:
+			what := rapid.IntRange(0, 3).Draw(t, "what")
+			switch what {
+			case 0, 3:
 				after := rapid.Int64Range(-1, 3*wheelSlots*tick).Draw(t, "after")
-				w.remove(&timers[i])
-				w.insert(&timers[i], now, time.Duration(after))
-				model[i] = max((now+max(after, 0)+tick-1)/tick, now/tick+1)
+				at := max((now+max(after, 0)+tick-1)/tick, now/tick+1)
+				before, armed := model[i]
+				if what == 0 {
+					w.arm(&timers[i], now, time.Duration(after))
+				} else if w.armBy(&timers[i], now, time.Duration(after)); armed {
+					at = min(at, before)
+				}
+				model[i] = at
 			case 1:
 				w.remove(&timers[i])
 				delete(model, i)
