@@ -34,7 +34,7 @@ func TestConfigSaysWhatIsImpossible(t *testing.T) {
 
 func TestSocketsAreSet(t *testing.T) {
 	cfg := Defaults()
-	cfg.Socket.UserTimeout = 7 * time.Second
+	cfg.Socket.KeepInterval = 7 * time.Second
 	c, failed := connect(t.Context(), cfg, Target{Address: script(t, nil)})
 	if failed != nil {
 		t.Fatal(failed)
@@ -45,10 +45,10 @@ func TestSocketsAreSet(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, o := range map[string]struct{ level, option, want int }{
-		"TCP_NODELAY":      {unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
-		"SO_KEEPALIVE":     {unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
-		"TCP_KEEPIDLE":     {unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, int(cfg.Socket.KeepIdle.Seconds())},
-		"TCP_USER_TIMEOUT": {unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, 7000},
+		"TCP_NODELAY":   {unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
+		"SO_KEEPALIVE":  {unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
+		"TCP_KEEPIDLE":  {unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, int(cfg.Socket.KeepIdle.Seconds())},
+		"TCP_KEEPINTVL": {unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 7},
 	} {
 		var got int
 		if err := raw.Control(func(fd uintptr) { got, err = unix.GetsockoptInt(int(fd), o.level, o.option) }); err != nil || got != o.want {

@@ -127,9 +127,7 @@ func TestSocketOptionsReachTheKernel(t *testing.T) {
 	checkDescriptors(t)
 	_, s := tcpPair(t)
 	defer s.Close()
-	o := SocketOptions{
-		NoDelay: false, KeepIdle: 1500 * time.Millisecond, KeepInterval: time.Second, KeepCount: 7, UserTimeout: 1234 * time.Millisecond,
-	}
+	o := SocketOptions{NoDelay: false, KeepIdle: 1500 * time.Millisecond, KeepInterval: time.Second, KeepCount: 7}
 	if err := o.Apply(s); err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +141,6 @@ func TestSocketOptionsReachTheKernel(t *testing.T) {
 		{"TCP_KEEPIDLE", unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 2},
 		{"TCP_KEEPINTVL", unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 1},
 		{"TCP_KEEPCNT", unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 7},
-		{"TCP_USER_TIMEOUT", unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, 1234},
 	} {
 		var got int
 		_ = raw.Control(func(fd uintptr) { got, err = unix.GetsockoptInt(int(fd), want.level, want.code) })
@@ -161,8 +158,7 @@ func TestSocketOptionsKnowTheirLimits(t *testing.T) {
 		t.Error(err)
 	}
 	for _, o := range []SocketOptions{
-		{KeepIdle: -1}, {KeepIdle: 24 * time.Hour}, {KeepInterval: 24 * time.Hour}, {KeepCount: 128}, {UserTimeout: -1},
-		{UserTimeout: 48 * time.Hour},
+		{KeepIdle: -1}, {KeepIdle: 24 * time.Hour}, {KeepInterval: 24 * time.Hour}, {KeepCount: 128},
 	} {
 		if o.Validate() == nil {
 			t.Errorf("%+v is called valid", o)

@@ -17,11 +17,10 @@ type SocketOptions struct {
 	KeepIdle     time.Duration // silence before the first keep-alive probe; 0: no keep-alive. Whole seconds, rounded up
 	KeepInterval time.Duration // between probes. Whole seconds, rounded up
 	KeepCount    int           // unanswered probes until the connection is dead
-	UserTimeout  time.Duration // how long sent bytes may stay unacknowledged, or unsent because the peer does not read (TCP_USER_TIMEOUT). Whole milliseconds
 }
 
-// DefaultSocketOptions finds a dead peer after a minute of silence; with bytes under way Config.PeerTimeout does. There is no
-// UserTimeout, because with it the kernel does not tell a dead peer from one that lives and does not read: a client that thinks
+// DefaultSocketOptions finds a dead peer after a minute of silence; with bytes under way Config.PeerTimeout does, and not
+// TCP_USER_TIMEOUT, with which the kernel does not tell a dead peer from one that lives and does not read: a client that thinks
 // about its rows, a server whose COPY waits for a lock.
 func DefaultSocketOptions() SocketOptions {
 	return SocketOptions{NoDelay: true, KeepIdle: 30 * time.Second, KeepInterval: 10 * time.Second, KeepCount: 3}
@@ -30,7 +29,6 @@ func DefaultSocketOptions() SocketOptions {
 const (
 	maxKeepSeconds = 32767 // the kernel's MAX_TCP_KEEPIDLE and MAX_TCP_KEEPINTVL
 	maxKeepCount   = 127   // the kernel's MAX_TCP_KEEPCNT
-	maxUserTimeout = 24 * time.Hour
 )
 
 // Validate says what the kernel would refuse.
@@ -43,8 +41,6 @@ func (o SocketOptions) Validate() error {
 		return fmt.Errorf("keep-alive interval: %v is not between 0 and %v", o.KeepInterval, longest)
 	case o.KeepCount < 0 || o.KeepCount > maxKeepCount:
 		return fmt.Errorf("keep-alive count: %d is not between 0 and %d", o.KeepCount, maxKeepCount)
-	case o.UserTimeout < 0 || o.UserTimeout > maxUserTimeout:
-		return fmt.Errorf("user timeout: %v is not between 0 and %v", o.UserTimeout, maxUserTimeout)
 	}
 	return nil
 }
@@ -69,9 +65,6 @@ func (o SocketOptions) list() []socketOption {
 	}
 	if o.KeepCount > 0 {
 		list = append(list, socketOption{"TCP_KEEPCNT", unix.IPPROTO_TCP, unix.TCP_KEEPCNT, o.KeepCount})
-	}
-	if o.UserTimeout > 0 {
-		list = append(list, socketOption{"TCP_USER_TIMEOUT", unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, roundUp(o.UserTimeout, time.Millisecond)})
 	}
 	return list
 }
