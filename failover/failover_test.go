@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -55,7 +56,8 @@ func (w *world) Subscribe() (<-chan struct{}, func()) {
 func (w *world) publish(primary topology.NodeID, epoch topology.Epoch) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	next := &topology.Snapshot{Cluster: "main", Epoch: epoch, Primary: primary, Phase: topology.PhaseSteady, At: time.Now(), LastPrimary: "a:1"}
+	now := time.Now()
+	next := &topology.Snapshot{Cluster: "main", Epoch: epoch, Primary: primary, Phase: topology.PhaseSteady, At: now, Since: now, LastPrimary: "a:1"}
 	if primary == "" {
 		next.Phase = topology.PhaseLeaderless
 	} else {
@@ -303,8 +305,12 @@ func TestAFailoverCutsTheOldPrimaryAndIsReported(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := c.Reports()[0]
-	if got.From != "a:1" || got.To != "b:1" || got.Epoch != 2 || got.Cut != 3 || got.Held == 0 || got.FirstServed.IsZero() || got.Outcome != "failed_over" {
+	if got.From != "a:1" || got.To != "b:1" || got.Epoch != 2 || got.Cut != 3 || got.Held == 0 || got.Outcome != "failed_over" {
 		t.Errorf("report %+v", got)
+	}
+	times := []time.Time{got.FirstSignal, got.HoldStart, got.Writable, got.FirstServed}
+	if got.FirstSignal.IsZero() || !slices.IsSortedFunc(times, time.Time.Compare) {
+		t.Errorf("times that are not in order: %v", times)
 	}
 	if len(w.calls) != 1 || w.calls[0] != "cut a:1" {
 		t.Errorf("it did %v", w.calls)

@@ -41,7 +41,7 @@ type Report struct {
 	HoldStart   time.Time          `json:"hold_start"`   // from here on no new unit of work went to the old primary
 	Drained     time.Time          `json:"drained,omitzero"`
 	Writable    time.Time          `json:"writable,omitzero"`     // the new primary was proven
-	FirstServed time.Time          `json:"first_served,omitzero"` // the first unit of work after that ended
+	FirstServed time.Time          `json:"first_served,omitzero"` // the first unit of work after that had ended: seen at the next reportTick
 	Cut         int                `json:"cut"`
 	Held        uint64             `json:"held"`
 	Expired     uint64             `json:"expired"`
@@ -60,7 +60,8 @@ func (c *Conductor) Reports() []Report {
 	return slices.Clone(c.mu.reports)
 }
 
-// report opens a report when the primary is lost and notes when another is proven.
+// report opens a report when the primary is lost and notes when another is proven. It comes before the pool is told, so that
+// what is counted from then on was done by the new primary.
 func (c *Conductor) report(prev, next *topology.Snapshot) {
 	now := time.Now()
 	lost := prev != nil && prev.Primary != "" && next.Primary != prev.Primary
@@ -77,7 +78,10 @@ func (c *Conductor) report(prev, next *topology.Snapshot) {
 		return // not demoted yet
 	}
 	if open.Writable.IsZero() {
-		open.To, open.Epoch, open.Writable = next.Primary, next.Epoch, now
+		open.To, open.Epoch, open.Writable = next.Primary, next.Epoch, next.Since
+		if next.Since.Before(open.HoldStart) { // lost and found in one snapshot: nothing was held before
+			open.Writable = open.HoldStart
+		}
 		c.mu.before.Units = c.deps.Counters().Units
 	}
 }
@@ -124,7 +128,7 @@ func (c *Conductor) settleLocked(now time.Time) (Report, bool) {
 		}
 		return Report{}, false
 	}
-	if open == nil || open.Writable.IsZero() || c.mu.switching != nil {
+	if open.Writable.IsZero() || c.mu.switching != nil {
 		return Report{}, false
 	}
 	got := c.deps.Counters()

@@ -288,8 +288,8 @@ func (c *Conductor) awaitReplay(ctx context.Context, to topology.NodeID, lsn top
 	return nil
 }
 
-// awaitPrimary waits until the node is proven, and lets the pool know before anything is released: what the pool was told last
-// may still name the old primary.
+// awaitPrimary waits until the node is proven, and lets report and pool know before anything is released: Run may be late, and
+// what the pool was told last may still name the old primary.
 func (c *Conductor) awaitPrimary(ctx context.Context, to topology.NodeID) error {
 	var proven *topology.Snapshot
 	err := c.await(ctx, func(s *topology.Snapshot) bool {
@@ -299,6 +299,7 @@ func (c *Conductor) awaitPrimary(ctx context.Context, to topology.NodeID) error 
 	if err != nil {
 		return fmt.Errorf("node %s was promoted but is not proven to be the primary: %w", to, err)
 	}
+	c.report(nil, proven)
 	c.deps.Pool.Publish(proven)
 	return nil
 }

@@ -76,8 +76,8 @@ func (f *fakeRouter) probe(ctx context.Context) {
 			f.tell(event.PrimaryLost, "")
 		}
 		if found != "" && found != primary {
-			f.write.SetTarget(found)
 			f.tell(event.PrimaryChanged, found)
+			f.write.SetTarget(found)
 		}
 		if standby != "" {
 			f.read.SetTarget(standby)

@@ -44,7 +44,7 @@ func (j *journal) add(e entry) {
 	}
 }
 
-// between returns the entries that happened in a stretch of time; a zero end is now.
+// between returns the entries that happened in a stretch of time, in the order in which they happened; a zero end is now.
 func (j *journal) between(from, to time.Time) []entry {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -54,6 +54,7 @@ func (j *journal) between(from, to time.Time) []entry {
 			found = append(found, e)
 		}
 	}
+	slices.SortStableFunc(found, func(a, b entry) int { return a.at.Compare(b.at) })
 	return found
 }
 

@@ -46,7 +46,7 @@ type EventReport struct {
 	Detected           *float64              `json:"detected_ms"`             // the router noticed
 	NewPrimaryWritable *float64              `json:"new_primary_writable_ms"` // the new primary left recovery
 	NewPrimaryProven   *float64              `json:"new_primary_proven_ms"`   // the router says so
-	FirstWriteServed   *float64              `json:"first_write_served_ms"`   // a client's write was acknowledged again
+	FirstWriteServed   *float64              `json:"first_write_served_ms"`   // a client's write was acknowledged by it
 	Over               float64               `json:"over_ms"`                 // the old primary is back as a standby
 	WithoutWrite       float64               `json:"without_write_ms"`        // longest stretch without an acknowledged write
 	Held               int64                 `json:"held"`                    // operations that waited and were then served
@@ -153,12 +153,13 @@ func (s *stage) findPrimary(ctx context.Context) (*testcluster.Node, error) {
 
 func (e *episode) report(windows []ledger.Window) EventReport {
 	during := windows[e.window]
+	proven := first(e.entries, sourceRouter, string(event.PrimaryChanged))
 	r := EventReport{
 		Kind: e.kind, At: e.begun, From: e.from.Addr(), To: e.to.Addr(), Over: milliseconds(e.ended.Sub(e.begun)),
 		Detected:           e.after(first(e.entries, sourceRouter, detecting()...)),
-		NewPrimaryProven:   e.after(first(e.entries, sourceRouter, string(event.PrimaryChanged))),
-		NewPrimaryWritable: e.after(e.writable(during.Gap)),
-		FirstWriteServed:   e.after(during.Gap.To),
+		NewPrimaryWritable: e.after(e.writable(proven)),
+		NewPrimaryProven:   e.after(proven),
+		FirstWriteServed:   e.after(firstServed(&during, proven)),
 		WithoutWrite:       milliseconds(during.Gap.Length()),
 		Held:               during.Held, HeldMax: milliseconds(during.HeldMax), Served: during.Acknowledged, Failed: during.Failed,
 		InDoubt: during.Unknown, Errors: filled(during.Errors), Reconnects: during.Reconnects,
@@ -174,14 +175,23 @@ func (e *episode) report(windows []ledger.Window) EventReport {
 	return r
 }
 
-// writable returns when the new primary left recovery: as the supervisor saw it, or when it served a write, whichever
-// came first, since the supervisor only looks now and then.
-func (e *episode) writable(gap ledger.Gap) time.Time {
+// writable returns when the new primary left recovery: as the supervisor saw it, or as the router proved it, whichever came
+// first, since the supervisor only looks now and then.
+func (e *episode) writable(proven time.Time) time.Time {
 	seen := first(e.entries, sourceSupervisor, string(testcluster.Promoted))
-	if !seen.IsZero() && gap.To.After(e.begun) && gap.To.Before(seen) {
-		return gap.To
+	if seen.IsZero() || !proven.IsZero() && proven.Before(seen) {
+		return proven
 	}
 	return seen
+}
+
+// firstServed returns when the new primary's first write was acknowledged. The longest stretch without a write may have ended
+// before: while a busy machine lets running work end, for one.
+func firstServed(during *ledger.Window, proven time.Time) time.Time {
+	if proven.IsZero() {
+		return proven
+	}
+	return during.FirstWrite(proven)
 }
 
 // after returns milliseconds since the begin; nil for what did not happen.

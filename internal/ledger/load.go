@@ -27,7 +27,7 @@ type Load struct {
 	mu struct {
 		sync.Mutex
 		lastAck time.Time
-		gaps    []Gap // by window
+		writes  []writeTimes // by window
 		recent  [recentSlots]slot
 	}
 }
@@ -126,10 +126,10 @@ func (l *Load) sleep(ctx context.Context, d time.Duration) bool {
 	return false
 }
 
-// answered books an operation that ended well for the live figures and the gaps between acknowledged writes.
+// answered books an operation that ended well for the live figures and, if it wrote, for the times of its window.
 func (l *Load) answered(at time.Time, took time.Duration, write bool) {
 	number := at.UnixNano() / int64(recentSlot)
-	window := l.window()
+	marks := *l.marks.Load()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := &l.mu.recent[number%recentSlots]
@@ -140,12 +140,16 @@ func (l *Load) answered(at time.Time, took time.Duration, write bool) {
 	if !write {
 		return
 	}
-	for len(l.mu.gaps) <= window {
-		l.mu.gaps = append(l.mu.gaps, Gap{})
+	for len(l.mu.writes) < len(marks) {
+		l.mu.writes = append(l.mu.writes, writeTimes{})
+	}
+	window := &l.mu.writes[len(marks)-1]
+	if marks[len(marks)-1].event {
+		window.acks = append(window.acks, at)
 	}
 	gap := Gap{From: l.mu.lastAck, To: at}
-	if !gap.From.IsZero() && gap.Length() > l.mu.gaps[window].Length() {
-		l.mu.gaps[window] = gap
+	if !gap.From.IsZero() && gap.Length() > window.gap.Length() {
+		window.gap = gap
 	}
 	if at.After(l.mu.lastAck) {
 		l.mu.lastAck = at
@@ -229,8 +233,8 @@ func (l *Load) Windows() []Window {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for i := range min(len(windows), len(l.mu.gaps)) {
-		windows[i].Gap = l.mu.gaps[i]
+	for i := range min(len(windows), len(l.mu.writes)) {
+		windows[i].Gap, windows[i].Acks = l.mu.writes[i].gap, l.mu.writes[i].acks
 	}
 	return windows
 }

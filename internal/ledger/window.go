@@ -64,8 +64,26 @@ func (f *Figures) All() Histogram {
 type Window struct {
 	Name  string
 	Begin time.Time
-	Gap   Gap // the longest stretch without an acknowledged write that ended in this window
+	Gap   Gap         // the longest stretch without an acknowledged write that ended in this window
+	Acks  []time.Time // of writes, nearly in order, if the window is that of an event
 	Figures
+}
+
+// FirstWrite returns when a write was acknowledged first, at or after a moment of an event; the zero time if none was.
+func (w *Window) FirstWrite(since time.Time) time.Time {
+	var found time.Time
+	for _, at := range w.Acks {
+		if !at.Before(since) && (found.IsZero() || at.Before(found)) {
+			found = at
+		}
+	}
+	return found
+}
+
+// writeTimes are Gap and Acks of one window.
+type writeTimes struct {
+	gap  Gap
+	acks []time.Time
 }
 
 // Gap is a stretch of time without an acknowledged write; To is when the first one came again.

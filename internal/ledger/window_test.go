@@ -67,6 +67,29 @@ func TestTheLongestGapBetweenWritesIsKeptPerWindow(t *testing.T) {
 	}
 }
 
+func TestTheFirstWriteAfterAMomentIsKnownInAnEvent(t *testing.T) {
+	l := newLoad(t)
+	start := time.Now()
+	at := func(ms int) time.Time { return start.Add(time.Duration(ms) * time.Millisecond) }
+	l.answered(at(0), time.Millisecond, true)
+	l.Mark("during", true)
+	for _, ms := range []int{10, 510, 610, 605} { // told in another order than they came
+		l.answered(at(ms), time.Millisecond, true)
+	}
+	l.answered(at(600), time.Millisecond, false)
+	l.Mark("after", false)
+	l.answered(at(1000), time.Millisecond, true)
+	windows := l.Windows()
+	for since, want := range map[int]time.Time{0: at(10), 510: at(510), 511: at(605), 611: {}} {
+		if got := windows[1].FirstWrite(at(since)); !got.Equal(want) {
+			t.Errorf("the first write after %d ms came at %v, want %v", since, got.Sub(start), want.Sub(start))
+		}
+	}
+	if got := windows[2].FirstWrite(start); !got.IsZero() {
+		t.Errorf("nothing happened, and writes were kept: %v", got)
+	}
+}
+
 func TestValuesAreQuotedIntoSimpleQueries(t *testing.T) {
 	got := interpolate("SELECT $1, $2, $10", []string{"a'b", "$1", "", "", "", "", "", "", "", "ten"})
 	if want := "SELECT 'a''b', '$1', 'ten'"; got != want {
