@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,6 +37,7 @@ type scene struct {
 	clients []proxy.ClientInfo
 	old     time.Duration // since the picture was confirmed
 	done    []string
+	paused  []string // databases; "" is all
 	fail    error
 
 	cancelled chan struct{} // cancel requests for the console
@@ -83,11 +85,19 @@ func (s *scene) Serves(_, route string) (bool, string) {
 	}
 	return true, ""
 }
+func (s *scene) Database(name string) (known, paused bool) {
+	known = name == "" || slices.ContainsFunc(s.Queues(), func(q pool.QueueStats) bool { return q.Key.Database == name })
+	return known, slices.Contains(s.paused, name) || slices.Contains(s.paused, "")
+}
 func (s *scene) Pause(_ context.Context, db string) error {
-	s.done = append(s.done, "pause "+db)
+	s.done, s.paused = append(s.done, "pause "+db), append(s.paused, db)
 	return s.fail
 }
-func (s *scene) Resume(db string) error { s.done = append(s.done, "resume "+db); return s.fail }
+func (s *scene) Resume(db string) error {
+	s.done = append(s.done, "resume "+db)
+	s.paused = slices.DeleteFunc(s.paused, func(p string) bool { return db == "" || p == db })
+	return s.fail
+}
 func (s *scene) Switchover(_ context.Context, cluster, to string, within time.Duration) error {
 	s.done = append(s.done, "switchover "+cluster+" "+to+" "+within.String())
 	return s.fail

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/pgwire"
 )
 
 // role is what a console user may do; higher may more.
@@ -44,6 +45,7 @@ type command struct {
 	columns []string // nil: it returns no rows
 	tag     string   // of one that returns no rows
 	help    string
+	notice  func(a *Admin, args []string) *pgwire.Error // comes before the answer; nil: there is nothing to tell
 	run     func(ctx context.Context, a *Admin, args []string) ([][]string, error)
 }
 
@@ -61,7 +63,7 @@ func commands() []command {
 		{name: "SHOW", args: "parameter", most: settingWords, needs: roleStats, columns: []string{"setting"}, help: "a parameter of PostgreSQL's, for drivers", run: showSetting},
 		{name: "SHOW HELP", needs: roleStats, columns: helpColumns(), help: "this list", run: showHelp},
 		{name: "HELP", needs: roleStats, columns: helpColumns(), help: "this list", run: showHelp},
-		{name: "PAUSE", args: "[db]", most: 1, waits: true, needs: roleAdmin, tag: "PAUSE", help: "hand no more servers to clients of a database, or of all, and wait for running work", run: pause},
+		{name: "PAUSE", args: "[db]", most: 1, waits: true, needs: roleAdmin, tag: "PAUSE", help: "hand no more servers to clients of a database, or of all, and wait for running work", notice: pausedAhead, run: pause},
 		{name: "RESUME", args: "[db]", most: 1, needs: roleAdmin, tag: "RESUME", help: "end a PAUSE", run: resume},
 		{name: "SWITCHOVER", args: "node [cluster]", most: 2, needs: roleAdmin, tag: "SWITCHOVER", help: "make a standby the primary without an error for anybody", run: switchover},
 		{name: "SET", args: "parameter = value", raw: true, needs: roleStats, tag: "SET", help: "accepted for PostgreSQL's parameters, changes nothing", run: set},

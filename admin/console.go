@@ -193,10 +193,15 @@ func (s *consoleSession) fail(err error) {
 	if !errors.As(err, &e) {
 		e = pgwire.ErrConsoleFailed.New("", err.Error())
 	}
-	s.backend.Send(&pgproto3.ErrorResponse{
-		Severity: pgwire.SeverityError, SeverityUnlocalized: pgwire.SeverityError, Code: e.Code, Message: e.Message, Detail: e.Detail,
-		Hint: e.Hint,
-	})
+	answer := response(e)
+	answer.Severity, answer.SeverityUnlocalized = pgwire.SeverityError, pgwire.SeverityError // the console's client stays
+	s.backend.Send(answer)
+}
+
+func response(e *pgwire.Error) *pgproto3.ErrorResponse {
+	return &pgproto3.ErrorResponse{
+		Severity: e.Severity, SeverityUnlocalized: e.SeverityUnlocalized, Code: e.Code, Message: e.Message, Detail: e.Detail, Hint: e.Hint,
+	}
 }
 
 // run finds a command and does it.
@@ -212,6 +217,11 @@ func (s *consoleSession) run(ctx context.Context, text string) (result, error) {
 		attended, stop := s.attend(ctx)
 		defer stop()
 		ctx = attended
+	}
+	if cmd.notice != nil {
+		if n := cmd.notice(s.admin, args); n != nil {
+			s.backend.Send((*pgproto3.NoticeResponse)(response(n)))
+		}
 	}
 	rows, err := cmd.run(ctx, s.admin, args)
 	if err != nil {

@@ -43,6 +43,29 @@ func pause(ctx context.Context, a *Admin, args []string) ([][]string, error) {
 	return nil, err
 }
 
+// pausedAhead tells who pauses a database that nobody has asked for, which is of use before an upgrade, that it may be the wrong
+// name.
+func pausedAhead(a *Admin, args []string) *pgwire.Error {
+	database := first(args)
+	if known, paused := a.world.Database(database); known || paused {
+		return nil
+	}
+	return pgwire.NoticePausedAhead.New("", database)
+}
+
+// resume ends pauses. Where it would change nothing for anybody it is an error: the operator believes that clients go on.
 func resume(_ context.Context, a *Admin, args []string) ([][]string, error) {
-	return nil, a.actions.Resume(first(args))
+	database := first(args)
+	if known, paused := a.world.Database(database); !known && !paused {
+		return nil, pgwire.ErrConsoleUnknown.New("It is not paused, no client has asked for it, and the configuration does not name it.",
+			"database", database)
+	}
+	if err := a.actions.Resume(database); err != nil {
+		return nil, err
+	}
+	if _, paused := a.world.Database(database); paused {
+		return nil, pgwire.ErrConsoleState.New("RESUME without a name ends the pause of all.",
+			fmt.Sprintf("database %q is still paused, with all others", database))
+	}
+	return nil, nil
 }

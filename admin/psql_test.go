@@ -110,3 +110,28 @@ func TestPsqlActsAsAdmin(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestPauseAndResumeKnowWhomTheyConcern types a wrong name: a PAUSE is in force all the same, as one ahead of the first client is
+// meant to be, and says so; a RESUME that would change nothing is an error.
+func TestPauseAndResumeKnowWhomTheyConcern(t *testing.T) {
+	s := &scene{primary: "a:5432"}
+	got := psql(t, s, "boss", "resume viop;\npause viop;\npause viop;\nresume viop;\npause;\nresume voip;\nresume viop;\nresume;\nresume voip;\n")
+	want := `ERROR:  database "viop" does not exist
+DETAIL:  It is not paused, no client has asked for it, and the configuration does not name it.
+NOTICE:  no client has asked for database "viop" yet
+HINT:  It is paused for whoever comes. If the name was a mistake, RESUME it; SHOW POOLS has those that clients use.
+PAUSE
+PAUSE
+RESUME
+PAUSE
+ERROR:  database "voip" is still paused, with all others
+DETAIL:  RESUME without a name ends the pause of all.
+ERROR:  database "viop" is still paused, with all others
+DETAIL:  RESUME without a name ends the pause of all.
+RESUME
+RESUME
+`
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -26,6 +26,9 @@ type World interface {
 	Totals() proxy.Totals
 	Failovers() []failover.Report
 	Doors() []Door
+	// Database reports whether a database, by the name that clients or servers know, was asked for by a client or is named in the
+	// configuration, and whether it is paused. "" is all.
+	Database(name string) (known, paused bool)
 	// Serves reports whether a route of a cluster has a node now, and why not.
 	Serves(cluster, route string) (ok bool, why string)
 }
@@ -35,7 +38,7 @@ type Actions interface {
 	// Pause holds a database, "" = all, and waits until none of its server connections is in use. When ctx ends first the
 	// pause stays in force, and the error tells how many are left.
 	Pause(ctx context.Context, database string) error
-	Resume(database string) error
+	Resume(database string) error // "" = all
 	Switchover(ctx context.Context, cluster, to string, within time.Duration) error
 }
 

@@ -96,6 +96,7 @@ const (
 	ErrConsoleSyntax  // arg: the word near which it is wrong
 	ErrConsoleDenied  // arg: the command
 	ErrConsoleUnknown // args: the kind of thing, its name
+	NoticePausedAhead // arg: the database; a notice
 	ErrConsoleSetting // arg: the setting
 	ErrConsoleValue   // args: the setting, the value
 	ErrConsoleRestart // arg: the setting

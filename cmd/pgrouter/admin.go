@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/pgrouter/pgrouter/admin"
+	"github.com/pgrouter/pgrouter/config"
 	"github.com/pgrouter/pgrouter/failover"
 	"github.com/pgrouter/pgrouter/metrics"
 	"github.com/pgrouter/pgrouter/pool"
@@ -132,6 +133,18 @@ func (o *outlook) Doors() []admin.Door {
 		all = append(all, admin.Door{Address: d.Address, Cluster: string(d.Cluster), Route: d.Route.String()})
 	}
 	return all
+}
+
+// Database reports whether a database is known by the name that clients use or that on the servers, and whether it is paused.
+func (o *outlook) Database(name string) (known, paused bool) {
+	server := o.router.cfg.ServerDatabase(name)
+	known = name == "" ||
+		slices.ContainsFunc(o.router.cfg.Databases, func(d config.Database) bool { return d.Name == name || d.DBName == name }) ||
+		slices.ContainsFunc(o.router.pool.Stats(), func(q pool.QueueStats) bool { return q.Key.Database == server })
+	over, end := context.WithCancel(context.Background())
+	end()
+	paused = !errors.Is(o.router.pool.WaitPaused(over, server), pool.ErrResumed) // told at once, whoever is at work
+	return known, paused
 }
 
 // Serves reports whether a route has a node now, under the rules of its listener.

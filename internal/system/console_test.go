@@ -203,6 +203,57 @@ func TestPauseWaitsForRunningWorkAndLeavesNoConnection(t *testing.T) {
 	}
 }
 
+// TestAPauseAheadOfTheFirstClientHoldsAndSaysSo pauses a database of which the router knows nothing, and another by a wrong name.
+func TestAPauseAheadOfTheFirstClientHoldsAndSaysSo(t *testing.T) {
+	p := newPauseStage(t)
+	config, err := pgconn.ParseConfig(p.cluster.DSN(p.router.Write, testcluster.AppUser, "pgrouter"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var notices []string
+	config.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) { notices = append(notices, n.Message) }
+	console, err := pgconn.ConnectConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer console.Close(context.Background())
+	p.must(console, "PAUSE postgres")
+	if diff := cmp.Diff([]string{`no client has asked for database "postgres" yet`}, notices); diff != "" {
+		t.Error(diff)
+	}
+	var pg *pgconn.PgError
+	if _, err := query(console, "RESUME postgers"); !errors.As(err, &pg) || pg.Code != "42704" {
+		t.Errorf("RESUME of a wrong name: %v", err)
+	}
+	entered := make(chan error, 1)
+	go func() {
+		conn, err := pgconn.Connect(t.Context(), p.cluster.DSN(p.router.Write, testcluster.AppUser, "postgres"))
+		if err == nil {
+			_, err = query(conn, "select 1")
+			conn.Close(context.Background())
+		}
+		entered <- err
+	}()
+	p.router.Await("the first client waits", time.Minute, func() bool {
+		for _, row := range table(t, p.watch, "SHOW QUEUES", "database", "hold", "waiting") {
+			if row[0] == "postgres" && row[1] == "paused" && row[2] != "0" {
+				return true
+			}
+		}
+		return false
+	})
+	mustWait(t, entered)
+	p.must(console, "RESUME postgres")
+	if err := <-entered; err != nil {
+		t.Errorf("the first client: %v", err)
+	}
+	p.must(console, "PAUSE postgres; RESUME postgres") // known by now
+	p.must(console, "RESUME app")                      // known and not paused
+	if len(notices) != 1 {
+		t.Errorf("notices: %q", notices)
+	}
+}
+
 func TestAPauseThatIsCancelledIsUndone(t *testing.T) {
 	p := newPauseStage(t)
 	console, paused := p.pause("PAUSE")
