@@ -7,9 +7,9 @@
 // Stations of a client, one file each: listener.go, startup.go, login.go, greeting.go, session.go, clientend.go,
 // serverend.go, unit.go, wait.go, lost.go, cancel.go, registry.go, drain.go.
 //
-// Goroutines: one accept loop for each listener; one for each client from accept to the end of its login, one for each
-// console, one for each cancel request, all owned and waited for by Proxy. A client that is logged in has none: its session
-// belongs to an event loop, and every method of Session that does not say otherwise runs there.
+// Goroutines: one accept loop for each listener; one for each client from accept to the end of its login and one more while that
+// waits, one for each console, one for each cancel request, all owned and waited for by Proxy. A client that is logged in has
+// none: its session belongs to an event loop, and every method of Session that does not say otherwise runs there.
 //
 // Locks: registry.mu, cancelTable.mu, place.mu. All are leaves: nothing is called while one is held.
 package proxy
