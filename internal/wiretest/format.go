@@ -56,23 +56,41 @@ func formatBackend(m Message) string {
 	case *pgproto3.CommandComplete:
 		return "CommandComplete " + quote(string(v.CommandTag))
 	case *pgproto3.ErrorResponse:
-		return fmt.Sprintf("ErrorResponse %s %s %s", v.Severity, v.Code, quote(v.Message))
+		return "ErrorResponse " + formatError(*v)
 	case *pgproto3.NoticeResponse:
-		return fmt.Sprintf("NoticeResponse %s %s %s", v.Severity, v.Code, quote(v.Message))
+		return "NoticeResponse " + formatError(pgproto3.ErrorResponse(*v))
 	case *pgproto3.NotificationResponse:
 		return fmt.Sprintf("NotificationResponse %q %q", v.Channel, v.Payload)
 	case *pgproto3.ParameterDescription:
 		return "ParameterDescription" + list(" oids", v.ParameterOIDs)
 	case *pgproto3.AuthenticationSASL:
 		return "AuthenticationSASL " + strings.Join(v.AuthMechanisms, " ")
+	case *pgproto3.NegotiateProtocolVersion:
+		return "NegotiateProtocolVersion " + version(v.NewestMinorProtocol) + list(" unknown", v.UnrecognizedOptions)
 	}
 	return strings.TrimPrefix(fmt.Sprintf("%T", m.Value), "*pgproto3.")
 }
 
-func formatStartup(v *pgproto3.StartupMessage) string {
+// formatError prints the fields of an error or notice that people read.
+func formatError(e pgproto3.ErrorResponse) string {
+	text := fmt.Sprintf("%s %s %s", e.Severity, e.Code, quote(e.Message))
+	if e.Detail != "" {
+		text += " DETAIL " + quote(e.Detail)
+	}
+	if e.Hint != "" {
+		text += " HINT " + quote(e.Hint)
+	}
+	return text
+}
+
+func version(protocol uint32) string {
 	const minorBits = 16
+	return fmt.Sprintf("%d.%d", protocol>>minorBits, protocol&(1<<minorBits-1))
+}
+
+func formatStartup(v *pgproto3.StartupMessage) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "StartupMessage %d.%d", v.ProtocolVersion>>minorBits, v.ProtocolVersion&(1<<minorBits-1))
+	b.WriteString("StartupMessage " + version(v.ProtocolVersion))
 	for _, name := range slices.Sorted(maps.Keys(v.Parameters)) {
 		fmt.Fprintf(&b, " %s=%s", name, v.Parameters[name])
 	}

@@ -82,17 +82,22 @@ func (p *Peer) ReadStartup() (Message, error) {
 	}
 }
 
-// AcceptTrust logs in whoever comes, as a server: start-up, AuthenticationOk, the settings in alphabetical order, key
-// data and ReadyForQuery.
+// AcceptTrust logs in whoever comes, as a server: the start-up, and what Admit says.
 func (p *Peer) AcceptTrust(parameters map[string]string) (Message, error) {
 	start, err := p.ReadStartup()
 	if err != nil {
 		return start, err
 	}
+	return start, p.Admit(parameters, ServerPID)
+}
+
+// Admit says, as the server's process of that id, what ends a login: AuthenticationOk, the settings in alphabetical order,
+// key data and ReadyForQuery.
+func (p *Peer) Admit(parameters map[string]string, pid uint32) error {
 	messages := []pgproto3.Message{&pgproto3.AuthenticationOk{}}
 	for _, name := range slices.Sorted(maps.Keys(parameters)) {
 		messages = append(messages, &pgproto3.ParameterStatus{Name: name, Value: parameters[name]})
 	}
-	messages = append(messages, &pgproto3.BackendKeyData{ProcessID: ServerPID, SecretKey: []byte(ServerKey)}, &pgproto3.ReadyForQuery{TxStatus: 'I'})
-	return start, p.Send(messages...)
+	messages = append(messages, &pgproto3.BackendKeyData{ProcessID: pid, SecretKey: []byte(ServerKey)}, &pgproto3.ReadyForQuery{TxStatus: 'I'})
+	return p.Send(messages...)
 }

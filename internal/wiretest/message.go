@@ -152,7 +152,7 @@ func backendType(kind byte, body []byte) pgproto3.Message {
 		'S': &pgproto3.ParameterStatus{}, 'T': &pgproto3.RowDescription{}, 'V': &pgproto3.FunctionCallResponse{},
 		'W': &pgproto3.CopyBothResponse{}, 'Z': &pgproto3.ReadyForQuery{}, 'c': &pgproto3.CopyDone{},
 		'd': &pgproto3.CopyData{}, 'n': &pgproto3.NoData{}, 's': &pgproto3.PortalSuspended{},
-		't': &pgproto3.ParameterDescription{},
+		't': &pgproto3.ParameterDescription{}, 'v': &pgproto3.NegotiateProtocolVersion{},
 	}
 	return types[kind]
 }

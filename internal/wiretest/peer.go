@@ -22,6 +22,7 @@ type Peer struct {
 	Conn  net.Conn
 	Limit time.Duration // for each wait; DefaultLimit when 0
 	Trace *Trace        // may be nil
+	Name  string        // in the trace; "client" or "server" when ""
 	side  Side
 }
 
@@ -48,6 +49,22 @@ func (p *Peer) other() Side {
 	return Frontend
 }
 
+// note adds a line to the trace: what the peer has sent, or received.
+func (p *Peer) note(arrow, text string) {
+	name, indent := p.Name, ""
+	if p.side == Backend {
+		indent = "    "
+	}
+	switch {
+	case name != "":
+	case p.side == Backend:
+		name = "server"
+	default:
+		name = "client"
+	}
+	p.Trace.Note(indent + name + arrow + text)
+}
+
 func (p *Peer) deadline() time.Time {
 	if p.Limit == 0 {
 		return time.Now().Add(DefaultLimit)
@@ -64,9 +81,15 @@ func (p *Peer) Send(messages ...pgproto3.Message) error {
 		if out, err = m.Encode(out); err != nil {
 			return fmt.Errorf("encode %T: %w", m, err)
 		}
-		p.Trace.add(p.side, format(Message{Raw: out[from:], Value: m}))
+		p.note(sent, format(Message{Raw: out[from:], Value: m}))
 	}
 	return p.SendBytes(out)
+}
+
+// SendPart sends some bytes of a message, and what they are for the trace.
+func (p *Peer) SendPart(b []byte, what string) error {
+	p.note(sent, what)
+	return p.SendBytes(b)
 }
 
 // SendBytes sends bytes as they are. They do not appear in the trace.
@@ -99,7 +122,7 @@ func (p *Peer) next(read func(io.Reader) (Message, error)) (Message, error) {
 	if err != nil {
 		return Message{}, err
 	}
-	p.Trace.add(p.other(), m.Text)
+	p.note(received, m.Text)
 	return m, nil
 }
 
@@ -146,17 +169,54 @@ func (p *Peer) ExpectEnd() error {
 	case err == nil:
 		return fmt.Errorf("expected the end of the connection, got %s", m.Text)
 	case errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
-		p.Trace.Note("end")
+		p.note(received, endOfConnection)
 		return nil
 	}
 	return fmt.Errorf("expected the end of the connection: %w", err)
 }
 
+// What a trace shows of the ends of connections.
+const (
+	endOfConnection = "end"
+	endOfWriting    = "end, but it goes on reading"
+	reset           = "reset"
+)
+
 // Close ends the connection in the usual way, without a Terminate.
-func (p *Peer) Close() error { return p.Conn.Close() }
+func (p *Peer) Close() error {
+	p.note(sent, endOfConnection)
+	return p.Conn.Close()
+}
 
 // CloseWrite sends FIN and goes on reading.
-func (p *Peer) CloseWrite() { closeWrite(p.Conn) }
+func (p *Peer) CloseWrite() {
+	p.note(sent, endOfWriting)
+	closeWrite(p.Conn)
+}
 
 // Abort ends the connection with RST.
-func (p *Peer) Abort() { abort(p.Conn) }
+func (p *Peer) Abort() {
+	p.note(sent, reset)
+	abort(p.Conn)
+}
+
+// Pending returns how many bytes are here that have not been read. What was sent in one piece with what has been read is
+// among them; what was sent later may be still on its way.
+func (p *Peer) Pending() (n int, err error) {
+	conn, ok := p.Conn.(syscall.Conn)
+	if !ok {
+		return 0, fmt.Errorf("pending: %T cannot tell", p.Conn)
+	}
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	buffer := make([]byte, readSize)
+	looked := raw.Control(func(fd uintptr) {
+		n, _, err = syscall.Recvfrom(int(fd), buffer, syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	})
+	if errors.Is(err, syscall.EAGAIN) {
+		n, err = 0, nil
+	}
+	return n, errors.Join(looked, err)
+}

@@ -181,3 +181,47 @@ func TestACancelRequestIsTold(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestPendingTellsWhatCameInOnePiece(t *testing.T) {
+	s := serve(t, wiretest.Script(wiretest.Send(wiretest.Done("SELECT 0", 'I')...), wiretest.ExpectEnd()))
+	p := dial(t, s.Addr())
+	for _, step := range []struct {
+		message string
+		behind  int
+	}{{`CommandComplete "SELECT 0"`, 6}, {"ReadyForQuery I", 0}} {
+		if err := p.Expect(step.message); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := p.Pending(); err != nil || n != step.behind {
+			t.Errorf("behind %s: %d bytes, %v; want %d", step.message, n, err, step.behind)
+		}
+	}
+	_ = p.Close()
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAServerThatRefusesServesThoseItHas(t *testing.T) {
+	s := serve(t, wiretest.Script(wiretest.Trust(), wiretest.Expect(`Query "SELECT"`), wiretest.Send(wiretest.Done("SELECT 0", 'I')...)))
+	p := dial(t, s.Addr())
+	if _, err := p.Login("app", "db", ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Refuse(); err != nil {
+		t.Fatal(err)
+	}
+	if late, err := wiretest.Dial(context.Background(), s.Addr()); err == nil {
+		_ = late.Close()
+		t.Error("a connection was accepted")
+	}
+	if err := p.Query("SELECT"); err != nil {
+		t.Error(err)
+	}
+	if err := p.Expect(`CommandComplete "SELECT 0"`, "ReadyForQuery I"); err != nil {
+		t.Error(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}

@@ -47,16 +47,22 @@ func (s *Server) Accepted() int {
 	return s.mu.count
 }
 
+// Refuse closes the listener: from now on connections are refused. Those that live go on.
+func (s *Server) Refuse() error { return s.listener.Close() }
+
 // Close closes the listener and every connection, waits for the handlers, and returns what went wrong in those that
 // ended before it.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	s.mu.closed = true
 	for p := range s.mu.live {
-		_ = p.Close()
+		_ = p.Conn.Close()
 	}
 	s.mu.Unlock()
 	err := s.listener.Close()
+	if errors.Is(err, net.ErrClosed) { // Refuse
+		err = nil
+	}
 	s.group.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,7 +81,7 @@ func (s *Server) accept() {
 		p := NewPeer(conn, Backend)
 		n, ok := s.add(p)
 		if !ok {
-			_ = p.Close()
+			_ = p.Conn.Close()
 			return
 		}
 		s.group.Go(func() { s.serve(n, p) })
@@ -102,5 +108,5 @@ func (s *Server) serve(n int, p *Peer) {
 	if err != nil && !s.mu.closed {
 		s.mu.errs = append(s.mu.errs, fmt.Errorf("connection %d: %w", n, err))
 	}
-	_ = p.Close()
+	_ = p.Conn.Close()
 }

@@ -13,8 +13,9 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files instead of comparing with them")
 
-// Trace is what one peer sent and received, one line per message in the order in which its test did so. It is therefore
-// the same in each run as long as the other side is. All methods may be called from any goroutine.
+// Trace is what some peers sent (">") and received ("<"), one line per message in the order in which their test did so. It is
+// therefore the same in each run as long as the other sides are. The lines of servers stand farther right. All methods may be
+// called from any goroutine.
 type Trace struct {
 	mu struct {
 		sync.Mutex
@@ -22,9 +23,11 @@ type Trace struct {
 	}
 }
 
-func (t *Trace) add(from Side, text string) {
-	t.Note(string(from) + " " + text)
-}
+// The arrows of a trace's lines.
+const (
+	sent     = " > "
+	received = " < "
+)
 
 // Note adds a line of the test's own.
 func (t *Trace) Note(line string) {
