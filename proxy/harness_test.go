@@ -178,25 +178,38 @@ func (r *router) stop() {
 
 // publish makes a node of the test cluster the primary, and the others standbys. nil: there is no primary.
 func (r *router) publish(c *testcluster.Cluster, primary *testcluster.Node) {
+	var id topology.NodeID
+	var nodes []topology.Node
+	for _, n := range c.Nodes() {
+		nodes = append(nodes, topology.Node{ID: topology.NodeID(n.Addr()), Address: n.Addr()})
+		if n == primary {
+			id = topology.NodeID(n.Addr())
+		}
+	}
+	r.show(id, nodes...)
+}
+
+// show publishes a picture of the cluster: nodes of these names and addresses, all of them up, are standbys of the primary.
+// "": there is none.
+func (r *router) show(primary topology.NodeID, nodes ...topology.Node) {
 	r.seq++
 	snap := &topology.Snapshot{Cluster: cluster, Phase: topology.PhaseLeaderless, Seq: r.seq, At: time.Now()}
 	if prev := r.snap.Load(); prev != nil {
 		snap.Epoch, snap.LastPrimary = prev.Epoch, prev.LastPrimary
 	}
-	for _, n := range c.Nodes() {
-		node := topology.Node{
-			ID: topology.NodeID(n.Addr()), Address: n.Addr(), Role: topology.RoleStandby, Health: topology.HealthUp, Incarnation: 1,
-			LagKnown: true,
+	if primary != "" {
+		snap.Phase, snap.Primary = topology.PhaseSteady, primary
+		if snap.LastPrimary != primary {
+			snap.Epoch++
 		}
-		if n == primary {
-			node.Role = topology.RolePrimary
-			snap.Phase, snap.Primary = topology.PhaseSteady, node.ID
-			if snap.LastPrimary != node.ID {
-				snap.Epoch++
-			}
-			snap.LastPrimary = node.ID
+		snap.LastPrimary = primary
+	}
+	for _, n := range nodes {
+		n.Role, n.Health, n.Incarnation, n.LagKnown = topology.RoleStandby, topology.HealthUp, 1, true
+		if n.ID == primary {
+			n.Role = topology.RolePrimary
 		}
-		snap.Nodes = append(snap.Nodes, node)
+		snap.Nodes = append(snap.Nodes, n)
 	}
 	r.snap.Store(snap)
 	r.pool.Publish(snap)

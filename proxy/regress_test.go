@@ -31,12 +31,7 @@ func scripted(t *testing.T, handler wiretest.Handler) *router {
 	r := &router{t: t, policy: defaultPolicy(), loops: 1}
 	r.policy.Pool.Size = 1
 	r.start()
-	snap := &topology.Snapshot{
-		Cluster: cluster, Phase: topology.PhaseSteady, Seq: 1, Epoch: 1, At: time.Now(), Primary: "n", LastPrimary: "n",
-		Nodes: []topology.Node{{ID: "n", Address: server.Addr(), Role: topology.RolePrimary, Health: topology.HealthUp, Incarnation: 1}},
-	}
-	r.snap.Store(snap)
-	r.pool.Publish(snap)
+	r.show("n", topology.Node{ID: "n", Address: server.Addr()})
 	return r
 }
 

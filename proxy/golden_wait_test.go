@@ -1,0 +1,126 @@
+package proxy_test
+
+import (
+	"github.com/pgrouter/pgrouter/internal/wiretest"
+)
+
+var waitScenarios = []scenario{
+	{"wait",
+		"Every server is taken: who waits is served in turn.",
+		withOneServer, func(s *stage) {
+			a, n1 := s.enters("a", s.primary("n"))
+			b, c := s.joins("b"), s.joins("c")
+			a.does(n1, "begin", "BEGIN", 'T')
+			b.asks("select 'for b'")
+			s.awaits(1, "b waits")
+			c.asks("select 'for c'")
+			s.awaits(2, "c waits")
+			a.does(n1, "commit", "COMMIT", 'I')
+			n1.hears("Q")
+			n1.says(wiretest.Row("v", "for b")...)
+			b.hears("TDCZ")
+			n1.hears("Q")
+			n1.says(wiretest.Row("v", "for c")...)
+			c.hears("TDCZ")
+		}},
+	{"wait_timeout",
+		"Every server is taken for longer than wait_timeout.",
+		func(r *router) {
+			r.policy.Pool.Size, r.policy.WaitTimeout = 1, brief
+		}, func(s *stage) {
+			a, n1 := s.enters("a", s.primary("n"))
+			b := s.joins("b")
+			a.does(n1, "begin", "BEGIN", 'T')
+			b.asks("select 1")
+			b.isTold()
+			a.does(n1, "commit", "COMMIT", 'I')
+		}},
+	{"wait_too_many",
+		"hold_max_clients is 1: the newest is refused at once, who waits goes on waiting.",
+		func(r *router) {
+			r.policy.Pool.Size, r.policy.Pool.MaxWaiters = 1, 1
+		}, func(s *stage) {
+			a, n1 := s.enters("a", s.primary("n"))
+			b, c := s.joins("b"), s.joins("c")
+			a.does(n1, "begin", "BEGIN", 'T')
+			b.asks("select 'for b'")
+			s.awaits(1, "b waits")
+			c.asks("select 'for c'")
+			c.isTold()
+			a.does(n1, "commit", "COMMIT", 'I')
+			n1.hears("Q")
+			n1.says(wiretest.Row("v", "for b")...)
+			b.hears("TDCZ")
+		}},
+	{"hold",
+		"The primary is lost, and another node takes its place. Clients that were idle see latency.",
+		withOneServer, func(s *stage) {
+			n, m := s.node("n"), s.node("m")
+			s.publishes(n)
+			a, n1 := s.enters("a", n)
+			b := s.joins("b")
+			a.isAnswered(n1, "select 'from n'", "from n")
+			n1.resets()
+			s.turns(nil)
+			a.asks("select 'for a'")
+			s.awaits(1, "a waits")
+			b.asks("select 'for b'")
+			s.awaits(2, "b waits")
+			s.turns(m)
+			m1 := m.opensFor("there is a primary again")
+			m1.hears("Q")
+			m1.says(wiretest.Row("v", "for a")...)
+			a.hears("TDCZ")
+			m1.hears("Q")
+			m1.says(wiretest.Row("v", "for b")...)
+			b.hears("TDCZ")
+		}},
+	{"hold_timeout",
+		"There is no primary for longer than hold_timeout.",
+		func(r *router) {
+			r.policy.HoldTimeout = brief
+		}, func(s *stage) {
+			n := s.primary("n")
+			a, n1 := s.enters("a", n)
+			a.isAnswered(n1, "select 1", "1")
+			s.turns(nil)
+			a.asks("select 2")
+			a.isTold()
+		}},
+	{"hold_pause",
+		"A database is paused: what runs goes on, what begins waits, and no server connection is kept.",
+		nil, func(s *stage) {
+			n := s.primary("n")
+			a, n1 := s.enters("a", n)
+			b := s.joins("b")
+			a.asks("select 1")
+			n1.hears("Q")
+			s.pool.Pause("app")
+			s.remark("app is paused")
+			b.asks("select 2")
+			s.awaits(1, "b waits")
+			n1.says(wiretest.Row("v", "1")...)
+			a.hears("TDCZ")
+			n1.hears("X")
+			n1.ends()
+			s.pool.Unpause("app")
+			s.remark("app is not paused any more")
+			n2 := n.opensFor("n.1 is gone")
+			n2.hears("Q")
+			n2.says(wiretest.Row("v", "2")...)
+			b.hears("TDCZ")
+		}},
+	{"hold_pause_timeout",
+		"A pause that is longer than wait_timeout.",
+		func(r *router) {
+			r.policy.WaitTimeout = brief
+		}, func(s *stage) {
+			a, n1 := s.enters("a", s.primary("n"))
+			s.pool.Pause("app")
+			s.remark("app is paused")
+			n1.hears("X")
+			n1.ends()
+			a.asks("select 1")
+			a.isTold()
+		}},
+}
