@@ -14,7 +14,7 @@ func (e *clientEnd) Received(_ *reactor.Conn, b []byte) {
 		return // after Terminate nothing is read
 	}
 	all, joined := s.up.join(b)
-	if st := s.state(); st == stateWaiting || st == statePreparing {
+	if s.waits() {
 		s.up.keep(all, joined)
 		s.countHeld()
 		return
@@ -29,9 +29,7 @@ func (e *clientEnd) Received(_ *reactor.Conn, b []byte) {
 		}
 	}
 	s.up.keep(s.feed(all), joined)
-	if st := s.state(); st == stateWaiting || st == statePreparing {
-		s.countHeld()
-	}
+	s.countHeld()
 	s.verify()
 }
 
@@ -178,8 +176,7 @@ func (s *Session) resumeClient() {
 
 // endIfFed ends a client that sends no more, when all that it has sent is used.
 func (s *Session) endIfFed() {
-	st := s.state()
-	kept := s.upFull || st == stateWaiting || st == statePreparing
+	kept := s.upFull || s.waits()
 	if s.ending || s.departed && !kept {
 		s.ending = true
 		s.endIfDone()

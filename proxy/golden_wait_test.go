@@ -1,7 +1,10 @@
 package proxy_test
 
 import (
+	"strings"
+
 	"github.com/pgrouter/pgrouter/internal/wiretest"
+	"github.com/pgrouter/pgrouter/proxy"
 )
 
 var waitScenarios = []scenario{
@@ -46,6 +49,22 @@ var waitScenarios = []scenario{
 			b.asks("select 'for b'")
 			s.awaits(1, "b waits")
 			c.asks("select 'for c'")
+			c.isTold()
+			a.does(n1, "commit", "COMMIT", 'I')
+			n1.hears("Q")
+			n1.says(wiretest.Row("v", "for b")...)
+			b.hears("TDCZ")
+		}},
+	{"wait_too_much",
+		"hold_max_bytes is 100: whoever brings the work that is too much is refused.",
+		withOneServer, func(s *stage) {
+			s.reconfigure(func(c *proxy.Config) { c.HoldMaxBytes = 100 })
+			a, n1 := s.enters("a", s.primary("n"))
+			b, c := s.joins("b"), s.joins("c")
+			a.does(n1, "begin", "BEGIN", 'T')
+			b.asks("select 'for b'")
+			s.awaits(1, "b waits")
+			c.asks("select 'for c, with a comment that is quite long' -- " + strings.Repeat("x", 50))
 			c.isTold()
 			a.does(n1, "commit", "COMMIT", 'I')
 			n1.hears("Q")

@@ -103,6 +103,7 @@ func (s *Session) refeed() {
 	if s.up.len() > 0 {
 		s.up.keep(s.feed(s.up.pending()), true)
 	}
+	s.countHeld()
 }
 
 // Ended: the server closed the connection without a word.

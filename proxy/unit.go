@@ -32,7 +32,6 @@ func (s *Session) Granted(server *pool.Server) {
 	if s.linkTo(server) {
 		s.resumeClient()
 		s.refeed()
-		s.settleHeld()
 	}
 }
 
@@ -117,7 +116,6 @@ func (s *Session) preludeDone() bool {
 	s.move(stateLinked)
 	s.resumeClient()
 	s.refeed()
-	s.settleHeld()
 	return s.server != nil
 }
 

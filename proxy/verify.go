@@ -12,8 +12,8 @@ const verifyVariable = "PGROUTER_VERIFY"
 
 func verifying() bool { return os.Getenv(verifyVariable) == "1" }
 
-// verify panics when a session and its server do not belong to each other (I3), or when something of a closed session lives
-// (I10). The event loop recovers, closes this one connection and says so.
+// verify panics when a session and its server do not belong to each other (I3), when something of a closed session lives (I10),
+// or when the session does not count what it keeps. The event loop recovers, closes this one connection and says so.
 func (s *Session) verify() {
 	if !s.proxy.verifies {
 		return
@@ -31,6 +31,8 @@ func (s *Session) verify() {
 		panic("proxy: I10: bytes of a server that is gone")
 	case st == stateClosed && s.held != 0:
 		panic("proxy: I10: a closed session counts bytes as held")
+	case s.waits() && s.held != int64(s.up.len()), !s.waits() && s.held != 0:
+		panic(fmt.Sprintf("proxy: in state %s %d bytes count as held, %d are kept", st, s.held, s.up.len()))
 	case st == stateIdle && s.link.Status() != relay.StatusIdle:
 		panic("proxy: a client in a transaction has no server")
 	}

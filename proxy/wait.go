@@ -110,8 +110,12 @@ func (s *Session) stopWaiting() {
 }
 
 // countHeld counts what a waiting client has sent, and stops reading one that sends too far ahead. The newest is refused
-// when all of them together exceed hold_max_bytes.
+// when all of them together exceed hold_max_bytes. Of a client that does not wait nothing is counted.
 func (s *Session) countHeld() {
+	if !s.waits() {
+		s.settleHeld()
+		return
+	}
 	grown := int64(s.up.len()) - s.held
 	s.held += grown
 	total := s.proxy.heldBytes.Add(grown)
@@ -126,6 +130,12 @@ func (s *Session) countHeld() {
 	if s.up.len() > s.proxy.config().MaxClientBuffer {
 		s.pauseClient()
 	}
+}
+
+// waits reports whether what the client sends has to wait, for a server or for the end of the prelude.
+func (s *Session) waits() bool {
+	st := s.state()
+	return st == stateWaiting || st == statePreparing
 }
 
 // settleHeld takes the session's bytes out of the proxy's count.
