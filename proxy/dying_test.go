@@ -1,7 +1,6 @@
 package proxy_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -16,7 +15,6 @@ import (
 
 	"github.com/pgrouter/pgrouter/internal/testcluster"
 	"github.com/pgrouter/pgrouter/internal/wiretest"
-	"github.com/pgrouter/pgrouter/pgwire"
 	"github.com/pgrouter/pgrouter/routing"
 	"github.com/pgrouter/pgrouter/topology"
 )
@@ -113,48 +111,6 @@ func TestADyingStandbysAnswerIsNotShownIfTheReadIsReplayed(t *testing.T) {
 				t.Errorf("%d notices, want %d", notices, tc.notices)
 			}
 		})
-	}
-}
-
-// TestADyingServersWarningIsShownBehindAnAnswer: what was shown in part cannot be had elsewhere, so the client sees all of it
-// and is told.
-func TestADyingServersWarningIsShownBehindAnAnswer(t *testing.T) {
-	shown := make(chan struct{})
-	r := dyingStandbys(t, 2, func(p *wiretest.Peer) error {
-		if err := p.Send(rows("first")...); err != nil {
-			return err
-		}
-		<-shown
-		return p.Send(crashWarning)
-	}, finished)
-	p := r.raw(t)
-	p.send(pgwire.AppendQuery(nil, "select 'victim'"))
-	p.expect("D")
-	close(shown)
-	kinds := ""
-	for len(kinds) < 2 {
-		kind, body := p.message()
-		kinds += string(kind)
-		if kind == pgwire.KindErrorResponse && !bytes.Contains(body, []byte("C57P01")) {
-			t.Errorf("told %q", body)
-		}
-	}
-	if kinds != "NE" {
-		t.Errorf("got %q, want the warning and the end", kinds)
-	}
-	if n := r.proxy.Totals().Replayed; n != 0 {
-		t.Errorf("%d replays", n)
-	}
-}
-
-// TestAStandbyThatWasPromotedIsNoStandbyAnyMore: what it is asked after it has said so may be committed.
-func TestAStandbyThatWasPromotedIsNoStandbyAnyMore(t *testing.T) {
-	promoted := append([]pgproto3.Message{&pgproto3.ParameterStatus{Name: "in_hot_standby", Value: "off"}}, finished...)
-	r := dyingStandbys(t, 1, func(*wiretest.Peer) error { return nil }, promoted)
-	conn := r.connect(context.Background(), "")
-	text(t, conn, "select 1")
-	if _, err := query(conn, "insert into victim values (1)"); outcome(t, err) != "FATAL 08007" {
-		t.Errorf("told %v", err)
 	}
 }
 

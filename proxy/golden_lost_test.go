@@ -5,6 +5,7 @@ import (
 
 	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/internal/wiretest"
+	"github.com/pgrouter/pgrouter/proxy"
 	"github.com/pgrouter/pgrouter/routing"
 	"github.com/pgrouter/pgrouter/topology"
 )
@@ -467,11 +468,17 @@ var shutdownScenarios = []scenario{
 		}},
 }
 
-// shutsDown begins to end the router. done waits for it.
+// shutsDown begins to end the router, and returns when all clients that are at work know. done waits for its end.
 func (s *stage) shutsDown() (done func()) {
+	s.t.Helper()
 	s.remark("pgrouter shuts down")
 	over := make(chan error, 1)
 	go func() { over <- s.proxy.Shutdown(s.t.Context()) }()
+	s.await("all know", func() bool {
+		all := true
+		s.proxy.OnSessions(func(c *proxy.Session) { all = all && c.Draining() })
+		return all
+	})
 	return func() {
 		s.t.Helper()
 		if err := <-over; err != nil {

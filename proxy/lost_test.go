@@ -1,7 +1,6 @@
 package proxy_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/internal/testcluster"
-	"github.com/pgrouter/pgrouter/pgwire"
 	"github.com/pgrouter/pgrouter/proxy"
 	"github.com/pgrouter/pgrouter/routing"
 	"github.com/pgrouter/pgrouter/topology"
@@ -224,49 +222,6 @@ func TestAnotherProvenPrimaryCutsWhatHangsOnTheOldOne(t *testing.T) {
 	}
 }
 
-func TestHoldsAndWaitsEndWithTheirOwnCodes(t *testing.T) {
-	r, c := newRouter(t, func(r *router) {
-		r.policy.Pool.Size = 1
-		r.policy.HoldTimeout, r.policy.WaitTimeout = 150*time.Millisecond, 200*time.Millisecond
-		r.policy.LoginHoldTimeout = 150 * time.Millisecond
-	})
-	ctx := context.Background()
-	busy, waits, held := r.connect(ctx, ""), r.connect(ctx, ""), r.connect(ctx, "")
-	text(t, busy, "begin")
-	if _, err := query(waits, "select 1"); outcome(t, err) != "FATAL 53300" {
-		t.Fatalf("exhausted: %v", err)
-	}
-	text(t, busy, "commit")
-	text(t, held, "select 1")
-	r.publish(c, nil)
-	_, err := query(held, "select 1")
-	if outcome(t, err) != "FATAL 57P03" {
-		t.Fatalf("held: %v", err)
-	}
-	var pg *pgconn.PgError
-	if errors.As(err, &pg); !strings.Contains(pg.Detail, c.Primary().Addr()) || pg.Hint == "" {
-		t.Fatalf("held without detail or hint: %+v", pg)
-	}
-	if _, err := pgconn.Connect(ctx, r.dsn("")); code(err) != "57P03" {
-		t.Fatalf("login without a node: %v", err)
-	}
-	r.publish(c, c.Primary())
-	if got := text(t, r.connect(ctx, ""), "select 1"); got != "1" {
-		t.Fatal(got)
-	}
-}
-
-func TestEagerLoginLetsClientsInWhileNoNodeIsThere(t *testing.T) {
-	r, c := newRouter(t, func(r *router) { r.policy.EagerLogin = true })
-	r.connect(context.Background(), "")
-	r.publish(c, nil)
-	conn := r.connect(context.Background(), "application_name=early")
-	r.publish(c, c.Primary())
-	if got := text(t, conn, "select current_setting('application_name')"); got != "early" {
-		t.Fatal(got)
-	}
-}
-
 func TestWhatStrangersSendFirstIsAnsweredAsPostgreSQLDoes(t *testing.T) {
 	r, _ := newRouter(t, nil)
 	for name, packet := range map[string][]byte{
@@ -293,58 +248,4 @@ func TestWhatStrangersSendFirstIsAnsweredAsPostgreSQLDoes(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	p := r.dial(t)
-	p.send(pgwire.AppendStartupVersion(nil, 3, 2, []pgwire.Param{{Name: "user", Value: "app"}, {Name: "_pq_.grease", Value: "1"}}))
-	if kind, body := p.message(); kind != pgwire.KindNegotiate || !bytes.Contains(body, []byte("_pq_.grease")) {
-		t.Fatalf("3.2 was answered %q %q", kind, body)
-	}
-}
-
-func TestALimitOnClientsIsRefusedWithItsCode(t *testing.T) {
-	r, _ := newRouter(t, nil)
-	cfg := proxy.Defaults()
-	cfg.MaxClients = 2
-	if err := r.proxy.Reconfigure(cfg); err != nil {
-		t.Fatal(err)
-	}
-	a := r.connect(context.Background(), "")
-	r.connect(context.Background(), "")
-	if _, err := pgconn.Connect(context.Background(), r.dsn("")); code(err) != "53300" {
-		t.Fatalf("third client: %v", err)
-	}
-	a.Close(context.Background())
-	r.await("the place is free", func() bool { return len(r.proxy.Clients()) < 2 })
-	r.connect(context.Background(), "")
-}
-
-// TestASwitchoverEndsPinnedSessionsAtTheirBoundary: what a pinned session keeps cannot be moved, so it is told, but never in
-// the middle of its work.
-func TestASwitchoverEndsPinnedSessionsAtTheirBoundary(t *testing.T) {
-	r, c := newRouter(t, func(r *router) { r.policy.Pool.Size = 4 })
-	ctx := context.Background()
-	resting, busy := r.connect(ctx, ""), r.connect(ctx, "")
-	text(t, resting, "set work_mem = '6MB'")
-	text(t, busy, "set work_mem = '6MB'")
-	text(t, busy, "begin")
-	node := topology.NodeID(c.Primary().Addr())
-	r.pool.Hold(cluster, event.HoldSwitchover)
-	r.pool.Cut(cluster, node, event.CutSwitchover)
-	if got := outcome(t, resting.WaitForNotification(ctx)); got != "FATAL 57P01" {
-		t.Errorf("the resting one: %s", got)
-	}
-	if got := text(t, busy, "select 'goes on'"); got != "goes on" {
-		t.Errorf("the busy one: %s", got)
-	}
-	if _, err := query(busy, "commit"); err != nil {
-		t.Errorf("its commit: %v", err)
-	}
-	if got := outcome(t, busy.WaitForNotification(ctx)); got != "FATAL 57P01" {
-		t.Errorf("the busy one, afterwards: %s", got)
-	}
-	limit, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	if err := r.pool.WaitIdle(limit, cluster, node); err != nil {
-		t.Error(err)
-	}
-	r.pool.Resume(cluster)
 }

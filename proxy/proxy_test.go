@@ -252,25 +252,6 @@ func TestCancelStopsTheRunningQueryAndNobodyElses(t *testing.T) {
 	})
 }
 
-func TestCancelOfAQueuedQueryAnswersAtOnce(t *testing.T) {
-	r, _ := newRouter(t, withLoops(1, 1))
-	busy, queued := r.connect(context.Background(), ""), r.connect(context.Background(), "")
-	text(t, busy, "begin")
-	done := make(chan error, 1)
-	go func() { _, err := query(queued, "select 1"); done <- err }()
-	r.await("one waits", func() bool { return r.count("waiting") == 1 })
-	if err := queued.CancelRequest(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-done; code(err) != "57014" {
-		t.Fatalf("queued query: %v", err)
-	}
-	text(t, busy, "commit")
-	if got := text(t, queued, "select 5"); got != "5" {
-		t.Fatal(got)
-	}
-}
-
 func TestAClientThatDiesInATransactionLeavesNoTrace(t *testing.T) {
 	r, _ := newRouter(t, withLoops(1, 1))
 	setup := r.connect(context.Background(), "")
@@ -304,20 +285,6 @@ func TestAQueryWithTerminateInOnePacketIsDone(t *testing.T) {
 	b.expect("CZ")
 	if got := text(t, conn, "select count(*) from done"); got != "2" {
 		t.Fatalf("%s rows", got)
-	}
-}
-
-func TestStatementModeRefusesTransactionBlocks(t *testing.T) {
-	r, _ := newRouter(t, func(r *router) { r.policy.Mode = proxy.ModeStatement })
-	conn := r.connect(context.Background(), "")
-	if got := text(t, conn, "select 1"); got != "1" {
-		t.Fatal(got)
-	}
-	if _, err := query(conn, "begin"); err == nil {
-		_, err = query(conn, "select 1")
-		if err == nil {
-			t.Fatal("a transaction block was let through")
-		}
 	}
 }
 

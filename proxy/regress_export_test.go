@@ -27,6 +27,9 @@ func (s *Session) ClientPaused() bool { return s.upPaused }
 // WaitsForAnswers reports whether the client's bytes are kept until the server has answered.
 func (s *Session) WaitsForAnswers() bool { return s.upFull }
 
+// Draining reports whether the session is to end with its unit.
+func (s *Session) Draining() bool { return s.draining }
+
 // ServerIO returns the connection of the linked server, nil when there is none.
 func (s *Session) ServerIO() *reactor.Conn {
 	if s.server == nil {

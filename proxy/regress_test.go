@@ -3,8 +3,6 @@ package proxy_test
 import (
 	"bytes"
 	"context"
-	"errors"
-	"fmt"
 	"net"
 	"strings"
 	"sync"
@@ -81,38 +79,6 @@ func TestAClientThatLeavesInTheMiddleHoldsNoServer(t *testing.T) {
 			}
 			r.await("the client is gone", func() bool { return len(r.proxy.Clients()) == 1 })
 		})
-	}
-}
-
-// TestAServerGoesOnWithAStatementWhoseClientHasLeft: it does not see that, so that it does not stop, and serves the next client.
-func TestAServerGoesOnWithAStatementWhoseClientHasLeft(t *testing.T) {
-	r := scripted(t, func(n int, p *wiretest.Peer) error {
-		if _, err := p.AcceptTrust(wiretest.DefaultParameters()); err != nil {
-			return err
-		}
-		for first := n == 0; ; first = false {
-			if _, err := p.Next(); err != nil {
-				return err
-			}
-			if first { // nothing but the end of a COPY that there is not
-				m, err := p.Next()
-				if _, ok := m.Value.(*pgproto3.CopyFail); err != nil || !ok {
-					return fmt.Errorf("got %s, %w", m.Text, err)
-				}
-			}
-			answer := []pgproto3.Message{&pgproto3.CommandComplete{CommandTag: fmt.Appendf(nil, "SELECT %d", n)}, done('I')[1]}
-			if err := p.Send(answer...); err != nil {
-				return err
-			}
-		}
-	})
-	a, b := r.raw(t), r.raw(t)
-	a.send(pgwire.AppendQuery(nil, "select pg_sleep(60)"))
-	a.closeWrite()
-	a.expect("CZ")
-	b.send(pgwire.AppendQuery(nil, "select 1"))
-	if got := b.expect("CZ"); !bytes.Contains(got, []byte("SELECT 0")) {
-		t.Errorf("b got %q: not from the same server", got)
 	}
 }
 
@@ -226,49 +192,6 @@ func TestAClientThatReadsNothingAndDiesLeavesNothing(t *testing.T) {
 	writing.Wait()
 	if got := text(t, next, "select 'served'"); got != "served" {
 		t.Error(got)
-	}
-}
-
-// TestACancelOfUnknownFateCostsTheServer: its request may arrive when the server works for somebody else.
-func TestACancelOfUnknownFateCostsTheServer(t *testing.T) {
-	refused := make(chan struct{})
-	served := make(chan int, 2)
-	r := scripted(t, func(n int, p *wiretest.Peer) error {
-		if _, err := p.AcceptTrust(wiretest.DefaultParameters()); errors.Is(err, wiretest.ErrCancelRequest) {
-			p.Abort()
-			close(refused)
-			return nil
-		} else if err != nil {
-			return err
-		}
-		for {
-			m, err := p.Next()
-			if err != nil {
-				return err
-			}
-			if _, ok := m.Value.(*pgproto3.Query); !ok {
-				return nil
-			}
-			served <- n
-			<-refused
-			if err := p.Send(done('I')...); err != nil {
-				return err
-			}
-		}
-	})
-	conn := r.connect(context.Background(), "")
-	first := make(chan error, 1)
-	go func() { _, err := query(conn, "select 1"); first <- err }()
-	before := <-served
-	if err := conn.CancelRequest(context.Background()); err != nil {
-		t.Logf("the client was told of its cancel: %v", err) // nothing reaches it that could say so
-	}
-	if err := <-first; err != nil {
-		t.Fatal(err)
-	}
-	text(t, conn, "select 2")
-	if after := <-served; after == before {
-		t.Error("the same server goes on")
 	}
 }
 
