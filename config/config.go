@@ -48,7 +48,7 @@ type Pool struct {
 	HoldMaxBytes     Size          `key:"hold_max_bytes" default:"256MB" min:"64kB" doc:"How much all waiting clients together may have sent. Beyond it the newest gets FATAL 53300."`
 	IdleTimeout      time.Duration `key:"idle_timeout" default:"10m" min:"0s" doc:"When a server connection that nobody uses is closed. 0s: never."`
 	Lifetime         time.Duration `key:"lifetime" default:"1h" min:"0s" doc:"At what age, give or take a tenth, a server connection is closed when it is given back. 0s: never."`
-	Replay           string        `key:"replay" default:"standby-reads" oneof:"standby-reads never" doc:"Whether a single statement that was sent to a standby, and of whose answer nothing came, is sent once more to another node."`
+	Replay           string        `key:"replay" default:"standby-reads" oneof:"standby-reads never" doc:"Whether a single read that was sent to a standby, and of whose answer nothing came, is sent once more to another node."`
 	ResetQuery       string        `key:"reset_query" default:"DISCARD ALL" unit:"SQL" doc:"What is sent to a server connection that was somebody's own (a session, a pin) before anybody else gets it."`
 	ConnectTimeout   time.Duration `key:"connect_timeout" default:"5s" min:"1ms" doc:"How long opening a connection to a server may take."`
 	ServerLogin      time.Duration `key:"server_login_timeout" default:"5s" min:"1ms" doc:"How long the login to a server may take after that."`

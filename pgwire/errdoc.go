@@ -39,7 +39,7 @@ The errors of a server are passed on as they are, FATAL ones too (25P03, 57P05, 
 | New work, and no node for the route | Latency, up to hold_timeout. |
 | New work, and every server connection is taken | Latency, up to wait_timeout; a NOTICE after 5 s. |
 | Work of which no byte was accepted by a server's socket | Latency. It is sent to another server. |
-| One statement outside a transaction block on a server in hot standby, no byte of its answer forwarded yet | Latency. It is sent once more, elsewhere (not CALL, DO and COPY; replay = "never" turns it off). |
+| One statement outside a transaction block that by its keywords only reads, on a server in hot standby, no byte of its answer forwarded yet | Latency. It is sent once more, elsewhere (replay = "never" turns it off). |
 | A planned switchover | Latency. Nothing new starts, what runs may end (drain_timeout), then all goes on. |
 | A login while no node is available, with cached credentials | Latency, up to login_hold_timeout, before AuthenticationOk. |
 

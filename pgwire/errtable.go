@@ -166,10 +166,10 @@ var errorRows = [errCount]errorRow{
 
 	ErrTransactionLost: {name: "ErrTransactionLost", severity: SeverityFatal, code: CodeAdminShutdown,
 		message: "terminating connection because its server was lost during a transaction", hint: hintNotCommitted,
-		situation: "The server went away while a transaction block was open and nothing that was sent since could end it: it was certainly not committed. Also when pgrouter cut the connection itself because another primary is proven, and in a COPY inside a transaction block."},
+		situation: "The server went away while a transaction block was open and nothing that was sent since could end it: it was certainly not committed. Also when pgrouter cut the connection itself because another primary is proven, in a COPY inside a transaction block, and when nothing but reads was under way on a server in hot standby."},
 	ErrOutcomeUnknown: {name: "ErrOutcomeUnknown", severity: SeverityFatal, code: CodeOutcomeUnknown,
 		message: "the server was lost before it answered: the outcome is unknown", hint: hintUnknown,
-		situation: "The server went away with a COMMIT, or any statement outside a transaction block, sent and unanswered on a node that takes writes (CALL, DO and COPY included). Also when pgrouter cut the connection itself because another primary is proven."},
+		situation: "The server went away with a COMMIT, or any statement outside a transaction block, sent and unanswered on a node that takes writes (CALL, DO and COPY included), or on a standby one that by its keywords may write: the standby may have been promoted a moment ago. Also when pgrouter cut the connection itself because another primary is proven."},
 	ErrPinnedServerLost: {name: "ErrPinnedServerLost", severity: SeverityFatal, code: CodeAdminShutdown,
 		message: "terminating connection because the server that holds its session state was lost (%s)", args: []string{"pin"},
 		hint:      "Connect again. No statement was running.",

@@ -207,7 +207,7 @@ func (l *Link) admit(f pgwire.Frame, msg []byte) Verdict {
 func (l *Link) doubtful() {
 	if l.unit.copySync {
 		l.doubt()
-		l.unit.mayEnd = true // it is not read
+		l.unit.mayEnd, l.unit.writes = true, true // it is not read
 	}
 }
 
@@ -249,7 +249,7 @@ func (l *Link) admitRequest(kind EntryKind, msg []byte, whole bool) Verdict {
 		l.sawExecute(body)
 	case EntryFunctionCall:
 		l.unit.statements++
-		l.unit.unsafe = true
+		l.unit.writes = true
 		open = false
 		if !isLargeObject(body) { // it may be a lock, a setting, anything
 			l.pinFor(event.PinUncertain)
@@ -269,8 +269,20 @@ func (l *Link) sawQuery(body []byte, whole bool) {
 	l.unnamed.inBatch = false
 	l.pinFor(class.Pin)
 	l.unit.statements++
+	if class.Multi {
+		l.unit.statements++
+	}
 	l.unit.mayEnd = l.unit.mayEnd || class.MayEnd
-	l.unit.unsafe = l.unit.unsafe || class.Multi || class.Procedural || class.Copy
+	l.unit.writes = l.unit.writes || l.mayWrite(body, whole)
+}
+
+// mayWrite reports whether a query string that ends with a NUL, or is cut off, may change the database. It matters only where a
+// server says that it cannot be changed, and is not asked elsewhere.
+func (l *Link) mayWrite(text []byte, whole bool) bool {
+	if end := bytes.IndexByte(text, 0); end >= 0 {
+		text, whole = text[:end], true
+	}
+	return !l.standby || !whole || !state.ReadOnly(text)
 }
 
 // admitCopy passes CopyData, CopyDone and CopyFail while anything is outstanding: the server may be in COPY, and reads over
@@ -279,7 +291,7 @@ func (l *Link) admitCopy(f pgwire.Frame, have int) Verdict {
 	if l.fifo.count == 0 {
 		return l.drop(0, f.Len, have)
 	}
-	l.unit.unsafe = true
+	l.unit.writes = true
 	if f.Kind == pgwire.KindCopyData {
 		return Verdict{}
 	}

@@ -12,7 +12,8 @@ const (
 	Unaffected Outcome = iota
 	// Requeue: no byte of the unit was accepted by the server's socket; it is queued again.
 	Requeue
-	// Replay: at most one autocommit statement on a standby of which the client has seen nothing; it is sent once more elsewhere.
+	// Replay: at most one autocommit statement that reads, on a standby, of which the client has seen nothing; it is sent once
+	// more elsewhere.
 	Replay
 	// TransactionLost: certainly not committed. FATAL 57P01, then the connection closes.
 	TransactionLost
@@ -56,10 +57,11 @@ type Loss struct {
 // Lost decides what happens to the client of a server that is gone. It changes nothing.
 //
 // The laws: a connection lost after bytes were accepted is never proof that nothing ran; a server in hot standby cannot have
-// committed anything; inside a transaction block only a statement that may end the block can have committed it.
+// committed anything, but it says only with its next ReadyForQuery that it was promoted, so that its word counts for no more
+// than reads; inside a transaction block only a statement that may end the block can have committed it.
 func (l *Link) Lost(loss Loss) Outcome {
 	idle := l.idle()
-	standby := l.standby && !loss.Promoted
+	standby := l.standby && !loss.Promoted && !l.unit.writes
 	pinned := l.pin != event.PinNone
 	switch {
 	case !l.linked:
@@ -99,6 +101,5 @@ func (l *Link) firstOfUnit() bool {
 }
 
 func (l *Link) replayable(loss Loss) bool {
-	return !loss.NoReplay && !loss.Replayed && loss.Kept && l.firstOfUnit() &&
-		l.unit.statements <= 1 && !l.unit.unsafe
+	return !loss.NoReplay && !loss.Replayed && loss.Kept && l.firstOfUnit() && l.unit.statements <= 1
 }

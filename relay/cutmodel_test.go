@@ -43,8 +43,8 @@ type cut struct {
 }
 
 func (c cut) String() string {
-	return fmt.Sprintf("standby %t, session %t, prelude %t, noise %d; turn %d of %q, sent %d, said %d, early %d, ending %d",
-		c.setting.standby, c.setting.session, c.setting.prelude, len(c.setting.noise), c.turn, c.turns, c.sent, c.said, c.early, c.ending)
+	return fmt.Sprintf("standby %t, promoted %d, session %t, prelude %t, noise %d; turn %d of %q, sent %d, said %d, early %d, ending %d",
+		c.setting.standby, c.setting.promoted, c.setting.session, c.setting.prelude, len(c.setting.noise), c.turn, c.turns, c.sent, c.said, c.early, c.ending)
 }
 
 // play runs a session up to the cut. The second result tells that the link called a correct server's answer a violation.
@@ -137,7 +137,7 @@ func (m *cutModel) answers(c cut, unsaid []byte) {
 		}
 		whole := slices.Contains(ends, c.said)
 		for c.ending = range endings {
-			if (!whole || part) && c.ending != endSilent {
+			if (!whole || part || c.setting.promoted > 0) && c.ending != endSilent {
 				break
 			}
 			for _, c.early = range earlies(ends, c) {
@@ -265,8 +265,13 @@ func synchronous(b []byte) (out []byte) {
 }
 
 // invisible lets a session go on that is not told of its loss. In the end the client must have received, and the cluster must
-// hold, exactly what one server would have given that did not die.
+// hold, exactly what one server would have given that did not die. What one that was promoted in between would have given
+// nobody can say: there it must not have done anything that is done again.
 func (m *cutModel) invisible(c cut, outcome Outcome, stories []story) {
+	if c.setting.promoted > 0 {
+		m.harmless(c, outcome, stories)
+		return
+	}
 	if outcome != Unaffected && outcome != Requeue && outcome != Replay {
 		return
 	}
@@ -288,6 +293,19 @@ func (m *cutModel) invisible(c cut, outcome Outcome, stories []story) {
 		}
 		if !slices.Equal(durable, m.effects[0]) || !slices.Equal(outside, m.effects[1]) {
 			m.t.Fatalf("%v: %v changes what is done\ngot    %q %q\ndirect %q", c, outcome, durable, outside, m.effects)
+		}
+	}
+}
+
+// harmless holds that what is sent a second time had no effect the first time, whatever the server did of it.
+func (m *cutModel) harmless(c cut, outcome Outcome, stories []story) {
+	if outcome != Replay {
+		return
+	}
+	s, _ := c.play()
+	for _, st := range stories {
+		if !slices.Equal(st.durable, s.base[0]) || !slices.Equal(st.outside, s.base[1]) {
+			m.t.Fatalf("%v: what is sent again was done: %q %q", c, st.durable, st.outside)
 		}
 	}
 }
@@ -327,6 +345,12 @@ func (m *cutModel) circumstances(standby bool, turns [][]byte) {
 	m.scenario(cutSetting{standby: standby, prelude: true}, turns)
 	m.scenario(cutSetting{standby: standby, noise: someNotice}, turns)
 	m.scenario(cutSetting{standby: standby, noise: someParameter}, turns)
+	if !standby {
+		return
+	}
+	for at := range wholeMessages(slices.Concat(turns...)) {
+		m.scenario(cutSetting{standby: true, promoted: at + 1}, turns)
+	}
 }
 
 // byMessage makes each message a turn of its own.

@@ -32,6 +32,8 @@ type sinceZ struct {
 	outside bool // CALL, DO, COPY, FunctionCall
 	ended   int  // statements run that may end a block
 	mention bool // a text that may end a block, or one too long to be read, was sent
+	writes  bool // a text that may change the database, or one too long to be read, was sent to be run
+	wrote   int  // statements run that may change the database
 }
 
 // look finds out what is true. The history is the one in which the server did as much as it can have done.
@@ -42,6 +44,7 @@ func (s *cutSession) look() cutView {
 	}
 	told := append(bytes.Clone(s.got[s.gotHere:]), s.held...)
 	v.seen = len(s.got) > s.gotUnit
+	v.standby = v.standby && !bytes.Contains(told, promotion)
 	zs, rest := 0, told
 	for _, m := range wholeMessages(told) {
 		if m[0] == pgwire.KindReadyForQuery {
@@ -61,8 +64,9 @@ func (s *cutSession) history(v *cutView, zs int) {
 	if s.setting.prelude {
 		zs++
 	}
-	durable, ended, ran, length := len(ref.durable), 0, 0, 0
+	durable, ended, ran, wrote, length := len(ref.durable), 0, 0, 0, 0
 	names := newTruth(false, nil, nil) // what would be bound if nothing failed
+	delete(names.statements, "")
 	sent := s.toServer
 	for _, m := range wholeMessages(s.toServer) {
 		if len(s.toServer)-len(sent) == s.unit {
@@ -74,7 +78,7 @@ func (s *cutSession) history(v *cutView, zs int) {
 		length += len(ref.take(m))
 		sent = sent[len(m):]
 		if ref.zs > was && ref.zs <= zs { // the client knows all of it
-			v.since, durable, ended, ran = sinceZ{}, len(ref.durable), ref.enders, ref.ran
+			v.since, durable, ended, ran, wrote = sinceZ{}, len(ref.durable), ref.enders, ref.ran, ref.writers
 		}
 	}
 	late := ref.copying == 0 && !v.since.batch && length == s.given
@@ -84,7 +88,8 @@ func (s *cutSession) history(v *cutView, zs int) {
 		v.upTorn = false
 	}
 	v.since.mention = v.since.mention || v.upTorn
-	v.since.ended, v.since.ran = ref.enders-ended, ref.ran-ran
+	v.unit.writes = v.unit.writes || v.upTorn
+	v.since.ended, v.since.ran, v.since.wrote = ref.enders-ended, ref.ran-ran, ref.writers-wrote
 	v.lasting = len(ref.durable) > durable
 	v.pinned = s.setting.session || s.link.Pinned() == event.PinUncertain || s.keepsState()
 }
@@ -116,9 +121,9 @@ func (z *sinceZ) note(m []byte, ref, names *truth) {
 		text, _, _ := bytes.Cut(rest, []byte{0})
 		names.statements[string(name)] = string(text)
 		z.batch = true
-		outside := z.outside
+		outside, writes := z.outside, z.writes
 		z.text(string(text), len(m))
-		z.outside = outside // it is not run yet
+		z.outside, z.writes = outside, writes // it is not run yet
 	case pgwire.KindBind:
 		name, rest, _ := bytes.Cut(body, []byte{0})
 		statement, _, _ := bytes.Cut(rest, []byte{0})
@@ -139,9 +144,9 @@ func (z *sinceZ) note(m []byte, ref, names *truth) {
 		z.batch = true
 	case pgwire.KindFunctionCall:
 		z.run++
-		z.outside = true
+		z.outside, z.writes = true, true
 	case pgwire.KindCopyData, pgwire.KindCopyDone, pgwire.KindCopyFail:
-		z.outside = true
+		z.outside, z.writes = true, true
 	case pgwire.KindSync:
 		z.batch = z.batch && ref.copying != 0 // a COPY reads over it
 	}
@@ -152,8 +157,10 @@ func (z *sinceZ) text(text string, size int) {
 	for _, a := range acts[text] {
 		z.outside = z.outside || a == actProcedure || a == actCopyIn || a == actCopyRefused || a == actCopyOut || a == actCopyProgram
 		z.mention = z.mention || a.mayEndBlock()
+		z.writes = z.writes || !a.reads()
 	}
 	z.mention = z.mention || size > inspectLimit
+	z.writes = z.writes || size > inspectLimit
 }
 
 // permits returns what the contract's table lets be done. More than one outcome: the table leaves it open.
@@ -174,8 +181,18 @@ func (v cutView) permits(loss Loss) []Outcome {
 		return []Outcome{Requeue}
 	case v.whole(loss) && v.standby && v.mayRunTwice(loss): // "one autocommit statement, sent to a server in hot standby …"
 		return []Outcome{Replay}
-	case v.standby: // it cannot have committed anything
+	case v.standby && !v.unit.writes: // it cannot have committed anything
 		return []Outcome{TransactionLost}
+	case v.standby && v.since.wrote == 0: // nor here, but what was read over may be held to be under way
+		return append(v.permitsOnPrimary(), TransactionLost)
+	}
+	return v.permitsOnPrimary()
+}
+
+// permitsOnPrimary is the part of the table for a server that may have committed something: a standby too, to which something
+// was sent that writes, because it may have been promoted.
+func (v cutView) permitsOnPrimary() []Outcome {
+	switch {
 	case v.block != StatusIdle && v.since.ended > 0:
 		return []Outcome{OutcomeUnknown}
 	case v.block != StatusIdle && v.since.mention:
@@ -199,5 +216,5 @@ func (v cutView) whole(loss Loss) bool {
 
 // mayRunTwice reports whether a standby may be asked again: a single read, for the first time.
 func (v cutView) mayRunTwice(loss Loss) bool {
-	return !loss.Replayed && !loss.NoReplay && v.unit.run <= 1 && !v.unit.several && !v.unit.outside
+	return !loss.Replayed && !loss.NoReplay && v.unit.run <= 1 && !v.unit.several && !v.unit.outside && !v.unit.writes
 }

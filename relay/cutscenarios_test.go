@@ -60,6 +60,7 @@ func simpleScenarios() (list []cutScenario) {
 	}
 	return append(list,
 		cutScenario{"two pipelined writes", [][]byte{join(query(insert), query(insert))}},
+		cutScenario{"a transaction in one go, and a write", [][]byte{join(query("begin"), query("select 1"), query("commit"), query(insert))}},
 		cutScenario{"a read and a write pipelined", [][]byte{join(query("select 1"), query(insert))}},
 		cutScenario{"a function call", [][]byte{functionCall, functionCall}},
 		cutScenario{"copy from", [][]byte{query("copy t from stdin"), join(copyData, copyData), copyDone, query("select 1")}},

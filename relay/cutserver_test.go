@@ -43,6 +43,16 @@ func (a act) mayEndBlock() bool {
 	}
 }
 
+// reads tells the statements that change nothing by themselves. COMMIT makes durable what others did.
+func (a act) reads() bool {
+	switch a {
+	case actRead, actBegin, actCommit, actCommitChain, actRollback, actSavepoint, actRollbackTo, actSet, actFail:
+		return true
+	default:
+		return false
+	}
+}
+
 // The texts of the model, each with what it does. The router never sees this table.
 var longInsert = "insert into t values ('" + strings.Repeat("x", 20*1024) + "')"
 
@@ -89,8 +99,12 @@ type portal struct {
 
 // truth is a small PostgreSQL that knows what is durable. It reads whole messages, one by one, and nothing of the router.
 type truth struct {
-	standby bool
-	noise   []byte // asynchronous messages, put in front of each answer
+	standby  bool
+	promoted int    // the standby is promoted before it reads this message, counted from 1; 0 is never
+	read     int    // how many messages it has read
+	silent   bool   // it was promoted, and has not said so
+	recovery bool   // the block was begun in recovery, so that it stays read-only
+	noise    []byte // asynchronous messages, put in front of each answer
 
 	status     byte
 	dirty      []string // what the transaction under way has changed
@@ -101,6 +115,7 @@ type truth struct {
 	ran        int      // how many statements were run
 	zs         int      // how many ReadyForQuery were said
 	enders     int      // how many statements were run that may end a block
+	writers    int      // how many statements were run that may change the database
 	ignoring   bool
 	copying    byte  // 0, or the kind of message that began the COPY
 	rest       []act // what the Query has behind its COPY
@@ -108,6 +123,9 @@ type truth struct {
 	portals    map[string]*portal
 	out        []byte
 }
+
+// promotion is what a standby says when it has been promoted.
+var promotion = pgwire.AppendParameterStatus(nil, "in_hot_standby", "off")
 
 // newTruth returns a server on which a stranger has left his unnamed statement.
 func newTruth(standby bool, durable, outside []string) *truth {
@@ -120,6 +138,9 @@ func newTruth(standby bool, durable, outside []string) *truth {
 // take processes one whole message and returns what it answers.
 func (s *truth) take(msg []byte) []byte {
 	s.out = nil
+	if s.read++; s.read == s.promoted {
+		s.standby, s.silent = false, true
+	}
 	s.message(msg[0], msg[pgwire.HeaderLen:])
 	if len(s.out) > 0 {
 		return append(slices.Clone(s.noise), s.out...)
@@ -151,6 +172,7 @@ func (s *truth) message(kind byte, body []byte) {
 	case pgwire.KindFunctionCall:
 		s.out = append(s.out, 'V', 0, 0, 0, 8, 0xff, 0xff, 0xff, 0xff)
 		s.ran++
+		s.writers++
 		s.dirty, s.outside = append(s.dirty, "function"), append(s.outside, "function")
 		s.endOfCommand()
 	default:
@@ -164,15 +186,22 @@ func (s *truth) endOfCommand() {
 		s.commit()
 	}
 	s.zs++
+	if s.silent { // PostgreSQL looks after that here and nowhere else
+		s.silent = false
+		s.out = append(s.out, promotion...)
+	}
 	s.out = pgwire.AppendReadyForQuery(s.out, s.status)
 }
 
 func (s *truth) commit() {
-	if s.status != StatusFailed && !s.standby {
+	if s.status != StatusFailed && !s.readOnly() {
 		s.durable = append(s.durable, s.dirty...)
 	}
 	s.abort()
 }
+
+// readOnly reports whether what runs now cannot change the database. A block that began in recovery cannot until it ends.
+func (s *truth) readOnly() bool { return s.standby || s.recovery && s.status != StatusIdle }
 
 func (s *truth) abort() {
 	s.dirty, s.saved = nil, false
@@ -224,11 +253,14 @@ func (s *truth) run(a act, began byte, several bool) bool {
 	if a.mayEndBlock() {
 		s.enders++
 	}
+	if !a.reads() {
+		s.writers++
+	}
 	if s.status == StatusFailed && a != actCommit && a != actRollback && a != actRollbackTo {
 		s.fail("25P02", began)
 		return false
 	}
-	if s.standby && (a == actWrite || a == actCopyIn || a == actCopyRefused || a == actVacuum || a == actCommitPrepared) {
+	if s.readOnly() && (a == actWrite || a == actCopyIn || a == actCopyRefused || a == actVacuum || a == actCommitPrepared) {
 		s.fail("25006", began)
 		return false
 	}
@@ -285,7 +317,7 @@ func (s *truth) runControl(a act, began byte) bool {
 	inBlock := s.status != StatusIdle
 	switch a {
 	case actBegin:
-		s.status = StatusBlock
+		s.status, s.recovery = StatusBlock, s.standby
 		return s.complete("BEGIN")
 	case actCommit, actCommitChain:
 		if a == actCommitChain && !inBlock {

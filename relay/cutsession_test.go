@@ -9,10 +9,11 @@ import (
 
 // cutSetting is under what circumstances a unit of work runs.
 type cutSetting struct {
-	standby bool
-	session bool   // the pool's mode keeps the server
-	prelude bool   // our own SET goes first, pipelined
-	noise   []byte // what the server says in front of each answer without being asked
+	standby  bool
+	promoted int    // before which of its messages the standby is promoted, see truth
+	session  bool   // the pool's mode keeps the server
+	prelude  bool   // our own SET goes first, pipelined
+	noise    []byte // what the server says in front of each answer without being asked
 }
 
 // cutSession drives a Link as a session of the proxy does, and writes down what passed.
@@ -55,7 +56,7 @@ func newCutSession(setting cutSetting) *cutSession {
 
 func (s *cutSession) attach() {
 	s.server = newTruth(s.setting.standby, s.durable, s.outside)
-	s.server.noise = s.setting.noise
+	s.server.noise, s.server.promoted = s.setting.noise, s.setting.promoted
 	s.base = [2][]string{s.durable, s.outside}
 	s.toServer, s.taken, s.unsaid, s.down, s.given, s.asides, s.unit = nil, 0, nil, nil, 0, 0, -1
 	s.gotHere, s.gotUnit = len(s.got), len(s.got)
@@ -233,7 +234,7 @@ func (s *cutSession) finish() (violation bool) {
 // reference returns a server as this one was when it was linked.
 func (s *cutSession) reference() *truth {
 	ref := newTruth(s.setting.standby, s.base[0], s.base[1])
-	ref.noise = s.setting.noise
+	ref.noise, ref.promoted = s.setting.noise, s.setting.promoted
 	return ref
 }
 

@@ -113,11 +113,15 @@ func TestLostFollowsTheContract(t *testing.T) {
 		{name: "a read on a standby", standby: true, running: query("select 1"), loss: Loss{Accepted: true, Kept: true}, want: Replay},
 		{name: "the same a second time", standby: true, running: query("select 1"), loss: Loss{Accepted: true, Kept: true, Replayed: true}, want: TransactionLost},
 		{name: "the same where it is forbidden", standby: true, running: query("select 1"), loss: Loss{Accepted: true, Kept: true, NoReplay: true}, want: TransactionLost},
-		{name: "a call on a standby", standby: true, running: query("call p()"), loss: Loss{Accepted: true, Kept: true}, want: TransactionLost},
+		{name: "what may write on a standby", standby: true, running: query("insert into t"), loss: Loss{Accepted: true, Kept: true}, want: OutcomeUnknown},
+		{name: "a call on a standby", standby: true, running: query("call p()"), loss: Loss{Accepted: true, Kept: true}, want: OutcomeUnknown},
+		{name: "the beginning of a transaction on a standby", standby: true, running: query("begin"), loss: Loss{Accepted: true, Kept: true}, want: Replay},
 		{name: "two statements on a standby", standby: true, running: query("select 1; select 2"), loss: Loss{Accepted: true, Kept: true}, want: TransactionLost},
 		{name: "idle in a transaction", sent: query("begin"), reply: inBlock, loss: Loss{Accepted: true}, want: TransactionLost},
 		{name: "a statement in a transaction", sent: query("begin"), reply: inBlock, running: query("insert into t"), loss: Loss{Accepted: true, Kept: true}, want: TransactionLost},
 		{name: "a commit", sent: query("begin"), reply: inBlock, running: query("commit"), loss: Loss{Accepted: true, Kept: true}, want: OutcomeUnknown},
+		{name: "a commit on a standby", standby: true, sent: query("begin"), reply: inBlock, running: query("commit"), loss: Loss{Accepted: true, Kept: true}, want: TransactionLost},
+		{name: "a commit and a write on a standby", standby: true, sent: query("begin"), reply: inBlock, running: append(query("commit"), query("insert into t")...), loss: Loss{Accepted: true, Kept: true}, want: OutcomeUnknown},
 		{name: "a commit among others", sent: query("begin"), reply: inBlock, running: append(query("select 1"), query("end")...), loss: Loss{Accepted: true}, want: OutcomeUnknown},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

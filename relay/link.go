@@ -52,17 +52,17 @@ type Link struct {
 
 	unit    unit
 	unnamed unnamed
-	enders  map[string]struct{} // names of prepared statements whose text may end a transaction
-	anyEnds bool                // there were too many of them to remember: any named statement may be one
+	named   map[string]does // what prepared statements do: of those whose text may end a transaction, on a standby of all
+	unnoted bool            // there were too many of them to remember: any named statement may be one
 }
 
 // unit is what is known of the unit of work under way.
 type unit struct {
-	statements uint32 // Query, Execute and FunctionCall messages forwarded
+	statements uint32 // Query, Execute and FunctionCall messages forwarded; a Query of several statements counts as two
 	open       bool   // an extended batch was begun, and its Sync has not been sent
 	bound      bool   // the batch has bound the unnamed portal
 	mayEnd     bool   // something outstanding, or answered since the last ReadyForQuery, may have ended a transaction
-	unsafe     bool   // several statements in one string, CALL, DO, COPY, FunctionCall: never sent a second time
+	writes     bool   // in the same way something may have changed the database, see Link.mayWrite
 	answered   bool   // bytes of its answer have been forwarded
 	copySync   bool   // a Sync was sent into a COPY: whether it will be answered cannot be known
 	syncsRead  uint32 // Syncs sent before the COPY began that are held to be read over by it
@@ -74,7 +74,7 @@ type unit struct {
 func (l *Link) Linked() bool { return l.linked }
 
 // Attach links a server: the FIFO is empty, the server is outside a transaction. standby tells that it reported itself in hot
-// standby, so that it cannot have committed anything; pin is PinSession when the pool's mode keeps the server, else PinNone.
+// standby; pin is PinSession when the pool's mode keeps the server, else PinNone.
 func (l *Link) Attach(standby bool, pin event.PinReason) {
 	l.linked, l.standby, l.status, l.pin = true, standby, StatusIdle, pin
 	l.restart()
@@ -88,8 +88,8 @@ func (l *Link) NextUnit() { l.unit = unit{} }
 func (l *Link) Detach() {
 	l.linked, l.pin = false, event.PinNone
 	l.status = StatusIdle
-	clear(l.enders)
-	l.anyEnds = false
+	clear(l.named)
+	l.unnoted = false
 	l.restart()
 }
 

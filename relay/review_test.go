@@ -29,9 +29,9 @@ func linked(t *testing.T, standby bool, pin event.PinReason, steps ...[]byte) *L
 func TestAPromotedStandbyIsNoStandbyAnyMore(t *testing.T) {
 	said := pgwire.AppendParameterStatus(nil, "in_hot_standby", "off")
 	said = pgwire.AppendReadyForQuery(pgwire.AppendCommandComplete(said, "SELECT 1"), StatusIdle)
-	l := linked(t, true, event.PinSession, query("select 1"), said, query(insert))
+	l := linked(t, true, event.PinSession, query("select 1"), said, query("select f()"))
 	if got := l.Lost(Loss{Accepted: true, Kept: true}); got != OutcomeUnknown {
-		t.Errorf("an insert on a promoted standby: %v", got)
+		t.Errorf("a function on a promoted standby: %v", got)
 	}
 }
 
@@ -80,8 +80,8 @@ func TestTheNamesOfEndersAreBounded(t *testing.T) {
 		feedAll(t, join(parse(fmt.Sprint("c", i), "commit"), syncMsg()), 1<<20, l.FromClient, l.Insertion)
 		feedAll(t, ready, 1<<20, l.FromServer, l.Insertion)
 	}
-	if len(l.enders) > limit {
-		t.Errorf("%d names are kept", len(l.enders))
+	if len(l.named) > limit {
+		t.Errorf("%d names are kept", len(l.named))
 	}
 	last := fmt.Sprint("c", 2*limit-1)
 	feedAll(t, join(bindTo("", last), execute("", 0), syncMsg()), 1<<20, l.FromClient, l.Insertion)
@@ -105,11 +105,35 @@ func TestAnAnswerIsOutstandingUntilItsLastByte(t *testing.T) {
 	}
 }
 
+// TestNamedStatementsOnAStandbyAreKnownByTheirTexts: a standby may have been promoted without having said so, so that only what
+// reads was certainly without effect.
+func TestNamedStatementsOnAStandbyAreKnownByTheirTexts(t *testing.T) {
+	said := pgwire.AppendReadyForQuery(pgwire.AppendParseComplete(pgwire.AppendParseComplete(nil)), StatusIdle)
+	for name, want := range map[string]Outcome{"reads": TransactionLost, "writes": OutcomeUnknown, "made by PREPARE": OutcomeUnknown} {
+		l := linked(t, true, event.PinNone, join(parse("reads", "select 1"), parse("writes", insert), syncMsg()), said,
+			join(bindTo("", name), execute("", 0), syncMsg()))
+		if got := l.Lost(Loss{Accepted: true, Kept: true}); got != want {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
+	}
+}
+
+// TestAWriteThatAStandbyHasRefusedIsForgotten: what is sent behind it is judged on its own.
+func TestAWriteThatAStandbyHasRefusedIsForgotten(t *testing.T) {
+	begun := pgwire.AppendReadyForQuery(pgwire.AppendCommandComplete(nil, "BEGIN"), StatusBlock)
+	refused := pgwire.AppendError(nil, &pgwire.Error{Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: "25006", Message: "no"})
+	refused = pgwire.AppendReadyForQuery(refused, StatusFailed)
+	l := linked(t, true, event.PinNone, query("begin"), begun, query(insert), refused, query("rollback"))
+	if got := l.Lost(Loss{Accepted: true}); got != TransactionLost {
+		t.Errorf("a rollback: %v", got)
+	}
+}
+
 // TestANodeKnownToBeAPrimaryIsNoStandby: the topology may know of a promotion before the server has said so.
 func TestANodeKnownToBeAPrimaryIsNoStandby(t *testing.T) {
 	loss := Loss{Accepted: true, Kept: true, Promoted: true}
-	if got := linked(t, true, event.PinNone, query(insert)).Lost(loss); got != OutcomeUnknown {
-		t.Errorf("an insert: %v", got)
+	if got := linked(t, true, event.PinNone, query("select f()")).Lost(loss); got != OutcomeUnknown {
+		t.Errorf("a function: %v", got)
 	}
 }
 

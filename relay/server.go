@@ -96,7 +96,7 @@ func (l *Link) observe(f pgwire.Frame, msg []byte) Verdict {
 	case pgwire.KindCopyInResponse:
 		return l.copyBegins(head)
 	case pgwire.KindCopyOutResponse, pgwire.KindCopyData, pgwire.KindCopyDone:
-		l.unit.unsafe = true
+		l.unit.writes = true
 		return l.partOf(head, EntryQuery, EntryExecute)
 	default:
 		return l.observeExtended(f.Kind, head)
@@ -199,7 +199,7 @@ func (l *Link) told(msg []byte) Verdict {
 	if l.fifo.count > 0 {
 		return forward
 	}
-	l.unit.mayEnd, l.unit.open = false, false
+	l.unit.mayEnd, l.unit.writes, l.unit.open = false, false, false
 	if l.status != StatusIdle {
 		return forward
 	}
@@ -283,7 +283,7 @@ func (l *Link) copyBegins(head Entry) Verdict {
 	if k := head.Kind(); k != EntryQuery && k != EntryExecute || head&Swallow != 0 {
 		return violation
 	}
-	l.unit.unsafe, l.unit.syncsRead = true, 0
+	l.unit.writes, l.unit.syncsRead = true, 0
 	for l.fifo.count > 1 {
 		next := *l.fifo.at(1)
 		switch next.Kind() {

@@ -29,7 +29,7 @@ type unnamed struct {
 // does is what must be known of a statement's text when it is run.
 type does struct {
 	mayEnd bool // it may end a transaction
-	unsafe bool // CALL, DO, COPY: never sent a second time
+	writes bool // it may change the database, see Link.mayWrite
 }
 
 // settle notes that the server has done what changes the statement.
@@ -50,7 +50,7 @@ func (l *Link) settleUnnamed(e Entry) {
 		u.does = u.nextDoes
 	} else {
 		u.parse = u.parse[:0] // superseded by the next before it can be needed elsewhere
-		u.does = does{mayEnd: true, unsafe: true}
+		u.does = does{mayEnd: true, writes: true}
 	}
 }
 
@@ -126,37 +126,50 @@ func (l *Link) sawParse(msg []byte, whole bool) {
 	name, rest, ok := cutString(msg[pgwire.HeaderLen:])
 	if !ok {
 		l.pinFor(event.PinUncertain)
-		l.unit.mayEnd = true
+		l.unit.mayEnd, l.unit.writes = true, true
 		return
 	}
 	class := classifyText(rest, whole)
+	what := does{mayEnd: class.MayEnd, writes: l.mayWrite(rest, whole)}
 	l.pinFor(class.Pin)
 	if len(name) == 0 {
-		if !l.unnamed.keep(msg, whole, does{mayEnd: class.MayEnd, unsafe: class.Procedural || class.Copy}) {
+		if !l.unnamed.keep(msg, whole, what) {
 			l.pinFor(event.PinUncertain)
 		}
 		return
 	}
 	l.pinFor(event.PinPreparedStatement)
-	if class.MayEnd {
-		l.noteEnder(name)
-	}
+	l.noteNamed(name, what)
 }
 
-// endersLimit bounds how many names of statements that may end a transaction are remembered.
-const endersLimit = 1000
+// namedLimit bounds how many names of prepared statements are remembered.
+const namedLimit = 1000
 
-// noteEnder remembers the name of a statement whose text may end a transaction. It is not forgotten before the server is:
-// whether a Close or another Parse of the name is carried out is known only when the server has answered.
-func (l *Link) noteEnder(name []byte) {
-	switch {
-	case len(l.enders) >= endersLimit:
-		l.anyEnds = true
+// noteNamed remembers what a named statement does, if it may end a transaction, or if only those that are remembered are taken
+// for reads. It is not forgotten before the server is: whether a Close or another Parse of the name is carried out is known
+// only when the server has answered.
+func (l *Link) noteNamed(name []byte, what does) {
+	if !what.mayEnd && !l.standby {
 		return
-	case l.enders == nil:
-		l.enders = make(map[string]struct{})
 	}
-	l.enders[string(name)] = struct{}{}
+	before, known := l.named[string(name)]
+	switch {
+	case !known && len(l.named) >= namedLimit:
+		l.unnoted = true
+		return
+	case l.named == nil:
+		l.named = make(map[string]does)
+	}
+	l.named[string(name)] = does{mayEnd: what.mayEnd || before.mayEnd, writes: what.writes || before.writes}
+}
+
+// doesNamed returns what is known of a named statement. One that was not noted may have come by SQL's PREPARE.
+func (l *Link) doesNamed(name []byte) does {
+	what, known := l.named[string(name)]
+	if !known {
+		what = does{mayEnd: l.unnoted, writes: true}
+	}
+	return what
 }
 
 // sawBind notes a Bind: from here on its statement may run.
@@ -164,8 +177,7 @@ func (l *Link) sawBind(portal, statement []byte) {
 	var what does
 	switch u := &l.unnamed; {
 	case len(statement) > 0:
-		_, known := l.enders[string(statement)]
-		what.mayEnd = known || l.anyEnds
+		what = l.doesNamed(statement)
 	case u.parses > 0: // a Parse of the same batch
 		what = u.nextDoes
 	default:
@@ -174,7 +186,7 @@ func (l *Link) sawBind(portal, statement []byte) {
 	if what.mayEnd {
 		l.unit.mayEnd, l.unit.portalEnds = true, true
 	}
-	l.unit.unsafe = l.unit.unsafe || what.unsafe
+	l.unit.writes = l.unit.writes || what.writes
 	l.unit.bound = l.unit.bound || len(portal) == 0
 }
 

@@ -14,10 +14,6 @@ type Class struct {
 	MayEnd bool
 	// Multi: the text holds more than one statement.
 	Multi bool
-	// Procedural: CALL or DO, which may have effects of their own and are never sent a second time.
-	Procedural bool
-	// Copy: COPY, which may write a file or start a program where nobody takes it back, and is never sent a second time.
-	Copy bool
 	// Pin: what the text leaves on the server that cannot be moved, PinNone when nothing is known.
 	Pin event.PinReason
 }
@@ -40,8 +36,6 @@ func Classify(sql []byte, complete bool) Class {
 func worst(a, b Class) Class {
 	a.MayEnd = a.MayEnd || b.MayEnd
 	a.Multi = a.Multi || b.Multi
-	a.Procedural = a.Procedural || b.Procedural
-	a.Copy = a.Copy || b.Copy
 	if a.Pin == event.PinNone {
 		a.Pin = b.Pin
 	}
@@ -76,19 +70,15 @@ func classifyOne(sql []byte, how reading) Class {
 	first := keyword(s.next())
 	c := Class{Pin: pinByKeyword(first, s)}
 	switch first {
-	case kwEnd, kwUnknown:
+	case kwEnd, kwCall, kwUnknown:
 		c.MayEnd = true
-	case kwCall:
-		c.MayEnd, c.Procedural = true, true
 	case kwDo:
-		c.MayEnd, c.Procedural, c.Pin = true, true, pinByBody(s)
+		c.MayEnd, c.Pin = true, pinByBody(s)
 	case kwPrepare:
 		c.MayEnd = preparesTransaction(s)
 	case kwExplain:
 		c.Pin = pinByExplain(s)
-	case kwCopy:
-		c.Copy = true
-	case kwPlain, kwSet, kwCreate, kwDeclare, kwListen, kwLoad:
+	case kwQuery, kwSession, kwPlain, kwSet, kwCreate, kwDeclare, kwListen, kwLoad:
 	}
 	if c.Pin == event.PinNone && suspect(sql) {
 		c.Pin = pinByName(scanner{sql, how})
@@ -100,6 +90,8 @@ type kw uint8
 
 const (
 	kwUnknown kw = iota // anything else, and no keyword at all
+	kwQuery             // SELECT and what begins like it
+	kwSession           // concerns the session or its transaction alone, and leaves nothing behind
 	kwPlain             // cannot end a transaction and leaves nothing behind by itself
 	kwEnd               // COMMIT, END, ROLLBACK, ABORT
 	kwSet               // SET
@@ -111,7 +103,6 @@ const (
 	kwExplain           // EXPLAIN
 	kwCall              // CALL
 	kwDo                // DO
-	kwCopy              // COPY
 )
 
 // keywords holds what is recognised. Everything absent may end a transaction. Constant table.
@@ -119,12 +110,12 @@ var keywords = [...]struct {
 	word string
 	kw   kw
 }{
-	{"select", kwPlain}, {"insert", kwPlain}, {"update", kwPlain}, {"delete", kwPlain}, {"with", kwPlain},
-	{"begin", kwPlain}, {"start", kwPlain}, {"commit", kwEnd}, {"end", kwEnd}, {"rollback", kwEnd}, {"abort", kwEnd},
-	{"set", kwSet}, {"reset", kwPlain}, {"show", kwPlain}, {"values", kwPlain}, {"table", kwPlain}, {"merge", kwPlain},
-	{"savepoint", kwPlain}, {"release", kwPlain}, {"lock", kwPlain}, {"copy", kwCopy}, {"fetch", kwPlain},
-	{"move", kwPlain}, {"close", kwPlain}, {"execute", kwPlain}, {"explain", kwExplain}, {"notify", kwPlain},
-	{"unlisten", kwPlain}, {"deallocate", kwPlain}, {"discard", kwPlain}, {"truncate", kwPlain}, {"analyze", kwPlain},
+	{"select", kwQuery}, {"insert", kwPlain}, {"update", kwPlain}, {"delete", kwPlain}, {"with", kwQuery},
+	{"begin", kwSession}, {"start", kwSession}, {"commit", kwEnd}, {"end", kwEnd}, {"rollback", kwEnd}, {"abort", kwEnd},
+	{"set", kwSet}, {"reset", kwSession}, {"show", kwSession}, {"values", kwQuery}, {"table", kwQuery}, {"merge", kwPlain},
+	{"savepoint", kwSession}, {"release", kwSession}, {"lock", kwPlain}, {"copy", kwPlain}, {"fetch", kwSession},
+	{"move", kwSession}, {"close", kwSession}, {"execute", kwPlain}, {"explain", kwExplain}, {"notify", kwPlain},
+	{"unlisten", kwSession}, {"deallocate", kwSession}, {"discard", kwSession}, {"truncate", kwPlain}, {"analyze", kwPlain},
 	{"alter", kwPlain}, {"drop", kwPlain}, {"grant", kwPlain}, {"revoke", kwPlain}, {"comment", kwPlain},
 	{"create", kwCreate}, {"declare", kwDeclare}, {"listen", kwListen}, {"load", kwLoad}, {"prepare", kwPrepare},
 	{"call", kwCall}, {"do", kwDo},

@@ -17,7 +17,7 @@ func pinByKeyword(first kw, s scanner) event.PinReason {
 		return event.PinListen
 	case kwLoad:
 		return event.PinLoad
-	case kwUnknown, kwPlain, kwEnd, kwExplain, kwCall, kwDo, kwCopy:
+	case kwUnknown, kwQuery, kwSession, kwPlain, kwEnd, kwExplain, kwCall, kwDo:
 	}
 	return event.PinNone
 }
