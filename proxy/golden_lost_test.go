@@ -348,7 +348,7 @@ var standbyScenarios = []scenario{
 			a.isTold()
 		}},
 	{"standby_lost_in_call",
-		"transaction_lost: CALL, DO and COPY are not asked for twice.",
+		"outcome_unknown: what may write is not asked for twice, and the standby may have been promoted a moment ago.",
 		nil, func(s *stage) {
 			_, a, s1 := s.reads()
 			a.asks("call report()")
