@@ -96,13 +96,22 @@ func removeStale(path string) bool {
 	return errors.Is(err, unix.ECONNREFUSED) && os.Remove(path) == nil
 }
 
-// FromFD continues to listen on an inherited descriptor, which it takes over. A unix socket's file is left in place when the
-// Listener closes.
-func FromFD(fd uintptr) (*Listener, error) {
-	file := os.NewFile(fd, fmt.Sprintf("listener %d", fd))
-	if file == nil {
-		return nil, fmt.Errorf("listen on descriptor %d: %w", fd, unix.EBADF)
+// ErrNotListening says that a descriptor is not that of a stream socket which listens.
+var ErrNotListening = errors.New("not a stream socket that listens")
+
+// FromFD continues to listen on an inherited descriptor, which it takes over if that listens, and leaves alone otherwise: it
+// could be anybody's. Of the options only Exhausted counts, the others are for who makes the socket. A unix socket's file is left
+// in place when the Listener closes.
+func FromFD(fd uintptr, o ListenOptions) (*Listener, error) {
+	kind, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TYPE)
+	listens := 0
+	if err == nil {
+		listens, err = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
 	}
+	if err != nil || kind != unix.SOCK_STREAM || listens == 0 {
+		return nil, errors.Join(ErrNotListening, err)
+	}
+	file := os.NewFile(fd, fmt.Sprintf("listener %d", fd))
 	inner, err := net.FileListener(file)
 	if err = errors.Join(err, file.Close()); err != nil {
 		if inner != nil {
@@ -110,7 +119,7 @@ func FromFD(fd uintptr) (*Listener, error) {
 		}
 		return nil, fmt.Errorf("listen on descriptor %d: %w", fd, err)
 	}
-	return newListener(inner, nil), nil
+	return newListener(inner, o.Exhausted), nil
 }
 
 func newListener(inner net.Listener, exhausted func(error)) *Listener {

@@ -112,7 +112,7 @@ func TestInheritedListenerGoesOnWhereTheOtherStopped(t *testing.T) {
 		if err = errors.Join(err, f.Close(), old.Close()); err != nil {
 			t.Fatal(err)
 		}
-		heir, err := FromFD(uintptr(fd))
+		heir, err := FromFD(uintptr(fd), ListenOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -129,20 +129,39 @@ func TestInheritedListenerGoesOnWhereTheOtherStopped(t *testing.T) {
 	}
 }
 
-func TestFromFDRefusesWhatIsNoListener(t *testing.T) {
+func TestFromFDRefusesWhatDoesNotListenAndLeavesItAlone(t *testing.T) {
 	checkDescriptors(t)
-	f, err := os.Open(os.DevNull)
-	if err != nil {
-		t.Fatal(err)
+	for name, open := range map[string]func() (int, error){
+		"a file":                   func() (int, error) { return unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0) },
+		"a datagram socket":        func() (int, error) { return unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0) },
+		"one that does not listen": func() (int, error) { return unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0) },
+		"one of packets":           listeningForPackets,
+	} {
+		fd, err := open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ln, err := FromFD(uintptr(fd), ListenOptions{}); !errors.Is(err, ErrNotListening) {
+			t.Errorf("%s was taken for a listener: %v, %v", name, ln, err)
+		}
+		if err := unix.Close(fd); err != nil {
+			t.Errorf("%s was closed: %v", name, err)
+		}
 	}
-	fd, err := unix.Dup(int(f.Fd()))
-	if err = errors.Join(err, f.Close()); err != nil {
-		t.Fatal(err)
+	if _, err := FromFD(1<<20, ListenOptions{}); !errors.Is(err, unix.EBADF) {
+		t.Errorf("no descriptor: %v", err)
 	}
-	if ln, err := FromFD(uintptr(fd)); err == nil {
-		_ = ln.Close()
-		t.Error("a file was taken for a listener")
+}
+
+func listeningForPackets() (int, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err == nil {
+		err = unix.Bind(fd, &unix.SockaddrUnix{}) // a name of the kernel's choice
 	}
+	if err == nil {
+		err = unix.Listen(fd, 1)
+	}
+	return fd, err
 }
 
 func TestStaleUnixSocketIsReplacedALiveOneIsNot(t *testing.T) {

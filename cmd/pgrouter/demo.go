@@ -103,7 +103,7 @@ func startDemoRouter(ctx context.Context, setup demo.Setup) (demo.Router, error)
 		return nil, err
 	}
 	d := &demoRouter{setup: setup, events: make(chan event.Event, demoEvents)}
-	d.router, err = startRouter(context.WithoutCancel(ctx), cfg, log, d.watch)
+	d.router, err = startRouter(context.WithoutCancel(ctx), cfg, log, surroundings{watch: d.watch})
 	if err != nil {
 		return nil, err
 	}

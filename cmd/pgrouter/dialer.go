@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/pgrouter/pgrouter/backend"
 	"github.com/pgrouter/pgrouter/config"
@@ -79,24 +78,3 @@ type troubles struct {
 
 // NodeTrouble makes the node's probe run at once.
 func (t *troubles) NodeTrouble(c topology.ClusterID, n topology.NodeID, _ error) { t.trigger(c, n) }
-
-// addressOf turns a listener's address into what net.Listen wants.
-func addressOf(l config.Listener) (network, address string, err error) {
-	return splitListen(l.Address)
-}
-
-// splitListen knows host:port and /directory:port, the latter as PostgreSQL names its sockets.
-func splitListen(text string) (network, address string, err error) {
-	if len(text) == 0 {
-		return "", "", fmt.Errorf("empty address")
-	}
-	if text[0] != '/' {
-		return "tcp", text, nil
-	}
-	for i := len(text) - 1; i > 0; i-- {
-		if text[i] == ':' {
-			return "unix", text[:i] + "/.s.PGSQL." + text[i+1:], nil
-		}
-	}
-	return "", "", fmt.Errorf("address %q: a unix socket is given as /directory:port", text)
-}

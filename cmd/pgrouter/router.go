@@ -37,6 +37,7 @@ type router struct {
 	registry *metrics.Registry
 	events   *eventHub
 	admin    *admin.Admin
+	sockets  []inherited        // that we were started with
 	stop     context.CancelFunc // ends the goroutines of the control plane
 	wg       sync.WaitGroup
 	doors    atomic.Pointer[[]proxy.ListenerConfig] // as they were opened, with the ports that were given
@@ -49,13 +50,19 @@ type clusterRun struct {
 	conductor *failover.Conductor
 }
 
+// surroundings are what a router is given by whoever starts it, besides its configuration. All of it may be missing.
+type surroundings struct {
+	watch   func(event.Event) // is told what happens
+	sockets []inherited       // listen already
+}
+
 // startRouter builds and starts everything, bottom up. What was started before a failure is stopped again.
-func startRouter(ctx context.Context, cfg *config.Config, log *slog.Logger, watch func(event.Event)) (*router, error) {
-	r := &router{cfg: cfg, log: log, failed: make(chan error, 1)}
+func startRouter(ctx context.Context, cfg *config.Config, log *slog.Logger, given surroundings) (*router, error) {
+	r := &router{cfg: cfg, log: log, sockets: given.sockets, failed: make(chan error, 1)}
 	ctx, r.stop = context.WithCancel(ctx)
 	r.events = newEventHub(log)
-	if watch != nil {
-		r.events.sinks = append(r.events.sinks, sinkFunc(watch))
+	if given.watch != nil {
+		r.events.sinks = append(r.events.sinks, sinkFunc(given.watch))
 	}
 	for _, step := range []func(context.Context) error{
 		r.startPeople, r.startAdmin, r.startEvents, r.startReactor, r.startPool, r.startClusters, r.startProxy, r.startConductors, r.startListeners,
@@ -215,48 +222,6 @@ func (r *router) goRun(ctx context.Context, what string, run func(context.Contex
 			}
 		}
 	})
-}
-
-// startListeners opens the doors, when everything behind them stands.
-func (r *router) startListeners(context.Context) error {
-	var doors []proxy.ListenerConfig
-	for _, l := range r.cfg.Listeners {
-		cfg, err := r.listenerConfig(l)
-		if err != nil {
-			return err
-		}
-		ln, err := reactor.Listen(cfg.Network, cfg.Address, r.proxy.ListenOptions())
-		if err != nil {
-			return fmt.Errorf("listener %s: %w", l.Address, err)
-		}
-		cfg.Address = ln.Addr().String()
-		if err := r.proxy.Serve(ln, cfg); err != nil {
-			return err
-		}
-		doors = append(doors, cfg)
-		r.log.Info("listening", "address", cfg.Address, "route", cfg.Route.String(), "cluster", string(cfg.Cluster))
-	}
-	r.doors.Store(&doors)
-	return nil
-}
-
-func (r *router) listenerConfig(l config.Listener) (proxy.ListenerConfig, error) {
-	network, address, err := addressOf(l)
-	if err != nil {
-		return proxy.ListenerConfig{}, err
-	}
-	route, err := routing.ParseRoute(l.Route)
-	if err != nil {
-		return proxy.ListenerConfig{}, err
-	}
-	balance, err := routing.ParseBalance(l.Balance)
-	if err != nil {
-		return proxy.ListenerConfig{}, err
-	}
-	return proxy.ListenerConfig{
-		Network: network, Address: address, Cluster: topology.ClusterID(l.Cluster), Route: route,
-		Rules: routing.Rules{MaxLagBytes: uint64(l.MaxLag), FallbackPrimary: l.Fallback == "primary", Balance: balance},
-	}, nil
 }
 
 // close stops everything, top down. ctx bounds how long clients in the middle of their work may go on.

@@ -13,12 +13,16 @@ import (
 
 // runRouter is the verb run: until SIGTERM or SIGINT, then a drain; a second signal ends it at once.
 func runRouter(ctx context.Context, path string, s streams) error {
+	sockets, err := takeInherited()
+	if err != nil {
+		return err
+	}
 	cfg, err := loadConfig(path, s)
 	if err != nil {
 		return err
 	}
 	log := newLogger(cfg.Log, s)
-	r, err := startRouter(context.WithoutCancel(ctx), cfg, log, nil)
+	r, err := startRouter(context.WithoutCancel(ctx), cfg, log, surroundings{sockets: sockets})
 	if err != nil {
 		return err
 	}

@@ -2,21 +2,27 @@ package testrouter
 
 import (
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/pgrouter/pgrouter/internal/testcluster"
 )
 
-// Example runs the router with a configuration from examples/, in which only what belongs to a machine is replaced: the
-// addresses of nodes and listeners, and the state directory. The files that it names stand beside it.
+// Example runs the router with a configuration from examples/, and waits until it is ready.
 func Example(t testing.TB, c *testcluster.Cluster, text string) *Process {
+	t.Helper()
+	p := Prepare(t, c, text)
+	p.Run()
+	return p
+}
+
+// Prepare writes a configuration from examples/, in which only what belongs to a machine is replaced: the addresses of nodes and
+// of the first two listeners, and the state directory. The files that it names stand beside it.
+func Prepare(t testing.TB, c *testcluster.Cluster, text string) *Process {
 	t.Helper()
 	dir := t.TempDir()
 	p := &Process{t: t, dir: dir, Write: FreeAddress(t), Read: FreeAddress(t), Admin: FreeAddress(t), log: filepath.Join(dir, "router.log")}
@@ -25,11 +31,14 @@ func Example(t testing.TB, c *testcluster.Cluster, text string) *Process {
 		nodes = append(nodes, strconv.Quote(n.Addr()))
 	}
 	doors := []string{p.Write, p.Read}
-	text = replaceLine(text, `^nodes = .*$`, func() string { return "nodes = [" + strings.Join(nodes, ", ") + "]" })
-	text = replaceLine(text, `^state_dir = .*$`, func() string { return fmt.Sprintf("state_dir = %q", dir) })
-	text = replaceLine(text, `^http = .*$`, func() string { return fmt.Sprintf("http = %q", p.Admin) })
-	text = replaceLine(text, `^address = .*$`, func() string {
-		line := fmt.Sprintf("address = %q", doors[0])
+	text = replaceLine(text, `^nodes = .*$`, func(string) string { return "nodes = [" + strings.Join(nodes, ", ") + "]" })
+	text = replaceLine(text, `^state_dir = .*$`, func(string) string { return fmt.Sprintf("state_dir = %q", dir) })
+	text = replaceLine(text, `^http = .*$`, func(string) string { return fmt.Sprintf("http = %q", p.Admin) })
+	text = replaceLine(text, `^address = .*$`, func(line string) string {
+		if len(doors) == 0 {
+			return line
+		}
+		line = fmt.Sprintf("address = %q", doors[0])
 		doors = doors[1:]
 		return line
 	})
@@ -45,18 +54,26 @@ func Example(t testing.TB, c *testcluster.Cluster, text string) *Process {
 			t.Fatal(err)
 		}
 	}
-	p.run([]string{Binary(t), "run", "--config", filepath.Join(dir, "pgrouter.toml")})
-	p.Await("the example is ready", time.Minute, func() bool {
-		resp, err := http.Get("http://" + p.Admin + "/readyz")
-		if err != nil {
-			return false
-		}
-		resp.Body.Close()
-		return resp.StatusCode == http.StatusOK
-	})
 	return p
 }
 
-func replaceLine(text, pattern string, with func() string) string {
-	return regexp.MustCompile("(?m)"+pattern).ReplaceAllStringFunc(text, func(string) string { return with() })
+// Run starts a prepared router, and waits until it is ready. It is given sockets as systemd gives them, if there are any.
+func (p *Process) Run(sockets ...*os.File) {
+	p.t.Helper()
+	args := []string{Binary(p.t), "run", "--config", filepath.Join(p.dir, "pgrouter.toml")}
+	if p.inherited = sockets; len(sockets) > 0 {
+		args = Activated(len(sockets), args...)
+	}
+	p.run(args)
+	p.awaitReady()
+}
+
+// Activated is a command line that runs another one as systemd does with sockets: the variables name the process that it becomes.
+func Activated(sockets int, args ...string) []string {
+	const script = `export LISTEN_PID=$$ LISTEN_FDS=$0 LISTEN_FDNAMES=pgrouter.socket:spare; exec "$@"`
+	return append([]string{"/bin/sh", "-c", script, strconv.Itoa(sockets)}, args...)
+}
+
+func replaceLine(text, pattern string, with func(line string) string) string {
+	return regexp.MustCompile("(?m)"+pattern).ReplaceAllStringFunc(text, with)
 }

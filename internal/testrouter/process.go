@@ -22,10 +22,11 @@ import (
 type Process struct {
 	Write, Read, Admin string // host:port of the primary's door, the replicas', and the HTTP server
 
-	t   testing.TB
-	cmd *exec.Cmd
-	log string
-	dir string
+	t         testing.TB
+	cmd       *exec.Cmd
+	log       string
+	dir       string
+	inherited []*os.File // sockets
 }
 
 // Options say how the router runs in front of a cluster.
@@ -70,6 +71,12 @@ fallback = "primary"
 func Start(t testing.TB, c *testcluster.Cluster, o Options) *Process {
 	t.Helper()
 	p := Launch(t, c, o)
+	p.awaitReady()
+	return p
+}
+
+func (p *Process) awaitReady() {
+	p.t.Helper()
 	p.Await("the router is ready", time.Minute, func() bool {
 		resp, err := http.Get("http://" + p.Admin + "/readyz")
 		if err != nil {
@@ -78,7 +85,6 @@ func Start(t testing.TB, c *testcluster.Cluster, o Options) *Process {
 		resp.Body.Close()
 		return resp.StatusCode == http.StatusOK
 	})
-	return p
 }
 
 // Launch runs the router in front of a cluster whose nodes need not run.
@@ -117,7 +123,7 @@ func (p *Process) run(args []string, env ...string) {
 	defer log.Close()
 	p.cmd = exec.Command(args[0], args[1:]...)
 	p.cmd.Env = append(append(os.Environ(), "PGROUTER_VERIFY=1"), env...)
-	p.cmd.Stdout, p.cmd.Stderr = log, log
+	p.cmd.Stdout, p.cmd.Stderr, p.cmd.ExtraFiles = log, log, p.inherited
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
