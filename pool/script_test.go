@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"sync"
@@ -118,8 +119,8 @@ func (s *script) Dial(ctx context.Context, t backend.Target, _ Key) (*backend.Co
 	}
 	var d net.Dialer
 	c, err := d.DialContext(ctx, "tcp", s.listener.Addr().String())
-	if err != nil {
-		return nil, err
+	if err != nil { // killAll; by its own word such an error is not temporary
+		return nil, fmt.Errorf("%w: %v", errRefused, err)
 	}
 	return &backend.Conn{Socket: reactor.NewSocket(c), Target: t}, nil
 }
