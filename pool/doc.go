@@ -19,6 +19,9 @@
 // From resetting and cancel pending it goes straight to linked when somebody waits. moveLocked is the only function that
 // changes a state, addLocked and removeLocked are the only birth and death.
 //
+// A queue is there as long as it has users (Pool.Queue, Queue.Leave) or a server in any state; then a sweep forgets it, and what it has
+// counted stays in the ledger.
+//
 // A waiter is in the line, promised a server that is changing loops, or has its refusal on the way; it is answered exactly
 // once, or gives up (I5). A promise can be broken, when the server dies under way or the door is closed before it arrives
 // (I4): the waiter then has its old place in the line again.

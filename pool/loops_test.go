@@ -82,7 +82,7 @@ func (st *stage) publish(life int) {
 
 // worker is a session that runs units of work, one after the other, on its loop.
 type worker struct {
-	stage  *stage
+	queue  *Queue
 	name   string
 	left   int
 	unit   int
@@ -103,7 +103,7 @@ func (k *worker) next() {
 		k.done(k)
 		return
 	}
-	s, err := k.stage.queue.Acquire(&k.w)
+	s, err := k.queue.Acquire(&k.w)
 	switch {
 	case err != nil:
 		k.fail(err)
@@ -150,7 +150,7 @@ func (k *worker) lost() {
 func (k *worker) giveBack(how Outcome) {
 	s := k.server
 	k.server = nil
-	k.stage.queue.Release(s, how)
+	k.queue.Release(s, how)
 }
 
 type workerServer worker
@@ -195,7 +195,7 @@ func (st *stage) crew(n, units int, dirty bool) (wait func()) {
 	all := make([]*worker, n)
 	for i := range all {
 		wg.Add(1)
-		k := &worker{stage: st, name: fmt.Sprintf("worker%d", i), left: units, rest: dirty, done: func(*worker) { wg.Done() }}
+		k := &worker{queue: st.queue, name: fmt.Sprintf("worker%d", i), left: units, rest: dirty, done: func(*worker) { wg.Done() }}
 		loops := st.reactor.Loops()
 		k.w = Waiter{Grantee: k, Loop: loops[i%len(loops)]}
 		all[i] = k

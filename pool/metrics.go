@@ -8,7 +8,7 @@ import (
 type collector struct {
 	pool *Pool
 
-	servers, size, waiting, oldest                   *prometheus.Desc
+	queues, servers, size, waiting, oldest           *prometheus.Desc
 	acquires, waits, waitSeconds, gaveUp, refused    *prometheus.Desc
 	dials, moves, resets, closed, violations, faults *prometheus.Desc
 }
@@ -21,6 +21,7 @@ func (p *Pool) Collector() prometheus.Collector {
 	}
 	return &collector{
 		pool:        p,
+		queues:      desc("pgrouter_pool_queues", "Queues that there are: one for each set of start-up options."),
 		servers:     desc("pgrouter_pool_servers", "Server connections by state.", "node", "state"),
 		size:        desc("pgrouter_pool_size", "Limit of server connections per node."),
 		waiting:     desc("pgrouter_pool_waiting", "Clients that wait for a server now.", "reason"),
@@ -42,7 +43,7 @@ func (p *Pool) Collector() prometheus.Collector {
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		c.servers, c.size, c.waiting, c.oldest, c.acquires, c.waits, c.waitSeconds, c.gaveUp, c.refused, c.dials, c.moves, c.resets,
+		c.queues, c.servers, c.size, c.waiting, c.oldest, c.acquires, c.waits, c.waitSeconds, c.gaveUp, c.refused, c.dials, c.moves, c.resets,
 		c.closed, c.violations, c.faults,
 	} {
 		out <- d
@@ -51,87 +52,25 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(out chan<- prometheus.Metric) {
-	for _, st := range c.merged() {
+	for _, st := range c.pool.sums() {
 		c.collect(out, st)
 	}
 	out <- prometheus.MustNewConstMetric(c.faults, prometheus.CounterValue, float64(c.pool.Faults()))
 }
 
-// labels is what tells series apart: queues that differ in less are added up.
-type labels struct{ cluster, route, database, user string }
-
-// merged returns the queues' stats, one per set of labels.
-func (c *collector) merged() []labelled {
-	at := make(map[labels]int)
-	var all []labelled
-	for _, st := range c.pool.Stats() {
-		l := labels{string(st.Key.Cluster), st.Key.Route.String(), st.Key.Database, st.Key.User}
-		if i, known := at[l]; known {
-			all[i].add(st)
-			continue
-		}
-		at[l] = len(all)
-		all = append(all, labelled{labels: l, QueueStats: st})
-	}
-	return all
-}
-
-// labelled is the sum of some queues.
-type labelled struct {
-	labels
-	QueueStats
-}
-
-func (a *labelled) add(b QueueStats) {
-	a.Waiting += b.Waiting
-	a.Oldest = max(a.Oldest, b.Oldest)
-	if a.Reason == 0 {
-		a.Reason = b.Reason
-	}
-	a.Acquires += b.Acquires
-	a.Waits += b.Waits
-	a.Waited += b.Waited
-	a.GaveUp += b.GaveUp
-	a.Refused += b.Refused
-	a.Full += b.Full
-	a.DialsOK += b.DialsOK
-	a.DialsFailed += b.DialsFailed
-	a.DialsOff += b.DialsOff
-	a.Moves += b.Moves
-	a.Resets += b.Resets
-	a.Violations += b.Violations
-	for i := range a.Closed {
-		a.Closed[i].Count += b.Closed[i].Count
-	}
-	for _, n := range b.Nodes {
-		a.addNode(n)
-	}
-}
-
-func (a *labelled) addNode(n NodeStats) {
-	for i := range a.Nodes {
-		if known := &a.Nodes[i]; known.Node == n.Node {
-			known.Idle += n.Idle
-			known.Linked += n.Linked
-			known.Resetting += n.Resetting
-			known.CancelPending += n.CancelPending
-			known.Dialing += n.Dialing
-			return
-		}
-	}
-	a.Nodes = append(a.Nodes, n)
-}
-
-func (c *collector) collect(out chan<- prometheus.Metric, st labelled) {
+func (c *collector) collect(out chan<- prometheus.Metric, st sum) {
 	send := func(d *prometheus.Desc, kind prometheus.ValueType, v float64, more ...string) {
-		values := append([]string{st.cluster, st.route, st.database, st.user}, more...)
+		values := append([]string{string(st.cluster), st.route.String(), st.database, st.user}, more...)
 		out <- prometheus.MustNewConstMetric(d, kind, v, values...)
 	}
 	count := func(d *prometheus.Desc, v uint64, more ...string) {
 		send(d, prometheus.CounterValue, float64(v), more...)
 	}
 	gauge := func(d *prometheus.Desc, v float64, more ...string) { send(d, prometheus.GaugeValue, v, more...) }
-	gauge(c.size, float64(st.Size))
+	gauge(c.queues, float64(st.queues))
+	if st.queues > 0 {
+		gauge(c.size, float64(st.Size))
+	}
 	gauge(c.waiting, float64(st.Waiting), st.Reason.String())
 	gauge(c.oldest, st.Oldest.Seconds())
 	for _, n := range st.Nodes {

@@ -31,6 +31,9 @@ func TestMetricsAddUpQueuesThatDifferInNoLabel(t *testing.T) {
 # HELP pgrouter_pool_acquires_total Units of work that asked for a server.
 # TYPE pgrouter_pool_acquires_total counter
 pgrouter_pool_acquires_total{cluster="main",database="db",route="primary",user="u"} 4
+# HELP pgrouter_pool_queues Queues that there are: one for each set of start-up options.
+# TYPE pgrouter_pool_queues gauge
+pgrouter_pool_queues{cluster="main",database="db",route="primary",user="u"} 2
 # HELP pgrouter_pool_servers Server connections by state.
 # TYPE pgrouter_pool_servers gauge
 pgrouter_pool_servers{cluster="main",database="db",node="a",route="primary",state="cancel_pending",user="u"} 0
@@ -46,7 +49,7 @@ pgrouter_pool_waiting{cluster="main",database="db",reason="exhausted",route="pri
 pgrouter_pool_faults_total 0
 `
 	err := testutil.GatherAndCompare(registry, strings.NewReader(want),
-		"pgrouter_pool_acquires_total", "pgrouter_pool_servers", "pgrouter_pool_waiting", "pgrouter_pool_faults_total")
+		"pgrouter_pool_acquires_total", "pgrouter_pool_queues", "pgrouter_pool_servers", "pgrouter_pool_waiting", "pgrouter_pool_faults_total")
 	if err != nil {
 		t.Error(err)
 	}

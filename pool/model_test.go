@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -21,6 +22,7 @@ type model struct {
 	cancels []*Server
 	vectors []*state.Vector
 	lives   [2]topology.Incarnation
+	counted []uint64 // by all queues there ever were, when it was last looked at
 }
 
 func TestNothingIsLostAndNobodyServedTwiceWhateverHappens(t *testing.T) {
@@ -62,6 +64,7 @@ func TestNothingIsLostAndNobodyServedTwiceWhateverHappens(t *testing.T) {
 			"cut":           m.stepCut,
 			"move":          m.stepMove,
 			"configure":     m.stepConfigure,
+			"forgotten":     m.stepForgotten,
 		})
 		if rapid.Bool().Draw(t, "stop at once") {
 			m.stop()
@@ -160,7 +163,7 @@ func (m *model) stepDialFails(t *rapid.T) {
 func (m *model) stepTime(t *rapid.T) {
 	m.elapse(rapid.SampledFrom([]time.Duration{time.Millisecond, time.Millisecond, 6 * time.Second, 2 * time.Hour}).Draw(t, "time"))
 	if rapid.Bool().Draw(t, "sweep") {
-		m.queue.sweep()
+		m.pool.sweep()
 	}
 }
 
@@ -280,7 +283,95 @@ func (m *model) stepMove(t *rapid.T) {
 func (m *model) stepConfigure(t *rapid.T) {
 	cfg := Defaults()
 	cfg.Size = rapid.IntRange(1, 4).Draw(t, "size")
-	m.pool.Queue(m.queue.key, m.queue.rules, cfg)
+	m.pool.Queue(m.queue.key, m.queue.rules, cfg).Leave()
+}
+
+// stepForgotten leaves the queue for a moment without users. While it is being looked at, somebody may come: to stay, or to leave
+// again when a connection for him is being opened. The queue is forgotten only when it had nothing and nobody came.
+func (m *model) stepForgotten(t *rapid.T) {
+	if slices.ContainsFunc(m.clients, func(c *client) bool { return !free(c) }) {
+		t.Skip("somebody has a place or a server")
+	}
+	old := m.queue
+	come := func() {
+		if m.pool.Queue(old.key, old.rules, old.mu.cfg) != old {
+			t.Fatalf("forgotten too early")
+		}
+	}
+	old.Leave()
+	seen := m.pool.unused()
+	nothing := old.sweep(true)
+	if !nothing {
+		delete(seen, old)
+	}
+	comes := rapid.SampledFrom([]string{"nobody", "nobody", "one who stays", "one who leaves"}).Draw(t, "comes")
+	switch comes {
+	case "one who stays":
+		come()
+	case "one who leaves":
+		come()
+		m.stepAcquire(t)
+		for _, c := range m.clients {
+			c.giveUp()
+			if has(c) {
+				c.release(Clean)
+			}
+		}
+		old.Leave()
+	}
+	m.pool.forget(seen)
+	if comes != "one who stays" {
+		m.queue = m.pool.Queue(old.key, old.rules, old.mu.cfg)
+	}
+	if forgotten := m.queue != old; forgotten != (nothing && comes == "nobody") {
+		t.Fatalf("forgotten: %v; it had nothing: %v, and %s came", forgotten, nothing, comes)
+	}
+	if m.queue != old {
+		m.gone(old)
+	}
+}
+
+// gone checks that a forgotten queue has left nothing.
+func (m *model) gone(q *Queue) {
+	for _, d := range m.dials {
+		if d.queue == q {
+			m.t.Fatalf("a connection is being opened for a queue that is forgotten")
+		}
+	}
+	for _, x := range m.wires {
+		if x.server.queue == q && x.server.state != stateClosed {
+			m.t.Fatalf("I1: a server of a queue that is forgotten is %s", x.server.state)
+		}
+	}
+	if _, err := q.Acquire(&Waiter{Loop: m.loops[0]}); err != ErrClosed {
+		m.t.Fatalf("I5: a queue that is forgotten answers %v", err)
+	}
+}
+
+// total adds up what all queues have counted that there ever were.
+func (m *model) total() QueueStats {
+	var all QueueStats
+	for _, s := range m.pool.sums() {
+		all.count(s.QueueStats)
+	}
+	return all
+}
+
+// checkCounters checks that nothing that only grows has become less.
+func (m *model) checkCounters(all QueueStats) {
+	now := []uint64{
+		all.Acquires, all.Grants, all.Waits, uint64(all.Waited), all.GaveUp, all.Refused, all.Full, all.DialsOK, all.DialsFailed, all.DialsOff,
+		all.Moves, all.Resets, all.Violations,
+	}
+	for _, c := range all.Closed {
+		now = append(now, c.Count)
+	}
+	for i, before := range m.counted {
+		if now[i] < before {
+			m.t.Fatalf("a counter goes back: %v, before %v", now, m.counted)
+		}
+	}
+	m.counted = now
 }
 
 // check compares the pool with what the clients remember, after every step.
@@ -324,10 +415,11 @@ func (m *model) check() {
 	if have != linked || wait != line {
 		m.t.Fatalf("I3, I5: %d servers are linked, clients have %d; %d are in the line, %d wait; %d move", linked, have, line, wait, moving)
 	}
-	st := q.Stats()
-	if m.pool.Faults() != 0 || st.Waiting != wait || st.Grants != uint64(granted) {
-		m.t.Fatalf("%d faults; counted %d waiting and %d grants, there are %d and %d", m.pool.Faults(), st.Waiting, st.Grants, wait, granted)
+	waiting, all := q.Stats().Waiting, m.total()
+	if m.pool.Faults() != 0 || waiting != wait || all.Grants != uint64(granted) {
+		m.t.Fatalf("%d faults; counted %d waiting and %d grants, there are %d and %d", m.pool.Faults(), waiting, all.Grants, wait, granted)
 	}
+	m.checkCounters(all)
 }
 
 // end brings everything to rest: who waits is served, nothing is left behind.

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -32,6 +33,7 @@ type Options struct {
 	Events  event.Sink       // nil: event.Discard
 	Logger  *slog.Logger     // nil: nothing is logged
 	Clock   func() time.Time // the time of day in events and Stats; nil: time.Now
+	Sweep   time.Duration    // how often it looks for connections and queues whose time is over; 0: each second
 	Verify  bool             // check all invariants after each operation; also by PGROUTER_VERIFY=1
 }
 
@@ -58,8 +60,9 @@ type Pool struct {
 	mu struct {
 		sync.Mutex
 		closed   bool
-		queues   []*Queue // only appended to: a copy of the slice stays right
+		queues   []*Queue // appended to or replaced: a copy of the slice stays right
 		known    map[identity]*Queue
+		ledger   ledger
 		clusters map[topology.ClusterID]*cluster
 		gates    map[nodeOf]*gate
 	}
@@ -82,7 +85,7 @@ func New(o Options) (*Pool, error) {
 	p := newPool(o)
 	p.wires = reactorWires{pool: p, reactor: o.Reactor}
 	p.wg.Add(1)
-	go p.runSweeps()
+	go p.runSweeps(cmp.Or(o.Sweep, sweepInterval))
 	return p, nil
 }
 
@@ -107,13 +110,14 @@ func newPool(o Options) *Pool {
 	p.paused.Store(&pauses{})
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	p.mu.known = make(map[identity]*Queue)
+	p.mu.ledger = make(ledger)
 	p.mu.clusters = make(map[topology.ClusterID]*cluster)
 	p.mu.gates = make(map[nodeOf]*gate)
 	return p
 }
 
-// Queue finds or makes the queue of a key and rules. A configuration that differs from the queue's is put in force: the last
-// caller wins. After Close the queue answers ErrClosed. Any goroutine.
+// Queue finds or makes the queue of a key and rules, for a user who keeps it until he calls Leave. A configuration that differs from
+// the queue's is put in force: the last caller wins. After Close the queue answers ErrClosed. Any goroutine.
 func (p *Pool) Queue(k Key, rules routing.Rules, cfg Config) *Queue {
 	q, known := p.queue(k, rules, cfg)
 	if known {
@@ -128,16 +132,23 @@ func (p *Pool) queue(k Key, rules routing.Rules, cfg Config) (q *Queue, known bo
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	id := identity{key: k, rules: rules}
-	if q = p.mu.known[id]; q != nil {
-		return q, true
+	if q, known = p.mu.known[id]; !known {
+		q = p.newQueueLocked(id, cfg)
 	}
-	q = &Queue{pool: p, key: k, rules: rules, cluster: p.clusterLocked(k.Cluster)}
+	q.users.Add(1)
+	q.uses++
+	return q, known
+}
+
+func (p *Pool) newQueueLocked(id identity, cfg Config) *Queue {
+	q := &Queue{pool: p, key: id.key, rules: id.rules, cluster: p.clusterLocked(id.key.Cluster)}
 	q.mu.cfg, q.mu.reset = cfg, pgwire.AppendQuery(nil, cfg.ResetQuery)
 	q.mu.closed, q.mu.view = p.mu.closed, q.cluster.view.Load()
 	q.mu.held = p.wires.clock()
 	p.mu.known[id] = q
 	p.mu.queues = append(p.mu.queues, q)
-	return q, false
+	p.mu.ledger.open(labelsOf(id.key))
+	return q
 }
 
 func (q *Queue) reconfigure(cfg Config) {

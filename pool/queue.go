@@ -2,6 +2,7 @@ package pool
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pgrouter/pgrouter/event"
@@ -16,6 +17,14 @@ type Queue struct {
 	key     Key
 	rules   routing.Rules
 	cluster *cluster
+
+	users  atomic.Int64 // who may ask for a server; changed with the pool's lock
+	uses   uint64       // how often somebody began to use it; guarded by the pool's lock
+	stays  bool         // see Stay; guarded by the pool's lock
+	shared struct {     // see Shared
+		once sync.Once
+		what any
+	}
 
 	mu queueState
 }

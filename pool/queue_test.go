@@ -256,8 +256,8 @@ func TestFailedDialsBackOffUntilTheNodeHasAnotherLife(t *testing.T) {
 	c[1].acquire()
 	w.dialFails(0, temporary())
 	w.dialFails(0, temporary()) // its turn came after the failure: not even tried
-	if len(w.dials) != 0 || w.reason(c[0]) != event.HoldDialFailing || w.trouble != 1 || w.retries != 1 || w.queue.Stats().DialsOff != 1 {
-		t.Fatalf("%d dials, %s, %d troubles, %d pauses", len(w.dials), w.reason(c[0]), w.trouble, w.retries)
+	if len(w.dials) != 0 || w.reason(c[0]) != event.HoldDialFailing || w.trouble != 1 || len(w.retries) != 1 || w.queue.Stats().DialsOff != 1 {
+		t.Fatalf("%d dials, %s, %d troubles, %d pauses", len(w.dials), w.reason(c[0]), w.trouble, len(w.retries))
 	}
 	w.elapse(10 * time.Second)
 	if len(w.dials) != 1 {
@@ -408,12 +408,12 @@ func TestSweepClosesTheOldTheUnusedAndTheStuck(t *testing.T) {
 			c[1].acquire()
 			w.dialAll()
 			c[0].release(tc.how)
-			w.queue.sweep()
+			w.pool.sweep()
 			if w.closedFor(tc.reason) != 0 {
 				t.Fatal("closed at once")
 			}
 			w.time += int64(tc.elapse)
-			w.queue.sweep()
+			w.pool.sweep()
 			w.runTasks()
 			if w.closedFor(tc.reason) != 1 || c[1].server.state != stateLinked {
 				t.Fatalf("closed %+v", w.queue.Stats().Closed)
@@ -431,12 +431,12 @@ func TestAnEmptyShelfOfANodeThatIsGoneIsForgotten(t *testing.T) {
 	c[0].acquire()
 	w.dialAll()
 	w.publish(w.picture("b", 2, 2))
-	w.queue.sweep()
+	w.pool.sweep()
 	if len(w.queue.Stats().Nodes) != 2 {
 		t.Fatal("a shelf was forgotten while one of its servers is in use")
 	}
 	c[0].release(Broken)
-	w.queue.sweep()
+	w.pool.sweep()
 	if got := w.queue.Stats().Nodes; len(got) != 1 || got[0].Node != "b" {
 		t.Errorf("shelves %+v", got)
 	}

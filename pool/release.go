@@ -27,6 +27,7 @@ func (q *Queue) Release(s *Server, how Outcome) {
 		q.pool.mustNot("server released that nobody has (I6)")
 		return
 	}
+	q.verifyLocked() // who has it is a user still
 	s.Holder = nil
 	e, h := q.returnLocked(s, how, now, &t)
 	q.verifyLocked()

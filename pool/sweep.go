@@ -8,40 +8,61 @@ import (
 // sweepInterval is how often connections are looked at whose time may be over.
 const sweepInterval = time.Second
 
+// optionsIdle stands for an IdleTimeout of 0 in a queue with start-up options of its own that nobody uses: clients choose those, so
+// that connections that stay would pile up.
+const optionsIdle = 10 * time.Minute
+
 // runSweeps is the pool's one lasting goroutine.
-func (p *Pool) runSweeps() {
+func (p *Pool) runSweeps(interval time.Duration) {
 	defer p.wg.Done()
-	ticker := time.NewTicker(sweepInterval)
+	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ticker.C:
-			for _, q := range p.allQueues() {
-				q.sweep()
-			}
+			p.sweep()
 		case <-p.ctx.Done():
 			return
 		}
 	}
 }
 
-// sweep closes what is too old, unused for too long or stuck in a reset.
-func (q *Queue) sweep() {
+// sweep looks at every queue, and forgets those that nobody uses and that have nothing left.
+func (p *Pool) sweep() {
+	unused := p.unused()
+	for _, q := range p.allQueues() {
+		_, lonely := unused[q]
+		if nothingLeft := q.sweep(lonely); !nothingLeft {
+			delete(unused, q)
+		}
+	}
+	p.forget(unused)
+}
+
+// sweep closes what is too old, unused for too long or stuck in a reset, and says whether the queue has nothing left. It is told
+// whether the queue is without users.
+func (q *Queue) sweep(unused bool) (nothingLeft bool) {
 	var t todo
 	now := q.pool.wires.clock()
 	q.mu.Lock()
 	for _, sh := range q.mu.shelves {
-		sh.eachLocked(func(s *Server) { q.sweepLocked(s, now, &t) })
+		sh.eachLocked(func(s *Server) { q.sweepLocked(s, now, unused, &t) })
 	}
 	q.mu.shelves = slices.DeleteFunc(q.mu.shelves, func(sh *shelf) bool { return !sh.eligible && sh.total() == 0 })
 	q.fillLocked(now, &t)
+	nothingLeft = q.nothingLeftLocked(now)
 	q.verifyLocked()
 	q.mu.Unlock()
 	q.do(&t)
+	return nothingLeft
 }
 
-func (q *Queue) sweepLocked(s *Server, now int64, t *todo) {
+func (q *Queue) sweepLocked(s *Server, now int64, unused bool, t *todo) {
 	cfg := &q.mu.cfg
+	idle := cfg.IdleTimeout
+	if idle == 0 && unused && q.key.Options != "" {
+		idle = optionsIdle
+	}
 	old := s.expires > 0 && now >= s.expires
 	since := time.Duration(now - s.since)
 	switch {
@@ -49,7 +70,7 @@ func (q *Queue) sweepLocked(s *Server, now int64, t *todo) {
 		q.retireLocked(s, closedReset, t)
 	case s.state == stateIdle && old, s.state == stateLinked && old && !s.moving && !s.retiring.Load():
 		q.retireLocked(s, closedLifetime, t)
-	case s.state == stateIdle && cfg.IdleTimeout > 0 && since >= cfg.IdleTimeout:
+	case s.state == stateIdle && idle > 0 && since >= idle:
 		q.retireLocked(s, closedIdle, t)
 	}
 }

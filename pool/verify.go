@@ -46,7 +46,28 @@ func (q *Queue) checkLocked() error {
 	if err := q.checkLine(); err != nil {
 		return err
 	}
+	if err := q.checkUsers(); err != nil {
+		return err
+	}
 	return q.checkDoor()
+}
+
+// checkUsers checks that who waits or has a server is a user: the queue cannot be forgotten under him.
+func (q *Queue) checkUsers() error {
+	if q.users.Load() > 0 {
+		return nil
+	}
+	if q.mu.line.n > 0 {
+		return errors.New("I5: somebody waits in a queue that nobody uses")
+	}
+	for _, sh := range q.mu.shelves {
+		for s := sh.lists[stateLinked].head; s != nil; s = s.next {
+			if !s.moving || s.claim != nil {
+				return errors.New("I3: somebody has a server of a queue that nobody uses")
+			}
+		}
+	}
+	return nil
 }
 
 // checkShelf checks the lists of one shelf.

@@ -29,7 +29,7 @@ type world struct {
 	loops   []*reactor.Loop
 	tasks   [][]reactor.Task // by loop
 	dials   []*dial
-	retries int
+	retries []*Queue // of which a pause after a failed dial is under way
 	wires   []*wire
 	snap    *topology.Snapshot
 	held    bool
@@ -233,7 +233,7 @@ func resetAnswer() []byte {
 func (w *world) takeDial(i int) *dial {
 	d := w.dials[i]
 	w.dials = append(w.dials[:i], w.dials[i+1:]...)
-	if !w.queue.stillWanted(d) {
+	if !d.queue.stillWanted(d) {
 		w.pool.wg.Done()
 		return nil
 	}
@@ -242,15 +242,15 @@ func (w *world) takeDial(i int) *dial {
 
 func (w *world) dialOK(i int) {
 	if d := w.takeDial(i); d != nil {
-		w.queue.dialed(d, &backend.Conn{Target: d.target})
+		d.queue.dialed(d, &backend.Conn{Target: d.target})
 		w.pool.wg.Done()
 	}
 }
 
 func (w *world) dialFails(i int, err error) {
 	if d := w.takeDial(i); d != nil {
-		if w.queue.dialFailed(d, err) > 0 {
-			w.retries++
+		if d.queue.dialFailed(d, err) > 0 {
+			w.retries = append(w.retries, d.queue)
 		}
 		w.pool.wg.Done()
 	}
@@ -267,10 +267,13 @@ func (w *world) dialAll() {
 // elapse lets time pass, and the pauses after failed dials end.
 func (w *world) elapse(d time.Duration) {
 	w.time += int64(d)
-	if d >= 2*w.queue.mu.cfg.DialBackoffMax && w.retries > 0 {
-		w.retries = 0
-		w.queue.retry()
+	if d < 2*w.queue.mu.cfg.DialBackoffMax {
+		return
 	}
+	for _, q := range w.retries {
+		q.retry()
+	}
+	w.retries = nil
 }
 
 // permanent is a server's refusal, temporary a network's.

@@ -201,15 +201,10 @@ func conductorConfig(c config.Cluster) failover.Config {
 // counters are what failover reports count with.
 func (r *router) counters() failover.Counters {
 	t := r.proxy.Totals()
-	c := failover.Counters{
+	return failover.Counters{
 		Units: t.WriteUnits, HoldExpired: t.HoldExpired, Replayed: t.Replayed, Requeued: t.Requeued, Aborted: t.Aborted, InDoubt: t.InDoubt,
+		Held: r.pool.Waits(routing.Primary),
 	}
-	for _, q := range r.pool.Stats() {
-		if q.Key.Route == routing.Primary {
-			c.Held += q.Waits
-		}
-	}
-	return c
 }
 
 // goRun runs a goroutine of the control plane; the first that fails ends the router.
