@@ -46,7 +46,7 @@ type Pool struct {
 	Login            string        `key:"login" default:"hold" oneof:"hold eager" doc:"eager lets clients log in while no node is there, with the parameters that servers reported before."`
 	HoldMaxClients   int           `key:"hold_max_clients" default:"0" min:"0" unit:"clients per queue" doc:"How many clients may wait at once. The newest beyond it gets FATAL 53300. 0: no limit."`
 	HoldMaxBytes     Size          `key:"hold_max_bytes" default:"256MB" min:"64kB" doc:"How much all waiting clients together may have sent. Beyond it the newest gets FATAL 53300."`
-	IdleTimeout      time.Duration `key:"idle_timeout" default:"10m" min:"0s" doc:"When a server connection that nobody uses is closed. 0s: never."`
+	IdleTimeout      time.Duration `key:"idle_timeout" default:"10m" min:"0s" doc:"When a server connection that nobody uses is closed. 0s: never, except where clients with start-up parameters of their own had it and none of them is there any more: 10m."`
 	Lifetime         time.Duration `key:"lifetime" default:"1h" min:"0s" doc:"At what age, give or take a tenth, a server connection is closed when it is given back. 0s: never."`
 	Replay           string        `key:"replay" default:"standby-reads" oneof:"standby-reads never" doc:"Whether a single read that was sent to a standby, and of whose answer nothing came, is sent once more to another node."`
 	ResetQuery       string        `key:"reset_query" default:"DISCARD ALL" unit:"SQL" doc:"What is sent to a server connection that was somebody's own (a session, a pin) before anybody else gets it."`

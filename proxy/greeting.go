@@ -270,9 +270,12 @@ func (g *greeter) Blocked(*reactor.Conn) {}
 // Drained needs nothing.
 func (g *greeter) Drained(*reactor.Conn) {}
 
-// withApplicationName returns the greeting of a client that calls itself name. Every client may have a name of its own, so
-// that no server is asked about it.
+// withApplicationName returns the greeting of a client that calls itself name; "" = it has none. Every client may have a name of its
+// own, so that no server is asked about it.
 func (g *greeting) withApplicationName(t *state.Table, name string) *greeting {
+	if name == "" {
+		return g
+	}
 	named := &greeting{vector: t.With(g.vector, applicationName, name), epoch: g.epoch}
 	for _, param := range g.params {
 		if strings.EqualFold(param.Name, applicationName) {

@@ -71,7 +71,8 @@ type router struct {
 	t       testing.TB
 	policy  proxy.Policy
 	loops   int
-	quick   bool // without the check of the pool's invariants after each step
+	quick   bool          // without the check of the pool's invariants after each step
+	sweep   time.Duration // how often the pool sweeps; 0: each second
 	secret  auth.Secret
 	users   auth.Users // nil: everybody is let in
 	console proxy.Virtual
@@ -132,7 +133,7 @@ func (r *router) start() *router {
 	if r.reactor, err = reactor.New(reactor.Config{Loops: r.loops, ScratchBytes: 128 << 10, Logger: logger}); err != nil {
 		r.t.Fatal(err)
 	}
-	if r.pool, err = pool.New(pool.Options{Reactor: r.reactor, Dialer: r, Logger: logger, Verify: !r.quick}); err != nil {
+	if r.pool, err = pool.New(pool.Options{Reactor: r.reactor, Dialer: r, Logger: logger, Sweep: r.sweep, Verify: !r.quick}); err != nil {
 		r.t.Fatal(err)
 	}
 	virtuals := make(map[string]proxy.Virtual)

@@ -57,16 +57,17 @@ func (l *login) proceed(ctx context.Context, stop func() bool) *pgwire.Error {
 	l.sock.SetDeadline(time.Time{}) // the holds have limits of their own
 	pl := p.placeOf(identity, l.listener, policy)
 	g, fault := l.greet(ctx, pl, wanted, policy)
+	if fault == nil && !stop() {
+		fault = pgwire.ErrShuttingDown.New("")
+	}
+	if fault == nil {
+		pl.stayFor(policy)
+		fault = l.welcome(pl, policy, g.withApplicationName(p.vectors, name), last)
+	}
 	if fault != nil {
-		return fault
+		pl.leave() // otherwise the session does
 	}
-	if name != "" {
-		g = g.withApplicationName(p.vectors, name)
-	}
-	if !stop() {
-		return pgwire.ErrShuttingDown.New("")
-	}
-	return l.welcome(pl, policy, g, last)
+	return fault
 }
 
 // identity sorts what the client asked for: what makes up the queue's key, and the parameters that can be SET on any server

@@ -14,7 +14,7 @@ import (
 const placeMemory = 1024
 
 // place is what all clients of one pool queue share: the queue, which parameter vectors its servers have accepted, and what
-// servers say at login.
+// servers say at login. Each login and session is one use of it.
 type place struct {
 	cluster topology.ClusterID
 	route   routing.Route
@@ -34,26 +34,21 @@ type greeting struct {
 	epoch  topology.Epoch // of the cluster when it was heard
 }
 
-// placeKey is what makes clients share a place.
-type placeKey struct {
-	key   pool.Key
-	rules routing.Rules
+// placeOf returns the place of a key, to a client that uses it until it calls leave. The place is the queue's, and is forgotten with it.
+func (p *Proxy) placeOf(key pool.Key, l ListenerConfig, policy Policy) *place {
+	queue := p.deps.Pool.Queue(key, l.Rules, policy.Pool)
+	return queue.Shared(func() any { return newPlace(queue, l) }).(*place)
 }
 
-// placeOf finds or makes the place of a key.
-func (p *Proxy) placeOf(key pool.Key, l ListenerConfig, policy Policy) *place {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	id := placeKey{key, l.Rules}
-	if known := p.mu.places[id]; known != nil {
-		return known
-	}
-	pl := &place{cluster: l.Cluster, route: l.Route, rules: l.Rules, queue: p.deps.Pool.Queue(key, l.Rules, policy.Pool)}
+func newPlace(queue *pool.Queue, l ListenerConfig) *place {
+	pl := &place{cluster: l.Cluster, route: l.Route, rules: l.Rules, queue: queue}
 	pl.mu.vectors = make(map[*state.Vector]struct{})
 	pl.mu.greetings = make(map[*state.Vector]*greeting)
-	p.mu.places[id] = pl
 	return pl
 }
+
+// leave ends a client's use of the place: it has given back what it had of the queue.
+func (pl *place) leave() { pl.queue.Leave() }
 
 // accepts reports whether servers of this place have accepted exactly this vector.
 func (pl *place) accepts(v *state.Vector) bool {
@@ -91,6 +86,14 @@ func (pl *place) remember(wanted *state.Vector, g *greeting) {
 		clear(pl.mu.greetings)
 	}
 	pl.mu.greetings[wanted] = g
+}
+
+// stayFor lets a place that has a greeting outlive its clients and servers, when clients log in eagerly. Those with start-up options
+// of their own, which could be any, find it only as long as the queue is there.
+func (pl *place) stayFor(policy Policy) {
+	if policy.EagerLogin && pl.queue.Key().Options == "" {
+		pl.queue.Stay()
+	}
 }
 
 // open reports whether the snapshot has a node for this place.

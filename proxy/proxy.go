@@ -85,7 +85,6 @@ type Proxy struct {
 	cancelSlots chan struct{}
 	mu          struct {
 		sync.Mutex
-		places    map[placeKey]*place
 		listeners []*reactor.Listener
 		closed    bool
 	}
@@ -108,7 +107,6 @@ func New(cfg Config, deps Deps) (*Proxy, error) {
 		p.deps.Trouble = func(topology.ClusterID, topology.NodeID) {}
 	}
 	p.verifies = verifying()
-	p.mu.places = make(map[placeKey]*place)
 	p.registry.init()
 	p.cancels.init()
 	return p, nil
@@ -157,8 +155,9 @@ func (p *Proxy) refusal(err error) *pgwire.Error {
 	return pgwire.ErrServerLogin.New("")
 }
 
-// forget takes a session out of everything that knows it.
+// forget takes a session out of everything that knows it. It has neither a server nor a place in the queue any more.
 func (p *Proxy) forget(s *Session, why event.CloseReason) {
+	s.place.leave()
 	p.cancels.remove(s.facts.key)
 	p.registry.remove(s.facts.id)
 	p.metrics.sessionClosed(why)
