@@ -174,6 +174,31 @@ func TestAnUnreportedSettingPinsAndDoesNotLeak(t *testing.T) {
 	}
 }
 
+// TestALongQueryPinsForWhatStandsAtItsEnd: it passes in pieces, and a literal in it is no reason to pin.
+func TestALongQueryPinsForWhatStandsAtItsEnd(t *testing.T) {
+	r, _ := newRouter(t, withLoops(1, 2))
+	a, b := r.connect(context.Background(), ""), r.connect(context.Background(), "")
+	long := "select length('" + strings.Repeat("; set role x; -- ''", 30000) + "')"
+	text(t, a, long)
+	for _, info := range r.proxy.Clients() {
+		if info.Pinned != "" {
+			t.Fatalf("a literal pins: %+v", info)
+		}
+	}
+	text(t, a, long+"; set work_mem = '7MB'")
+	if info := find(r, "setting"); info == nil {
+		t.Fatalf("nobody is pinned: %+v", r.proxy.Clients())
+	}
+	for range 3 {
+		if got := text(t, b, "show work_mem"); got == "7MB" {
+			t.Fatal("b sees a's setting")
+		}
+		if got := text(t, a, "show work_mem"); got != "7MB" {
+			t.Fatalf("a lost its setting: %s", got)
+		}
+	}
+}
+
 func find(r *router, pinned string) *proxy.ClientInfo {
 	for _, info := range r.proxy.Clients() {
 		if info.Pinned == pinned {

@@ -132,6 +132,9 @@ func (l *Link) FromClient(b []byte) Verdict {
 			}
 			k := min(l.up.rest, len(b)-n)
 			l.up.rest -= k
+			if l.passing != nil {
+				l.judgeOn(b[n : n+k])
+			}
 			n += k
 			if l.up.rest == 0 && l.unit.lateCopy {
 				l.unit.lateCopy = false
@@ -157,8 +160,8 @@ func (l *Link) FromClient(b []byte) Verdict {
 	return Verdict{N: n}
 }
 
-// needed returns how much of a client's message must be here before it is judged: all of a short one, the front of a long one
-// whose names and keywords matter, the header of any other long one.
+// needed returns how much of a client's message must be here before it passes: all of a short one, the front of a long one
+// whose names matter, the header of any other long one.
 func needed(f pgwire.Frame) int {
 	if f.Len <= holdLimit {
 		return f.Len
@@ -264,26 +267,44 @@ func (l *Link) admitRequest(kind EntryKind, msg []byte, whole bool) Verdict {
 	return Verdict{}
 }
 
-func (l *Link) sawQuery(body []byte, whole bool) {
-	class := classifyText(body, whole)
+// sawQuery notes a Query. A long one of which only the beginning is here is judged on while it passes.
+func (l *Link) sawQuery(text []byte, whole bool) {
 	l.unnamed.inBatch = false
-	l.pinFor(class.Pin)
 	l.unit.statements++
+	if !whole {
+		l.passing = new(state.Stream)
+		l.passing.Read(text)
+		l.pinFor(l.passing.Pin())
+		return
+	}
+	text, _, _ = bytes.Cut(text, nul)
+	l.judged(state.Classify(text), l.mayWrite(text))
+}
+
+// judgeOn reads the next piece of a long query string that passes. What pins does so at once; what else it means counts from
+// its end, before which Lost expects the worst.
+func (l *Link) judgeOn(piece []byte) {
+	l.passing.Read(piece)
+	l.pinFor(l.passing.Pin())
+	if l.up.rest == 0 {
+		l.judged(l.passing.End(), !l.passing.ReadOnly())
+		l.passing = nil
+	}
+}
+
+// judged notes what the text of a Query means.
+func (l *Link) judged(class state.Class, writes bool) {
+	l.pinFor(class.Pin)
 	if class.Multi {
 		l.unit.statements++
 	}
 	l.unit.mayEnd = l.unit.mayEnd || class.MayEnd
-	l.unit.writes = l.unit.writes || l.mayWrite(body, whole)
+	l.unit.writes = l.unit.writes || writes
 }
 
-// mayWrite reports whether a query string that ends with a NUL, or is cut off, may change the database. It matters only where a
-// server says that it cannot be changed, and is not asked elsewhere.
-func (l *Link) mayWrite(text []byte, whole bool) bool {
-	if end := bytes.IndexByte(text, 0); end >= 0 {
-		text, whole = text[:end], true
-	}
-	return !l.standby || !whole || !state.ReadOnly(text)
-}
+// mayWrite reports whether a query string may change the database. It matters only where a server says that it cannot be
+// changed, and is not asked elsewhere.
+func (l *Link) mayWrite(text []byte) bool { return !l.standby || !state.ReadOnly(text) }
 
 // admitCopy passes CopyData, CopyDone and CopyFail while anything is outstanding: the server may be in COPY, and reads over
 // them when it is not. Late ones, after its answer, are dropped.
@@ -345,16 +366,8 @@ func isLargeObject(body []byte) bool {
 	return false
 }
 
-// classifyText reads a query string that ends with a NUL, or is cut off.
-func classifyText(text []byte, whole bool) state.Class {
-	if end := bytes.IndexByte(text, 0); end >= 0 {
-		return state.Classify(text[:end], true)
-	}
-	if len(text) > inspectLimit {
-		text, whole = text[:inspectLimit], false
-	}
-	return state.Classify(text, whole)
-}
+// nul ends a query string; in a Parse there is more behind it. Constant.
+var nul = []byte{0}
 
 // entryOf returns what a frontend message asks, EntryNone for those that ask nothing.
 func entryOf(kind byte) EntryKind {

@@ -61,7 +61,8 @@ type Loss struct {
 // than reads; inside a transaction block only a statement that may end the block can have committed it.
 func (l *Link) Lost(loss Loss) Outcome {
 	idle := l.idle()
-	standby := l.standby && !loss.Promoted && !l.unit.writes
+	passing := l.passing != nil // a query string that is not known to its end may do anything
+	standby := l.standby && !loss.Promoted && !l.unit.writes && !passing
 	pinned := l.pin != event.PinNone
 	switch {
 	case !l.linked:
@@ -80,7 +81,7 @@ func (l *Link) Lost(loss Loss) Outcome {
 		return Replay
 	case standby:
 		return TransactionLost
-	case l.Status() != StatusIdle && !l.unit.mayEnd:
+	case l.Status() != StatusIdle && !l.unit.mayEnd && !passing:
 		return TransactionLost
 	case l.unit.statements == 0: // something was prepared or bound, nothing was run
 		return TransactionLost

@@ -31,8 +31,8 @@ type sinceZ struct {
 	several bool // several statements in one Query
 	outside bool // CALL, DO, COPY, FunctionCall
 	ended   int  // statements run that may end a block
-	mention bool // a text that may end a block, or one too long to be read, was sent
-	writes  bool // a text that may change the database, or one too long to be read, was sent to be run
+	mention bool // a text that may end a block was sent, or something in part
+	writes  bool // a text that may change the database was sent to be run, or something in part
 	wrote   int  // statements run that may change the database
 }
 
@@ -115,21 +115,21 @@ func (z *sinceZ) note(m []byte, ref, names *truth) {
 	case pgwire.KindQuery:
 		z.run++
 		z.batch = false
-		z.text(string(body[:len(body)-1]), len(m))
+		z.text(string(body[:len(body)-1]))
 	case pgwire.KindParse:
 		name, rest, _ := bytes.Cut(body, []byte{0})
 		text, _, _ := bytes.Cut(rest, []byte{0})
 		names.statements[string(name)] = string(text)
 		z.batch = true
 		outside, writes := z.outside, z.writes
-		z.text(string(text), len(m))
+		z.text(string(text))
 		z.outside, z.writes = outside, writes // it is not run yet
 	case pgwire.KindBind:
 		name, rest, _ := bytes.Cut(body, []byte{0})
 		statement, _, _ := bytes.Cut(rest, []byte{0})
 		z.batch = true
-		z.text(names.statements[string(statement)], 0)
-		z.text(ref.statements[string(statement)], 0)
+		z.text(names.statements[string(statement)])
+		z.text(ref.statements[string(statement)])
 		names.portals[string(name)] = &portal{text: names.statements[string(statement)]}
 	case pgwire.KindExecute:
 		name, _, _ := bytes.Cut(body, []byte{0})
@@ -137,7 +137,7 @@ func (z *sinceZ) note(m []byte, ref, names *truth) {
 		z.run++
 		for _, on := range []*truth{ref, names} {
 			if p := on.portals[string(name)]; p != nil {
-				z.text(p.text, 0)
+				z.text(p.text)
 			}
 		}
 	case pgwire.KindDescribe, pgwire.KindClose:
@@ -152,15 +152,13 @@ func (z *sinceZ) note(m []byte, ref, names *truth) {
 	}
 }
 
-func (z *sinceZ) text(text string, size int) {
+func (z *sinceZ) text(text string) {
 	z.several = z.several || len(acts[text]) > 1
 	for _, a := range acts[text] {
 		z.outside = z.outside || a == actProcedure || a == actCopyIn || a == actCopyRefused || a == actCopyOut || a == actCopyProgram
 		z.mention = z.mention || a.mayEndBlock()
 		z.writes = z.writes || !a.reads()
 	}
-	z.mention = z.mention || size > inspectLimit
-	z.writes = z.writes || size > inspectLimit
 }
 
 // permits returns what the contract's table lets be done. More than one outcome: the table leaves it open.

@@ -2,15 +2,12 @@ package relay
 
 import (
 	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/state"
 )
 
-const (
-	// holdLimit is the size in bytes up to which an unfinished message is kept back until it is whole. Longer ones pass in
-	// pieces. It keeps the cases of a message cut in the middle rare, and it bounds what a client may make us keep.
-	holdLimit = 16 * 1024
-	// inspectLimit is how much of a query string is read for its keywords.
-	inspectLimit = holdLimit
-)
+// holdLimit is the size in bytes up to which an unfinished message is kept back until it is whole. Longer ones pass in
+// pieces. It keeps the cases of a message cut in the middle rare, and it bounds what a client may make us keep.
+const holdLimit = 16 * 1024
 
 // Transaction status as ReadyForQuery tells it.
 const (
@@ -42,6 +39,8 @@ type Link struct {
 	fifo fifo
 	up   stream // client to server
 	down stream // server to client
+
+	passing *state.Stream // judges the query string that passes in pieces; nil when none does
 
 	status   byte // last ReadyForQuery; 0 before the first means StatusIdle
 	linked   bool
@@ -96,7 +95,7 @@ func (l *Link) Detach() {
 // restart forgets what belonged to the last unit. The client's own stream stays where it is: a message under way goes on.
 func (l *Link) restart() {
 	l.fifo.reset()
-	l.down = stream{}
+	l.down, l.passing = stream{}, nil
 	l.skipping, l.copyIn = false, false
 	l.unit = unit{}
 	l.unnamed.forgetUnsettled()

@@ -1,8 +1,11 @@
 package relay
 
 import (
+	"bytes"
+
 	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/pgwire"
+	"github.com/pgrouter/pgrouter/state"
 )
 
 // unnamedLimit is the size in bytes of the longest unnamed Parse that is carried from one server to another. A longer one
@@ -129,9 +132,13 @@ func (l *Link) sawParse(msg []byte, whole bool) {
 		l.unit.mayEnd, l.unit.writes = true, true
 		return
 	}
-	class := classifyText(rest, whole)
-	what := does{mayEnd: class.MayEnd, writes: l.mayWrite(rest, whole)}
-	l.pinFor(class.Pin)
+	what := does{mayEnd: true, writes: true}
+	if whole { // else it pins whatever it is
+		text, _, _ := bytes.Cut(rest, nul)
+		class := state.Classify(text)
+		l.pinFor(class.Pin)
+		what = does{mayEnd: class.MayEnd, writes: l.mayWrite(text)}
+	}
 	if len(name) == 0 {
 		if !l.unnamed.keep(msg, whole, what) {
 			l.pinFor(event.PinUncertain)

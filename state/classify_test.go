@@ -62,12 +62,9 @@ func TestClassifyErrsOnTheSafeSide(t *testing.T) {
 		{"select pg_advisory_lock(1)", Class{Pin: event.PinAdvisoryLock}},
 		{"select set_config('work_mem', '1MB', false)", Class{Pin: event.PinSetting}},
 	} {
-		if got := Classify([]byte(tc.sql), true); got != tc.want {
+		if got := Classify([]byte(tc.sql)); got != tc.want {
 			t.Errorf("%q: %+v, want %+v", tc.sql, got, tc.want)
 		}
-	}
-	if got := Classify([]byte("select"), false); !got.MayEnd || !got.Multi {
-		t.Errorf("the beginning of a text: %+v", got)
 	}
 }
 
@@ -81,7 +78,7 @@ func TestClassifyAllocatesNothing(t *testing.T) {
 		"set session TimeZone to 'UTC'",
 	} {
 		sql := []byte(text)
-		if n := testing.AllocsPerRun(100, func() { Classify(sql, true) }); n != 0 {
+		if n := testing.AllocsPerRun(100, func() { Classify(sql) }); n != 0 {
 			t.Errorf("%s: %v allocations", text, n)
 		}
 	}

@@ -14,13 +14,16 @@ var sessionFunctions = [...]string{
 	"pg_copy_physical_replication_slot", "pg_copy_logical_replication_slot",
 }
 
-// suspects are the two sides of an underscore that each name has which pinByToken knows. Constant table.
+// suspects are the two sides of an underscore that each name has which meaningOf knows. Constant table.
 var suspects = [...]struct{ before, behind string }{
 	{"advisory", "lock"}, {"set", "config"}, {"pg", "temp"},
 	{"backup", "start"}, {"start", "backup"}, {"session", "setup"}, {"dblink", "connect"}, {"replication", "slot"},
 }
 
-// suspect tells quickly whether pinByName may find something: it looks for fragments, in strings and comments too.
+// codedQuote opens an identifier behind its U. Constant.
+var codedQuote = []byte(`&"`)
+
+// suspect tells quickly whether a judge may find a name: it looks for fragments, in strings and comments too.
 func suspect(sql []byte) bool {
 	if bytes.Contains(sql, codedQuote) || tempEndingIn(sql, 'p') || tempEndingIn(sql, 'P') {
 		return true
@@ -65,67 +68,44 @@ func tempEndingIn(sql []byte, p byte) bool {
 	}
 }
 
-// pinByName looks for what leaves something on a server wherever it stands in a statement. It is best effort: what hides
-// inside other functions no lexer sees.
-func pinByName(s scanner) event.PinReason {
-	for last, t := (token{}), s.next(); t.kind != tokenNone; last, t = t, s.next() {
-		if why := pinByToken(last, t, s); why != event.PinNone {
-			return why
-		}
-	}
-	return event.PinNone
-}
+// meaning is what a token says of the one behind it.
+type meaning uint8
 
-// pinByToken judges one token with the one before it and what stands behind.
-func pinByToken(last, t token, behind scanner) event.PinReason {
+const (
+	meansNothing meaning = iota
+	meansTarget          // INSERT, MERGE: their INTO makes no table
+	meansLock            // a function that takes an advisory lock
+	meansConfig          // set_config
+	meansSession         // a function of sessionFunctions
+	meansTemp            // the schema of temporary things
+)
+
+// meaningOf knows names. They are compared without regard to case even in quotes, and a function that is called like an
+// advisory lock, whatever stands in front and behind, is held to take one.
+func meaningOf(t token) meaning {
 	switch {
-	case t.kind == tokenCoded: // it may be any name
-		return event.PinUncertain
-	case t.is("into"):
-		if !last.is("insert") && !last.is("merge") && intoTemp(behind) {
-			return event.PinTempTable
+	case t.is("insert"), t.is("merge"):
+		return meansTarget
+	case !t.isName() || bytes.IndexByte(t.text, '_') < 0:
+		return meansNothing
+	case takesAdvisoryLock(t.text):
+		return meansLock
+	case isTempSchema(t.text):
+		return meansTemp
+	case equalFold(t.text, "set_config"):
+		return meansConfig
+	}
+	for _, known := range sessionFunctions {
+		if equalFold(t.text, known) {
+			return meansSession
 		}
-	case !t.isName():
-	case behind.at('('):
-		return pinByFunction(t, behind)
-	case behind.at('.') && isTempSchema(t.text):
-		return event.PinTempTable
 	}
-	return event.PinNone
-}
-
-// intoTemp reads what stands behind the INTO of a SELECT.
-func intoTemp(s scanner) bool {
-	t := s.next()
-	if t.is("local") || t.is("global") {
-		t = s.next()
-	}
-	return t.is("temp") || t.is("temporary")
+	return meansNothing
 }
 
 // isTempSchema knows the alias of a session's temporary schema and the schema's own name, pg_temp_3.
 func isTempSchema(name []byte) bool {
 	return equalFold(name, "pg_temp") || beginsFold(name, "pg_temp_")
-}
-
-// pinByFunction judges the call of a function. Names are compared without regard to case even in quotes, and a function that
-// is called like an advisory lock, whatever stands in front and behind, is held to take one.
-func pinByFunction(name token, call scanner) event.PinReason {
-	switch {
-	case takesAdvisoryLock(name.text):
-		return event.PinAdvisoryLock
-	case name.names("set_config"):
-		if setsLocally(call) {
-			return event.PinNone
-		}
-		return event.PinSetting
-	}
-	for _, known := range sessionFunctions {
-		if name.names(known) {
-			return event.PinUncertain
-		}
-	}
-	return event.PinNone
 }
 
 // takesAdvisoryLock tells pg_advisory_lock, pg_try_advisory_lock_shared and the like from pg_advisory_xact_lock and
@@ -140,27 +120,104 @@ func takesAdvisoryLock(name []byte) bool {
 	return false
 }
 
-// setsLocally reads the arguments of set_config: the third must be the word true and nothing more. A set_config among them
-// is in doubt.
-func setsLocally(call scanner) bool {
-	call.next() // the parenthesis
-	for depth, commas := 1, 0; ; {
-		t := call.next()
-		switch {
-		case t.kind == tokenNone, t.names("set_config"):
-			return false
-		case t.sign('('), t.sign('['):
-			depth++
-		case t.sign(')'), t.sign(']'):
-			depth--
-		case t.sign(',') && depth == 1:
-			commas++
-		}
-		if depth == 0 {
-			return false
-		}
-		if commas == 2 {
-			return call.next().is("true") && call.at(')')
-		}
+// name looks for what leaves something on a server wherever it stands in a statement. It is best effort: what hides inside
+// other functions no lexer sees.
+func (j *judge) name(t token) event.PinReason {
+	before := j.last
+	j.last = meaningOf(t)
+	switch {
+	case t.kind == tokenObscure:
+		return j.obscure(t)
+	case t.is("into") && before != meansTarget:
+		j.into.step = intoKind
+	case t.sign('('):
+		return j.call(before)
+	case t.sign('.') && before == meansTemp:
+		return event.PinTempTable
 	}
+	return event.PinNone
+}
+
+// call judges the call of a function.
+func (j *judge) call(function meaning) event.PinReason {
+	switch function {
+	case meansLock:
+		return event.PinAdvisoryLock
+	case meansSession:
+		return event.PinUncertain
+	case meansConfig:
+		j.config = configReader{step: configArguments, depth: 1}
+	case meansNothing, meansTarget, meansTemp:
+	}
+	return event.PinNone
+}
+
+// intoReader reads what stands behind the INTO of a SELECT.
+type intoReader struct {
+	step uint8
+}
+
+const (
+	intoKind = 1 + iota // or LOCAL, GLOBAL
+	intoTemp            // what stands behind that
+)
+
+func (r *intoReader) take(t token) event.PinReason {
+	if r.step == intoKind && (t.is("local") || t.is("global")) {
+		r.step = intoTemp
+		return event.PinNone
+	}
+	r.step = 0
+	if t.is("temp") || t.is("temporary") {
+		return event.PinTempTable
+	}
+	return event.PinNone
+}
+
+// configReader reads the arguments of set_config, which is local when the third is the word true and nothing more. A
+// set_config among them is in doubt.
+type configReader struct {
+	step   uint8
+	commas uint8
+	depth  int // of parentheses
+}
+
+const (
+	configArguments = 1 + iota
+	configLocal     // the beginning of the third
+	configEnd       // what stands behind it
+)
+
+func (r *configReader) take(t token) event.PinReason {
+	switch {
+	case r.step == configLocal && t.is("true"):
+		r.step = configEnd
+		return event.PinNone
+	case r.step == configEnd && t.sign(')'):
+		r.step = 0
+		return event.PinNone
+	case r.step != configArguments, t.names("set_config"):
+		return r.end()
+	case t.sign('('), t.sign('['):
+		r.depth++
+	case t.sign(')'), t.sign(']'):
+		r.depth--
+	case t.sign(',') && r.depth == 1:
+		r.commas++
+	}
+	switch {
+	case r.depth == 0:
+		return r.end()
+	case r.commas == 2:
+		r.step = configLocal
+	}
+	return event.PinNone
+}
+
+func (r *configReader) end() event.PinReason {
+	if r.step == 0 {
+		return event.PinNone
+	}
+	r.step = 0
+	return event.PinSetting
 }

@@ -2,36 +2,50 @@ package state
 
 import "github.com/pgrouter/pgrouter/event"
 
-// pinByKeyword reads what stands behind the first keyword of a statement, for those that pin by themselves.
-func pinByKeyword(first kw, s scanner) event.PinReason {
-	switch first {
-	case kwSet:
-		return pinBySet(s)
-	case kwCreate:
-		return pinByCreate(s)
-	case kwDeclare:
-		return pinByDeclare(s)
-	case kwPrepare:
-		return pinByPrepare(s)
-	case kwListen:
-		return event.PinListen
-	case kwLoad:
-		return event.PinLoad
-	case kwUnknown, kwQuery, kwSession, kwPlain, kwEnd, kwExplain, kwCall, kwDo:
+// The readers of what stands behind a keyword, token by token. One with step 0 has nothing to read. take reads the next token,
+// end is told that the statement has ended; both return why it pins.
+
+// settingReader reads what stands behind SET. The words that make it harmless are no reserved ones: before a dot each of them is
+// the first half of a custom setting's name.
+type settingReader struct {
+	step uint8
+	why  event.PinReason // unless a dot follows
+}
+
+const (
+	settingName    = 1 + iota // or SESSION
+	settingSession            // the name behind that
+	settingDot                // what stands behind the name
+)
+
+func (r *settingReader) take(t token) event.PinReason {
+	switch {
+	case r.step == settingDot:
+		r.step = 0
+		if t.sign('.') {
+			return event.PinSetting
+		}
+		return r.why
+	case r.step == settingName && t.is("session"):
+		r.step = settingSession
+	default:
+		r.step, r.why = settingDot, pinBySetting(t)
 	}
 	return event.PinNone
 }
 
-// pinBySet reads what stands behind SET. The words that make it harmless are no reserved ones: before a dot each of them is
-// the first half of a custom setting's name.
-func pinBySet(s scanner) event.PinReason {
-	name := s.next()
-	if name.is("session") {
-		name = s.next()
+func (r *settingReader) end() event.PinReason {
+	switch r.step {
+	case 0:
+		return event.PinNone
+	case settingDot:
+		return r.why
 	}
+	return event.PinSetting
+}
+
+func pinBySetting(name token) event.PinReason {
 	switch {
-	case s.at('.'):
-		return event.PinSetting
 	case name.is("local"), name.is("transaction"), name.is("constraints"):
 		return event.PinNone
 	case name.names("role"), name.is("authorization"), name.names("session_authorization"):
@@ -44,106 +58,128 @@ func pinBySet(s scanner) event.PinReason {
 	return event.PinSetting
 }
 
-// pinByCreate reads what stands behind CREATE. Things in the schema pg_temp are found by its name.
-func pinByCreate(s scanner) event.PinReason {
-	t := s.next()
-	for t.is("or") || t.is("replace") || t.is("local") || t.is("global") {
-		t = s.next()
+// creationReader reads what stands behind CREATE. Things in the schema pg_temp are found by its name. A temporary table goes with
+// its transaction when ON COMMIT DROP stands outside of all parentheses and before a query. ON, AS and CREATE are reserved, so
+// that nothing else reads like it.
+type creationReader struct {
+	step   uint8
+	onDrop uint8 // how many words of ON COMMIT DROP stand right before
+	depth  int   // of parentheses
+}
+
+const (
+	creationKind  = 1 + iota // or what may stand in front of it
+	creationTemp             // what is temporary
+	creationTable            // the name of a table, or IF
+	creationRest
+)
+
+func (r *creationReader) take(t token) event.PinReason {
+	switch r.step {
+	case creationKind:
+		switch {
+		case t.is("temp"), t.is("temporary"):
+			r.step = creationTemp
+		case !t.is("or") && !t.is("replace") && !t.is("local") && !t.is("global"):
+			r.step = 0
+		}
+	case creationTemp:
+		if !t.is("table") {
+			return r.end()
+		}
+		r.step, r.onDrop, r.depth = creationTable, 0, 0
+	case creationTable:
+		r.step = creationRest
+	case creationRest:
+		return r.takeRest(t)
 	}
-	if (t.is("temp") || t.is("temporary")) && !dropsOnCommit(s) {
+	return event.PinNone
+}
+
+func (r *creationReader) takeRest(t token) event.PinReason {
+	outside := r.depth == 0
+	switch {
+	case t.is("create"), outside && t.is("as"):
+		return r.end()
+	case t.sign('('):
+		r.depth++
+	case t.sign(')'):
+		r.depth--
+	case outside && r.onDrop == 2 && t.is("drop"):
+		r.step = 0
+	}
+	switch {
+	case t.is("on"):
+		r.onDrop = 1
+	case r.onDrop == 1 && t.is("commit"):
+		r.onDrop = 2
+	default:
+		r.onDrop = 0
+	}
+	return event.PinNone
+}
+
+func (r *creationReader) end() event.PinReason {
+	temporary := r.step > creationKind
+	r.step = 0
+	if temporary {
 		return event.PinTempTable
 	}
 	return event.PinNone
 }
 
-// dropsOnCommit reads what stands behind CREATE TEMP: a table goes with its transaction when ON COMMIT DROP stands outside of
-// all parentheses and before a query. ON, AS and CREATE are reserved, so that nothing else reads like it.
-func dropsOnCommit(s scanner) bool {
-	if !s.next().is("table") {
-		return false
-	}
-	depth := 0
-	for before, last := (token{}), s.next(); ; {
-		t := s.next()
-		switch {
-		case t.kind == tokenNone, t.sign(';'), t.is("create"):
-			return false
-		case t.sign('('):
-			depth++
-		case t.sign(')'):
-			depth--
-		case depth == 0 && t.is("as"):
-			return false
-		case depth == 0 && t.is("drop") && last.is("commit") && before.is("on"):
-			return true
-		}
-		before, last = last, t
-	}
+// cursorReader reads what stands behind DECLARE: only a cursor WITH HOLD outlives its transaction. A second DECLARE, which may be
+// the cursor's name, is in doubt.
+type cursorReader struct {
+	step uint8
 }
 
-// pinByDeclare reads what stands behind DECLARE: only a cursor WITH HOLD outlives its transaction. A second DECLARE, which
-// may be the cursor's name, is in doubt.
-func pinByDeclare(s scanner) event.PinReason {
-	with := false
-	for {
-		t := s.next()
-		switch {
-		case t.is("for"), t.sign(';'), t.kind == tokenNone:
-			return event.PinNone
-		case t.is("declare"), with && t.is("hold"):
-			return event.PinCursor
-		}
-		with = t.is("with")
+const (
+	cursorOptions = 1 + iota
+	cursorWith    // what stands behind WITH
+)
+
+func (r *cursorReader) take(t token) event.PinReason {
+	switch {
+	case t.is("for"):
+		r.step = 0
+	case t.is("declare"), r.step == cursorWith && t.is("hold"):
+		r.step = 0
+		return event.PinCursor
+	case t.is("with"):
+		r.step = cursorWith
+	default:
+		r.step = cursorOptions
 	}
+	return event.PinNone
 }
 
-// pinByPrepare reads what stands behind PREPARE. TRANSACTION is no reserved word, a statement may have that name.
-func pinByPrepare(s scanner) event.PinReason {
-	if preparesTransaction(s) && s.next().kind != tokenNone && s.next().kind == tokenString {
+// preparedReader reads what stands behind PREPARE. TRANSACTION is no reserved word, a statement may have that name.
+type preparedReader struct {
+	step uint8
+}
+
+const (
+	preparedName        = 1 + iota // or TRANSACTION
+	preparedTransaction            // what stands behind that
+)
+
+func (r *preparedReader) take(t token) event.PinReason {
+	if r.step == preparedName && t.is("transaction") {
+		r.step = preparedTransaction
 		return event.PinNone
 	}
+	if r.step == preparedTransaction && t.kind == tokenString {
+		r.step = 0
+		return event.PinNone
+	}
+	return r.end()
+}
+
+func (r *preparedReader) end() event.PinReason {
+	if r.step == 0 {
+		return event.PinNone
+	}
+	r.step = 0
 	return event.PinPreparedStatement
-}
-
-func preparesTransaction(s scanner) bool { return s.next().is("transaction") }
-
-// pinByExplain looks for a CREATE TABLE AS in an EXPLAIN, which with ANALYZE makes the table. CREATE is a reserved word.
-func pinByExplain(s scanner) event.PinReason {
-	for t := s.next(); t.kind != tokenNone; t = s.next() {
-		if t.is("create") {
-			return pinByCreate(s)
-		}
-	}
-	return event.PinNone
-}
-
-// pinByBody reads what stands behind DO. Its code is a string, and code in there that EXECUTE is given is a string again.
-func pinByBody(s scanner) event.PinReason {
-	for t := s.next(); t.kind != tokenNone; t = s.next() {
-		if t.kind != tokenString {
-			continue
-		}
-		if why := pinByCode(scanner{t.text, s.how}, true); why != event.PinNone {
-			return why
-		}
-	}
-	return event.PinNone
-}
-
-// pinByCode reads code as if it were PL/pgSQL: a statement stands at its beginning, behind a semicolon, or behind one of few
-// words. It is best effort: a statement that is put together from pieces is not seen.
-func pinByCode(s scanner, withStrings bool) event.PinReason {
-	why := event.PinNone
-	begins := true
-	for last, t := (token{}), s.next(); t.kind != tokenNone && why == event.PinNone; last, t = t, s.next() {
-		why = pinByToken(last, t, s)
-		if why == event.PinNone && begins {
-			why = pinByKeyword(keyword(t), s)
-		}
-		if why == event.PinNone && t.kind == tokenString && withStrings {
-			why = pinByCode(scanner{t.text, s.how}, false)
-		}
-		begins = t.sign(';') || t.sign('>') || t.is("begin") || t.is("then") || t.is("else") || t.is("loop")
-	}
-	return why
 }

@@ -12,7 +12,7 @@ func wantPins(t *testing.T, want event.PinReason, statements ...string) {
 	t.Helper()
 	for _, sql := range statements {
 		for _, text := range []string{sql, "select 1; " + sql, sql + "; select ';'", strings.ToLower(sql), strings.ToUpper(sql)} {
-			if got := Classify([]byte(text), true).Pin; got != want {
+			if got := Classify([]byte(text)).Pin; got != want {
 				t.Errorf("%s: %v, want %v", text, got, want)
 			}
 		}
@@ -149,6 +149,8 @@ func TestSettingsPin(t *testing.T) {
 		"do $$begin perform set_config('a.b', 'c', false); end$$",
 		"do $$begin set work_mem = '1MB'; end$$",
 		"do $$begin execute 'set work_mem = ' || 1; end$$",
+		"do $$begin execute 'set ' || n || ' = 1'; end$$",
+		"do $$begin execute 'select set_config(' || quote_literal(n) || ', 1, false)'; end$$",
 		"set work_mem = '1MB'",
 		"set session work_mem = '1MB'",
 		"set session characteristics as transaction read only",
@@ -192,9 +194,11 @@ func TestCursorsListenersAndStatementsPin(t *testing.T) {
 		"declare declare cursor with hold for select 1",
 		"do $$begin execute 'declare c cursor with hold for select 1'; end$$",
 	)
-	wantPins(t, event.PinListen, "listen x", "/* why */listen\"x\"", "do $$begin listen x; end$$")
+	wantPins(t, event.PinListen, "listen x", "/* why */listen\"x\"", "do $$begin listen x; end$$", "do $a$begin execute $b$listen x$b$; end$a$",
+		"do $$begin perform 'a\\'; listen x; --'; end$$")
 	wantPins(t, event.PinLoad, "load 'auto_explain'")
-	wantPins(t, event.PinPreparedStatement, "prepare p as select 1", "prepare p(int) as select $1", "do $$begin execute 'prepare p as select 1'; end$$")
+	wantPins(t, event.PinPreparedStatement, "prepare p as select 1", "prepare p(int) as select $1", "do $$begin execute 'prepare p as select 1'; end$$",
+		"do $$begin execute 'prepare ' || p || ' as select 1'; end$$")
 	wantPins(t, event.PinNone,
 		"declare c cursor for select 1",
 		"declare c cursor without hold for select 1",
@@ -211,15 +215,17 @@ func TestCursorsListenersAndStatementsPin(t *testing.T) {
 // TestQuotesHideNothing holds that what stands behind quoted text is seen by whatever reading the server may have.
 func TestQuotesHideNothing(t *testing.T) {
 	for _, sql := range []string{
-		`select '\'; listen x; --'`,          // ends at the second quote
-		`select '\'' ; listen x; --'`,        // ends at the third without standard_conforming_strings
-		"select E'\xbf\\'; listen x; --'",    // half a character
-		`select E'a' 'b\'; listen x --'`,     // faulty, but nobody relies on that
-		"select E'a'\n'b\\''; listen x; --'", // continued, with escapes
-		"select E'a''\\''; listen x; --'",    // the quote is doubled, then escaped
-		"select a$$b$; listen x",             // a word with dollar signs
-		"select 1$$'$$; listen x; --'",       // a number
-		`select "a""'"; listen x; --'`,       // a quote in a name
+		`select '\'; listen x; --'`,                         // ends at the second quote
+		`select '\'' ; listen x; --'`,                       // ends at the third without standard_conforming_strings
+		"select E'\xbf\\'; listen x; --'",                   // half a character
+		`select E'a' 'b\'; listen x --'`,                    // faulty, but nobody relies on that
+		"select E'a'\n'b\\''; listen x; --'",                // continued, with escapes
+		"select 'x\\' as \"'\", E'a'\n'\\''; listen x; --'", // the same; by the other readings it is all quoted
+		"select 'x\\' as \"'\", E'a' -- b\n'\\''; listen x; --'",
+		"select E'a''\\''; listen x; --'", // the quote is doubled, then escaped
+		"select a$$b$; listen x",          // a word with dollar signs
+		"select 1$$'$$; listen x; --'",    // a number
+		`select "a""'"; listen x; --'`,    // a quote in a name
 		"select $a$ $b$ $a$; listen x; --$b$ ",
 		"select $Ä$'$Ä$; listen x; --'",
 		"select 2*/*'*/3; listen x; --'", // a comment behind an operator
@@ -229,7 +235,7 @@ func TestQuotesHideNothing(t *testing.T) {
 		"select '/*'; listen x",
 		"/*/*'*/*/listen x",
 	} {
-		if Classify([]byte(sql), true).Pin == event.PinNone {
+		if Classify([]byte(sql)).Pin == event.PinNone {
 			t.Errorf("%s: does not pin", sql)
 		}
 	}
@@ -246,7 +252,7 @@ func TestLongTextsTakeLinearTime(t *testing.T) {
 	} {
 		for _, front := range []string{"", "do $$", "explain create temp table x ", "select 'advisory_lock', set_config("} {
 			sql := []byte(front + strings.Repeat(piece, size/len(piece)))
-			Classify(sql, true)
+			Classify(sql)
 			if testing.Short() {
 				break
 			}

@@ -1,10 +1,5 @@
 package state
 
-import (
-	"bytes"
-	"slices"
-)
-
 // ReadOnly reports whether a query string changes nothing in a database, as far as its keywords tell: all of its statements
 // are queries, or concern the session or its transaction alone. A query is none when INSERT or the like stands in it as a
 // word without quotes, be it the name of a column.
@@ -13,49 +8,34 @@ import (
 // second time, the server has said that it is in hot standby. It refuses such a function; what remains is one that was
 // promoted and has not yet had a ReadyForQuery to say so with.
 func ReadOnly(sql []byte) bool {
-	if !readOnly(sql, readStandard) {
-		return false
-	}
-	return !bytes.Contains(sql, hiddenQuote) || readOnly(sql, readEscapes) && readOnly(sql, readPlain)
+	var s Stream
+	s.Read(sql)
+	s.End()
+	return s.ReadOnly()
 }
 
-func readOnly(sql []byte, how reading) bool {
-	for s := (scanner{sql, how}); len(s.rest) > 0; {
-		if one := skipBlank(s.statement()); len(one) > 0 && writes(scanner{one, how}) {
-			return false
-		}
-	}
-	return true
-}
-
-// writes reports whether a statement may change a database.
-func writes(s scanner) bool {
-	switch keyword(s.next()) {
-	case kwQuery:
-		return mentions(s, writing[:])
-	case kwExplain: // which runs what it explains only then
-		return mentions(s, analyzing[:]) && mentions(s, writing[:])
-	case kwEnd: // COMMIT PREPARED does what another session has begun
-		return s.next().is("prepared")
-	case kwSession, kwSet, kwDeclare, kwListen:
+// mayWrite reports whether a statement that begins with this keyword may change a database, whatever follows.
+func mayWrite(first kw) bool {
+	switch first {
+	case kwQuery, kwSession, kwEnd, kwExplain, kwSet, kwDeclare, kwListen:
 		return false
 	case kwUnknown, kwPlain, kwCreate, kwLoad, kwPrepare, kwCall, kwDo:
 	}
 	return true
 }
 
-// writing are the words of what writes inside of a query or an EXPLAIN: WITH … INSERT, SELECT INTO, FOR UPDATE, EXPLAIN
-// EXECUTE. Constant table.
-var writing = [...]string{"insert", "update", "delete", "merge", "into", "create", "execute", "refresh"}
-
-// analyzing are the spellings of ANALYZE. Constant table.
-var analyzing = [...]string{"analyze", "analyse"}
-
-func mentions(s scanner, words []string) bool {
-	for t := s.next(); t.kind != tokenNone; t = s.next() {
-		if t.kind == tokenWord && slices.ContainsFunc(words, t.is) {
-			return true
-		}
+// isWriting knows the words of what writes inside of a query or an EXPLAIN: WITH … INSERT, SELECT INTO, FOR UPDATE, EXPLAIN
+// EXECUTE.
+func isWriting(t token) bool {
+	switch len(t.text) {
+	case 4:
+		return t.is("into")
+	case 5:
+		return t.is("merge")
+	case 6:
+		return t.is("insert") || t.is("update") || t.is("delete") || t.is("create")
+	case 7:
+		return t.is("execute") || t.is("refresh")
 	}
 	return false
 }

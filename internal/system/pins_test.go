@@ -65,7 +65,8 @@ func leaving() []sessionCase {
 		"select set_config('work_mem', '1MB', false)", `SELECT pg_catalog."set_config"('work_mem', '1MB', FALSE)`,
 		"select set_config('work_mem', '1MB', not true)", "select set_config('work_mem', '1MB', false and true)",
 		"select set_config('work_mem', set_config('work_mem', '2MB', false), true)", "values (set_config('work_mem', '1MB', false))",
-		"do $$begin set work_mem = '1MB'; end$$", "do $$begin execute 'set work_mem = ' || 1024; end$$", "set work_mem = '1MB'", "set session work_mem = '1MB'",
+		"do $$begin set work_mem = '1MB'; end$$", "do $$begin execute 'set work_mem = ' || 1024; end$$", "do $$begin execute 'set ' || 'work_mem = 1024'; end$$",
+		"do $a$begin execute $b$set work_mem = 1024$b$; end$a$", "set work_mem = '1MB'", "set session work_mem = '1MB'",
 		"set local.x = 'y'", "set session local . x = 'y'", "set transaction.x = 'y'", "set timezone.x = 'y'", `set "work_mem" = '1MB'`, "set xml option document",
 		"set session characteristics as transaction read only", "set role app", "set session authorization app", "set session_authorization = 'app'", `set "role" = app`,
 
@@ -74,7 +75,8 @@ func leaving() []sessionCase {
 		"select 1; listen x", "begin; select 1 as n into temp x; commit",
 
 		`select '\'; listen x; --'`, "select 'a'\n'--'; listen x", "select a$$b$ from (select 1) as x(a$$b$); listen x", "select 1 /*/ ' */; listen x; --'",
-		"select E'a'\n'\\''; listen x; --'", "select E'a''\\''; listen x; --'", `select 1 as "a""'"; listen x; --'`, "select $a$ $b$ $a$; listen x",
+		"select E'a'\n'\\''; listen x; --'", "select 'x\\' as \"'\", E'a'\n'\\''; listen x; --'", "select 'x\\' as \"'\", E'a' -- b\n'\\''; listen x; --'",
+		"select E'a''\\''; listen x; --'", `select 1 as "a""'"; listen x; --'`, "select $a$ $b$ $a$; listen x",
 	} {
 		all = append(all, sessionCase{sql: sql, leaves: true})
 	}
@@ -124,11 +126,26 @@ func TestWhatAServerKeepsPins(t *testing.T) {
 		if (left != "") != tc.leaves {
 			t.Errorf("%s: the server keeps %q", tc.sql, left)
 		}
-		pin := state.Classify([]byte(tc.sql), true).Pin
+		pin := state.Classify([]byte(tc.sql)).Pin
 		if (pin != event.PinNone) != tc.leaves {
 			t.Errorf("%s: pins for %v, and the server keeps %q", tc.sql, pin, left)
 		}
+		if long := longPin(tc.sql); (long != event.PinNone) != tc.leaves {
+			t.Errorf("%s: behind a long literal it pins for %v, and the server keeps %q", tc.sql, long, left)
+		}
 	}
+}
+
+// longPin reads a statement behind one that is long, in pieces of all lengths.
+func longPin(sql string) event.PinReason {
+	text := "insert into t values ('" + strings.Repeat("''; listen x; set role y; ", 1000) + "'); " + sql
+	var s state.Stream
+	for n := 1; len(text) > 0; n++ {
+		cut := min(n, len(text))
+		s.Read([]byte(text[:cut]))
+		text = text[cut:]
+	}
+	return s.End().Pin
 }
 
 // keptBy runs a statement on a connection of its own and returns the session's state when it is another one afterwards, and
@@ -240,7 +257,7 @@ func compare(t *testing.T, conn *pgconn.PgConn, text string) int {
 	if listens {
 		ask(t, conn, "unlisten *")
 	}
-	class := state.Classify([]byte(text), true)
+	class := state.Classify([]byte(text))
 	if listens && class.Pin == event.PinNone || ended && !class.MayEnd || len(results) > 1 && !class.Multi {
 		t.Errorf("%q: listens %v, transaction ended %v, %d results; read as %+v", text, listens, ended, len(results), class)
 	}

@@ -1,0 +1,112 @@
+package state
+
+import (
+	"bytes"
+
+	"github.com/pgrouter/pgrouter/event"
+)
+
+// Class is what the router must know of a query string before it forwards it. It is a conservative reading of keywords and
+// names, not a parse. In doubt a text may end a transaction, and in doubt it pins: the first costs a client an uncertain
+// answer after a loss, the second a server connection of its own. The reverse would cost it what it relies on.
+type Class struct {
+	// MayEnd: the text may end (commit or roll back) a transaction block, so that its loss leaves the outcome unknown.
+	MayEnd bool
+	// Multi: the text holds more than one statement.
+	Multi bool
+	// Pin: what the text leaves on the server that cannot be moved, PinNone when nothing is known.
+	Pin event.PinReason
+}
+
+// Classify reads a query string, in time linear to its length and without allocating.
+func Classify(sql []byte) Class {
+	if c, ok := classifyPlain(sql); ok {
+		return c
+	}
+	var s Stream
+	s.Read(sql)
+	return s.End()
+}
+
+// classifyPlain reads what most texts are: one statement whose first keyword says all, without a name that may be suspect.
+func classifyPlain(sql []byte) (c Class, ok bool) {
+	if semi := bytes.IndexByte(sql, ';'); semi >= 0 && !onlySpace(sql[semi+1:]) {
+		return Class{}, false
+	}
+	var l lexer
+	_, first := l.next(sql)
+	if first.kind == tokenNone {
+		first = l.end()
+	}
+	switch keyword(first) {
+	case kwQuery, kwSession, kwPlain:
+	case kwEnd, kwCall, kwUnknown:
+		c.MayEnd = true
+	default:
+		return Class{}, false
+	}
+	return c, !suspect(sql)
+}
+
+// worst joins two judgements; the first reason to pin is kept.
+func worst(a, b Class) Class {
+	a.MayEnd = a.MayEnd || b.MayEnd
+	a.Multi = a.Multi || b.Multi
+	a.Pin = firstPin(a.Pin, b.Pin)
+	return a
+}
+
+func firstPin(a, b event.PinReason) event.PinReason {
+	if a != event.PinNone {
+		return a
+	}
+	return b
+}
+
+type kw uint8
+
+const (
+	kwUnknown kw = iota // anything else, and no keyword at all
+	kwQuery             // SELECT and what begins like it
+	kwSession           // concerns the session or its transaction alone, and leaves nothing behind
+	kwPlain             // cannot end a transaction and leaves nothing behind by itself
+	kwEnd               // COMMIT, END, ROLLBACK, ABORT
+	kwSet               // SET
+	kwCreate            // CREATE
+	kwDeclare           // DECLARE
+	kwListen            // LISTEN
+	kwLoad              // LOAD
+	kwPrepare           // PREPARE
+	kwExplain           // EXPLAIN
+	kwCall              // CALL
+	kwDo                // DO
+)
+
+// keywords holds what is recognised. Everything absent may end a transaction. Constant table.
+var keywords = [...]struct {
+	word string
+	kw   kw
+}{
+	{"select", kwQuery}, {"insert", kwPlain}, {"update", kwPlain}, {"delete", kwPlain}, {"with", kwQuery},
+	{"begin", kwSession}, {"start", kwSession}, {"commit", kwEnd}, {"end", kwEnd}, {"rollback", kwEnd}, {"abort", kwEnd},
+	{"set", kwSet}, {"reset", kwSession}, {"show", kwSession}, {"values", kwQuery}, {"table", kwQuery}, {"merge", kwPlain},
+	{"savepoint", kwSession}, {"release", kwSession}, {"lock", kwPlain}, {"copy", kwPlain}, {"fetch", kwSession},
+	{"move", kwSession}, {"close", kwSession}, {"execute", kwPlain}, {"explain", kwExplain}, {"notify", kwPlain},
+	{"unlisten", kwSession}, {"deallocate", kwSession}, {"discard", kwSession}, {"truncate", kwPlain}, {"analyze", kwPlain},
+	{"alter", kwPlain}, {"drop", kwPlain}, {"grant", kwPlain}, {"revoke", kwPlain}, {"comment", kwPlain},
+	{"create", kwCreate}, {"declare", kwDeclare}, {"listen", kwListen}, {"load", kwLoad}, {"prepare", kwPrepare},
+	{"call", kwCall}, {"do", kwDo},
+}
+
+// keyword says what a statement that begins with this token is.
+func keyword(first token) kw {
+	if first.kind != tokenWord {
+		return kwUnknown
+	}
+	for i := range keywords {
+		if equalFold(first.text, keywords[i].word) {
+			return keywords[i].kw
+		}
+	}
+	return kwUnknown
+}
