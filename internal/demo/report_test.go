@@ -37,8 +37,10 @@ func TestTheFirstWriteServedIsTheNewPrimarys(t *testing.T) {
 		"detected": {r.Detected, 470}, "writable": {r.NewPrimaryWritable, 1674}, "proven": {r.NewPrimaryProven, 1674},
 		"served": {r.FirstWriteServed, 1688}, "no write for": {&r.WithoutWrite, 485},
 	} {
-		if c.got == nil || *c.got != c.want {
-			t.Errorf("%s: %v ms, want %v", name, c.got, c.want)
+		if c.got == nil {
+			t.Errorf("%s is not told", name)
+		} else if *c.got != c.want {
+			t.Errorf("%s: %v ms, want %v", name, *c.got, c.want)
 		}
 	}
 	for i := range r.Timeline[1:] {
