@@ -96,9 +96,10 @@ func (g *greeter) wait(ctx context.Context, policy Policy) (*greeting, *pgwire.E
 	}
 }
 
+// tooLong says whether a login has waited long enough; closedFor is 0 while a node is there.
 func (g *greeter) tooLong(closedFor, waited time.Duration, policy Policy) *pgwire.Error {
 	switch {
-	case closedFor >= policy.LoginHoldTimeout:
+	case closedFor > 0 && closedFor >= policy.LoginHoldTimeout:
 		return pgwire.ErrLoginHoldTimeout.New("")
 	case waited >= policy.WaitTimeout:
 		return pgwire.ErrWaitTimeout.New("")

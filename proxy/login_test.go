@@ -23,6 +23,20 @@ func TestALoginThatIsGivenUpIsForgotten(t *testing.T) {
 	r.await("it is gone", func() bool { return len(r.proxy.Clients()) == 0 && r.waiting() == 0 })
 }
 
+// TestALoginThatMayNotWaitForANodeMayWaitForItsServer: one that takes its time is there all the same.
+func TestALoginThatMayNotWaitForANodeMayWaitForItsServer(t *testing.T) {
+	r := scripted(t, func(_ int, p *wiretest.Peer) error {
+		<-time.After(300 * time.Millisecond) // of the server's: logins look after each 100 ms how things stand
+		if _, err := p.AcceptTrust(wiretest.DefaultParameters()); err != nil {
+			return err
+		}
+		_, err := p.Next()
+		return err
+	})
+	r.policy.LoginHoldTimeout = 0
+	r.connect(t.Context(), "")
+}
+
 // waiting counts who waits in the pool.
 func (r *router) waiting() (n int) {
 	for _, q := range r.pool.Stats() {
