@@ -173,7 +173,7 @@ func TestAReadOnAStandbyIsReplayedOnceElsewhere(t *testing.T) {
 	standby := c.Standbys()[0]
 	done := make(chan error, 1)
 	go func() {
-		got, err := query(conn, "select pg_sleep(0.4), 'late' where pg_is_in_recovery()")
+		got, err := query(conn, "select pg_sleep(1.5), 'late' where pg_is_in_recovery()")
 		if err == nil && got != "" {
 			err = errors.New(got)
 		}
