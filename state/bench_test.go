@@ -17,6 +17,17 @@ func BenchmarkClassify(b *testing.B) {
 	}
 }
 
+func BenchmarkReadOnly(b *testing.B) {
+	for name, sql := range benchTexts() {
+		b.Run(name, func(b *testing.B) {
+			text := []byte(sql)
+			for b.Loop() {
+				ReadOnly(text)
+			}
+		})
+	}
+}
+
 func benchTexts() map[string]string {
 	return map[string]string{
 		"short":  "select 1",

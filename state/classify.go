@@ -30,22 +30,31 @@ func Classify(sql []byte) Class {
 
 // classifyPlain reads what most texts are: one statement whose first keyword says all, without a name that may be suspect.
 func classifyPlain(sql []byte) (c Class, ok bool) {
-	if semi := bytes.IndexByte(sql, ';'); semi >= 0 && !onlySpace(sql[semi+1:]) {
+	first, single := onlyKeyword(sql)
+	if !single {
 		return Class{}, false
 	}
-	var l lexer
-	_, first := l.next(sql)
-	if first.kind == tokenNone {
-		first = l.end()
-	}
-	switch keyword(first) {
-	case kwQuery, kwSession, kwPlain:
+	switch first {
+	case kwQuery, kwWith, kwSession, kwPlain:
 	case kwEnd, kwCall, kwUnknown:
 		c.MayEnd = true
 	default:
 		return Class{}, false
 	}
 	return c, !suspect(sql)
+}
+
+// onlyKeyword returns the keyword that a text begins with; single is false when there may be several statements.
+func onlyKeyword(sql []byte) (first kw, single bool) {
+	if semi := bytes.IndexByte(sql, ';'); semi >= 0 && !onlySpace(sql[semi+1:]) {
+		return kwUnknown, false
+	}
+	var l lexer
+	_, t := l.next(sql)
+	if t.kind == tokenNone {
+		t = l.end()
+	}
+	return keyword(t), true
 }
 
 // worst joins two judgements; the first reason to pin is kept.
@@ -67,7 +76,8 @@ type kw uint8
 
 const (
 	kwUnknown kw = iota // anything else, and no keyword at all
-	kwQuery             // SELECT and what begins like it
+	kwQuery             // SELECT, VALUES, TABLE
+	kwWith              // WITH
 	kwSession           // concerns the session or its transaction alone, and leaves nothing behind
 	kwPlain             // cannot end a transaction and leaves nothing behind by itself
 	kwEnd               // COMMIT, END, ROLLBACK, ABORT
@@ -87,7 +97,7 @@ var keywords = [...]struct {
 	word string
 	kw   kw
 }{
-	{"select", kwQuery}, {"insert", kwPlain}, {"update", kwPlain}, {"delete", kwPlain}, {"with", kwQuery},
+	{"select", kwQuery}, {"insert", kwPlain}, {"update", kwPlain}, {"delete", kwPlain}, {"with", kwWith},
 	{"begin", kwSession}, {"start", kwSession}, {"commit", kwEnd}, {"end", kwEnd}, {"rollback", kwEnd}, {"abort", kwEnd},
 	{"set", kwSet}, {"reset", kwSession}, {"show", kwSession}, {"values", kwQuery}, {"table", kwQuery}, {"merge", kwPlain},
 	{"savepoint", kwSession}, {"release", kwSession}, {"lock", kwPlain}, {"copy", kwPlain}, {"fetch", kwSession},

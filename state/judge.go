@@ -106,7 +106,7 @@ func (j *judge) begin(t token) event.PinReason {
 		return event.PinListen
 	case kwLoad:
 		return event.PinLoad
-	case kwUnknown, kwQuery, kwSession, kwPlain, kwEnd, kwExplain, kwCall, kwDo:
+	case kwUnknown, kwQuery, kwWith, kwSession, kwPlain, kwEnd, kwExplain, kwCall, kwDo:
 	}
 	return event.PinNone
 }
@@ -115,6 +115,8 @@ func (j *judge) begin(t token) event.PinReason {
 func (j *judge) word(t token) {
 	switch j.first {
 	case kwQuery:
+		j.writes = j.writes || t.is("into") || t.is("update")
+	case kwWith:
 		j.writes = j.writes || isWriting(t)
 	case kwEnd: // COMMIT PREPARED does what another session has begun
 		j.writes = j.writes || t.is("prepared")

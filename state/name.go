@@ -25,7 +25,7 @@ var codedQuote = []byte(`&"`)
 
 // suspect tells quickly whether a judge may find a name: it looks for fragments, in strings and comments too.
 func suspect(sql []byte) bool {
-	if bytes.Contains(sql, codedQuote) || tempEndingIn(sql, 'p') || tempEndingIn(sql, 'P') {
+	if bytes.Contains(sql, codedQuote) || mentions(sql, "tem", 'p', "") {
 		return true
 	}
 	for at := 0; ; at++ {
@@ -54,15 +54,21 @@ func suspectAt(before, behind []byte) bool {
 	return false
 }
 
-// tempEndingIn looks for TEMP, whose last letter is p in this case. That letter is rare.
-func tempEndingIn(sql []byte, p byte) bool {
+// mentions looks for a word in any case, in strings and comments too, by one of its letters that is rare and the one in front of
+// that.
+func mentions(sql []byte, before string, rare byte, behind string) bool {
+	return mentionsBy(sql, before, rare, behind) || mentionsBy(sql, before, rare-'a'+'A', behind)
+}
+
+func mentionsBy(sql []byte, before string, letter byte, behind string) bool {
+	last := before[len(before)-1]
 	for at := 0; ; at++ {
-		i := bytes.IndexByte(sql[at:], p)
+		i := bytes.IndexByte(sql[at:], letter)
 		if i < 0 {
 			return false
 		}
 		at += i
-		if at > 0 && sql[at-1]|0x20 == 'm' && endsFold(sql[:at], "tem") {
+		if at > 0 && sql[at-1]|0x20 == last && endsFold(sql[:at], before) && beginsFold(sql[at+1:], behind) {
 			return true
 		}
 	}

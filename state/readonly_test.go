@@ -10,6 +10,8 @@ func TestOnlyWhatReadsIsReadOnly(t *testing.T) {
 		"select 1":                             true,
 		"SELECT n FROM t WHERE n = 1;":         true,
 		"/* why */ select 1 -- insert":         true,
+		"select insert, delete from t":         true,
+		"select 'into', n from t -- update":    true,
 		"select 'insert', \"into\" from t":     true,
 		"select $$delete$$":                    true,
 		"values (1)":                           true,
