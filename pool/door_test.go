@@ -149,3 +149,65 @@ func TestAServerIsGivenBackToItsOwnQueueOnly(t *testing.T) {
 		t.Errorf("afterwards %+v", got)
 	}
 }
+
+// TestTheLossOfAServerPutsItsNeighboursInDoubt: the idle ones are closed, and where another node serves the route it gets the work
+// for a moment. A server that its holder has broken says nothing of the others.
+func TestTheLossOfAServerPutsItsNeighboursInDoubt(t *testing.T) {
+	for how, want := range map[Outcome]int{Broken: 1, Lost: 0} {
+		cfg := Defaults()
+		w := newWorld(t, routing.Replica, 1, cfg)
+		w.publish(w.picture("", 1, 1))
+		for i := range 4 {
+			w.newClient(0).rank = i
+		}
+		for _, c := range w.clients {
+			c.acquire()
+			w.dialAll()
+		}
+		a := byNode(w.clients, "a")
+		if len(a) != 2 {
+			t.Fatalf("%d of the clients are on a", len(a))
+		}
+		a[1].release(Clean)
+		a[0].release(how)
+		w.runTasks()
+		if got := w.node("a"); got.Idle != want || w.node("b").Linked != 2 {
+			t.Errorf("outcome %d: %+v", how, got)
+		}
+		a[0].acquire()
+		w.dialAll()
+		if got := a[0].server; got == nil || (got.Node() == "a") != (how == Broken) {
+			t.Errorf("outcome %d: the next unit goes to %v", how, got)
+		}
+	}
+}
+
+// byNode returns the clients that have a server of a node.
+func byNode(all []*client, id topology.NodeID) (there []*client) {
+	for _, c := range all {
+		if c.server != nil && c.server.Node() == id {
+			there = append(there, c)
+		}
+	}
+	return there
+}
+
+// TestAloneANodeIsOpenedAgainAtOnce: it is the only one there is.
+func TestAloneANodeIsOpenedAgainAtOnce(t *testing.T) {
+	w, c := opened(t, 1, 2, 2)
+	for _, c := range c {
+		c.acquire()
+	}
+	w.dialAll()
+	c[0].release(Clean)
+	c[1].release(Lost)
+	w.runTasks()
+	if got := w.node("a"); got.Idle+got.Linked != 0 || w.closedFor(closedDoubtful) != 1 {
+		t.Fatalf("%+v", got)
+	}
+	c[0].acquire()
+	w.dialAll()
+	if c[0].server == nil {
+		t.Error("the node gets no new connection")
+	}
+}

@@ -113,7 +113,7 @@ func (m *model) stepRelease(t *rapid.T) {
 	if c == nil {
 		t.Skip("nobody has a server")
 	}
-	c.release(rapid.SampledFrom([]Outcome{Clean, Clean, Clean, Dirty, Broken}).Draw(t, "outcome"))
+	c.release(rapid.SampledFrom([]Outcome{Clean, Clean, Clean, Dirty, Broken, Lost}).Draw(t, "outcome"))
 }
 
 // stepReleaseAgain gives back what nobody has: it must be noticed and change nothing.

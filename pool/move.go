@@ -19,6 +19,7 @@ const (
 	closedCut                          // Cut
 	closedShutdown                     // the pool closes
 	closedPaused                       // its database is paused
+	closedDoubtful                     // another one of its node was lost
 	closedLate                         // nobody wanted it when it was open
 	closeReasons
 )
@@ -47,6 +48,8 @@ func (r closeReason) String() string {
 		return "shutdown"
 	case closedPaused:
 		return "paused"
+	case closedDoubtful:
+		return "doubtful"
 	case closedLate, closeReasons:
 	}
 	return "late"

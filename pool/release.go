@@ -39,8 +39,11 @@ func (q *Queue) Release(s *Server, how Outcome) {
 // returnLocked decides what becomes of a server that its last holder has done with.
 func (q *Queue) returnLocked(s *Server, how Outcome, now int64, t *todo) (errand, hand) {
 	switch {
-	case how == Broken:
+	case how == Broken, how == Lost:
 		q.removeLocked(s, s.fate)
+		if how == Lost {
+			q.doubtLocked(s.shelf, t)
+		}
 		q.fillLocked(now, t)
 		return errandCutOff, hand{}
 	case s.retiring.Load():

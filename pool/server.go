@@ -18,6 +18,7 @@ const (
 	Clean  Outcome = iota // its last message was ReadyForQuery 'I', nothing is outstanding, and Vector tells its parameters (I2)
 	Dirty                 // as Clean, but it carries a session's belongings: reset it first
 	Broken                // it may be in the middle of anything: close it
+	Lost                  // it is gone, and not by our doing: perhaps all of its node's are going
 )
 
 // Holder is who has a server. Cut is called on the server's loop: the server must be released as Broken, soon or at once.

@@ -17,6 +17,8 @@ type shelf struct {
 	lists   [stateCount]serverList
 	dialing int
 
+	doubtful bool // no dial starts until the next view or sweep, see doubtLocked
+
 	fails   int   // failed dials in a row
 	retryAt int64 // pool clock before which no dial starts; 0 = at once
 	trouble error // why the last dial failed; nil = it did not
@@ -90,7 +92,18 @@ func (sh *shelf) forgive() {
 	sh.fails, sh.retryAt, sh.trouble, sh.refuses = 0, 0, nil, false
 }
 
+// doubtLocked draws the conclusion from the loss of a server in the middle of its work: when a server process crashes, or the
+// postmaster is stopped, PostgreSQL ends all others within milliseconds. An idle connection would take a unit of work with it,
+// and a read that is replayed belongs on another node. So the idle ones are closed; and where another node serves the route, none is
+// opened until the node's probe, which runs at once, has changed the picture, or a sweep has come by.
+func (q *Queue) doubtLocked(sh *shelf, t *todo) {
+	for s := sh.lists[stateIdle].head; s != nil; s = sh.lists[stateIdle].head {
+		q.retireLocked(s, closedDoubtful, t)
+	}
+	sh.doubtful = len(q.mu.nodes) > 1
+}
+
 // mayDial says whether a dial may start now. After a failure one at a time tries until one succeeds.
 func (sh *shelf) mayDial(size int, now int64) bool {
-	return sh.total() < size && now >= sh.retryAt && (sh.trouble == nil || sh.dialing == 0)
+	return sh.total() < size && now >= sh.retryAt && !sh.doubtful && (sh.trouble == nil || sh.dialing == 0)
 }

@@ -46,6 +46,7 @@ func (q *Queue) sweep(unused bool) (nothingLeft bool) {
 	now := q.pool.wires.clock()
 	q.mu.Lock()
 	for _, sh := range q.mu.shelves {
+		sh.doubtful = false
 		sh.eachLocked(func(s *Server) { q.sweepLocked(s, now, unused, &t) })
 	}
 	q.mu.shelves = slices.DeleteFunc(q.mu.shelves, func(sh *shelf) bool { return !sh.eligible && sh.total() == 0 })

@@ -206,6 +206,7 @@ func (q *Queue) viewLocked(now int64, t *todo) {
 		q.mu.hold, q.mu.held = why, now
 	}
 	for _, sh := range q.mu.shelves {
+		sh.doubtful = false
 		sh.eachLocked(func(s *Server) {
 			switch {
 			case q.staleLocked(&s.Conn.Target) && !s.retiring.Load():

@@ -16,7 +16,7 @@ func (s *Session) Cut(server *pool.Server, why event.CutReason) {
 	case why == event.CutSwitchover && !s.resting():
 		s.leaving = true // its unit ends first
 	default:
-		s.serverLost(why, nil)
+		s.serverLost(why)
 	}
 	s.verify()
 }
@@ -29,7 +29,11 @@ func (s *Session) resting() bool {
 // serverFatal: the server said FATAL and goes. before is what came in front of it and has not been forwarded: of a read that
 // is replayed the client sees nothing.
 func (s *Session) serverFatal(before, msg []byte) {
-	s.serverLost(event.CutServerFatal, append(append([]byte(nil), before...), msg...))
+	how := pool.Broken
+	if goesDown(msg) {
+		how = pool.Lost
+	}
+	s.lose(event.CutServerFatal, how, append(append([]byte(nil), before...), msg...))
 }
 
 // serverDying: the server has warned that it is about to end, as it does when another one beside it has crashed. Of a read that
@@ -40,7 +44,7 @@ func (s *Session) serverDying() bool {
 		s.link.Shown()
 		return false
 	}
-	s.serverLost(event.CutServerClosed, nil)
+	s.serverLost(event.CutServerClosed)
 	return true
 }
 
@@ -78,14 +82,23 @@ func (s *Session) promoted() bool {
 	return node != nil && node.Role == topology.RolePrimary
 }
 
-// serverLost follows the contract (docs/errors.md) for a session whose server is gone. said is what the
-// server sent last, its FATAL at the end, nil when it said nothing: it is forwarded verbatim unless the client need not know.
-func (s *Session) serverLost(why event.CutReason, said []byte) {
+// serverLost follows the contract for a session whose server ended without a word, or had to be cut.
+func (s *Session) serverLost(why event.CutReason) {
+	how := pool.Broken
+	if why == event.CutServerClosed {
+		how = pool.Lost
+	}
+	s.lose(why, how, nil)
+}
+
+// lose follows the contract (docs/errors.md) for a session whose server is gone. said is what the server sent last, its FATAL
+// at the end, nil when it said nothing: it is forwarded verbatim unless the client need not know.
+func (s *Session) lose(why event.CutReason, how pool.Outcome, said []byte) {
 	outcome := s.link.Lost(s.loss())
 	pin := s.link.Pinned()
 	s.proxy.cut(s, why, outcome)
 	s.proxy.deps.Trouble(s.place.cluster, s.server.Node())
-	s.unlink(pool.Broken)
+	s.unlink(how)
 	s.move(stateIdle)
 	switch outcome {
 	case relay.Unaffected:
@@ -107,6 +120,13 @@ func (s *Session) serverLost(why event.CutReason, said []byte) {
 	default:
 		s.tellLost(outcome, pin, said)
 	}
+}
+
+// goesDown reports whether a FATAL is what all servers of a node say when it is stopped or has crashed; a single
+// pg_terminate_backend says the same.
+func goesDown(fatal []byte) bool {
+	e, err := pgwire.ParseError(fatal[pgwire.HeaderLen:])
+	return err == nil && (e.Code == pgwire.CodeAdminShutdown || e.Code == pgwire.CodeCrashShutdown || e.Code == pgwire.CodeCannotConnectNow)
 }
 
 // tellLost ends a session whose work could not be saved.

@@ -71,7 +71,7 @@ func (s *Session) serverSaid(verb relay.Verb, msg []byte) bool {
 		return false
 	case relay.Violation:
 		s.proxy.violation(s)
-		s.serverLost(event.CutProtocol, nil)
+		s.serverLost(event.CutProtocol)
 		return false
 	default: // More: wait for the rest. UnitEnd, Fatal and Dying are the caller's
 		return true
@@ -113,7 +113,7 @@ func (e *serverEnd) Ended(*reactor.Conn) { (*Session)(e).lostQuietly() }
 func (e *serverEnd) Failed(*reactor.Conn, error) { (*Session)(e).lostQuietly() }
 
 func (s *Session) lostQuietly() {
-	s.serverLost(event.CutServerClosed, nil)
+	s.serverLost(event.CutServerClosed)
 	s.verify()
 }
 
@@ -158,7 +158,7 @@ func (s *Session) finishUnit() bool {
 		return false
 	case why != event.PinNone && s.leaving:
 		s.link.NextUnit()
-		s.serverLost(event.CutSwitchover, nil)
+		s.serverLost(event.CutSwitchover)
 		return false
 	case why != event.PinNone:
 		s.reportPin(why)

@@ -124,7 +124,7 @@ func (s *Session) preludeDone() bool {
 func (s *Session) preludeFailed(msg []byte) {
 	s.place.rejected(s.vector)
 	if s.unitSent {
-		s.serverLost(event.CutProtocol, nil)
+		s.serverLost(event.CutProtocol)
 		return
 	}
 	e, err := pgwire.ParseError(msg[pgwire.HeaderLen:])
@@ -140,8 +140,9 @@ func (s *Session) preludeFailed(msg []byte) {
 // unlink gives the server back to the pool.
 func (s *Session) unlink(how pool.Outcome) {
 	server := s.server
-	if s.dismissed || s.down.len() > 0 { // it ends by itself, or has begun a message that nobody asked for
-		how = pool.Broken
+	gone := how == pool.Broken || how == pool.Lost
+	if !gone && (s.dismissed || s.down.len() > 0) { // it ends by itself, or has begun a message that nobody asked for
+		how, gone = pool.Broken, true
 	}
 	server.Vector = s.actual
 	server.Holder = nil
@@ -150,7 +151,7 @@ func (s *Session) unlink(how pool.Outcome) {
 	s.down.clear()
 	s.pin.Store(uint32(event.PinNone))
 	s.link.Detach()
-	if s.clientFull && how != pool.Broken {
+	if s.clientFull && !gone {
 		server.IO.ResumeRead()
 	}
 	s.queue.Release(server, how)
