@@ -51,7 +51,8 @@ type epoll struct {
 	vectors [maxPieces]unix.Iovec
 	header  unix.Msghdr
 	probe   [1]byte
-	one     [8]byte // what is written to the eventfd; never changed
+	touched connState // of no meaning; that it is written keeps the loads
+	one     [8]byte   // what is written to the eventfd; never changed
 
 	signalsEnd bool // a wait that keeps its processor is ended by the runtime's signal when somebody needs that
 }
@@ -130,6 +131,7 @@ func milliseconds(timeout int64) uintptr {
 }
 
 func (e *epoll) deliver(n int) {
+	e.touch(n)
 	for i := range n {
 		ev := &e.events[i]
 		if ev.Fd == wakeSlot {
@@ -138,6 +140,16 @@ func (e *epoll) deliver(n int) {
 		}
 		if c := e.loop.tenant(ev.Fd, ev.Pad); c != nil {
 			e.ready(c, ev.Events)
+		}
+	}
+}
+
+// touch looks at every connection that something has happened on before the first is handled. They have mostly left the caches
+// since their last turn: here the loads of all of them overlap, later each would be waited for.
+func (e *epoll) touch(n int) {
+	for i := range n {
+		if c := e.loop.tenant(e.events[i].Fd, e.events[i].Pad); c != nil {
+			e.touched |= c.state
 		}
 	}
 }
