@@ -214,7 +214,7 @@ func TestAnUnknownUserIsIndistinguishable(t *testing.T) {
 func TestAnUnknownUserCostsTheSameWork(t *testing.T) {
 	users := testUsers(t)
 	proof := base64.StdEncoding.EncodeToString(make([]byte, 32))
-	allocations := func(user string) float64 {
+	once := func(user string) float64 {
 		return testing.AllocsPerRun(20, func() {
 			x := NewExchange(MethodSCRAM, user, users, nil)
 			_, _, _ = x.Start()
@@ -223,6 +223,13 @@ func TestAnUnknownUserCostsTheSameWork(t *testing.T) {
 				t.Error("a zero proof is right")
 			}
 		})
+	}
+	allocations := func(user string) float64 { // the runtime's own are counted too, now and then
+		fewest := once(user)
+		for range 10 {
+			fewest = min(fewest, once(user))
+		}
+		return fewest
 	}
 	if known, ghost := allocations("scram"), allocations("ghost"); known != ghost {
 		t.Errorf("a known user allocates %v times, an unknown one %v times", known, ghost)

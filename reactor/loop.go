@@ -73,6 +73,7 @@ func (l *Loop) Now() int64 { return l.now }
 func (l *Loop) run() {
 	defer l.reactor.done.Done()
 	runtime.LockOSThread()
+	defer runtime.UnlockOSThread() // else the thread ends too, and the kernel takes that for the end of whoever it has forked (PR_SET_PDEATHSIG)
 	l.now = l.reactor.Now()
 	l.gauge.start(l.now, threadTime)
 	for l.turn() {

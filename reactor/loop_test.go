@@ -3,13 +3,18 @@
 package reactor
 
 import (
+	"fmt"
 	"io"
+	"log/slog"
 	"math"
+	"os"
 	"runtime"
 	"strconv"
 	"testing"
+	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 )
 
 func TestEchoReturnsEveryByteOnOneAndOnThreeLoops(t *testing.T) {
@@ -28,6 +33,32 @@ func TestEchoReturnsEveryByteOnOneAndOnThreeLoops(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
+	}
+}
+
+// TestTheThreadOfALoopOutlivesIt: the kernel takes the end of a thread for the end of the parent of what it has forked, and kills
+// that where PR_SET_PDEATHSIG asks for it.
+func TestTheThreadOfALoopOutlivesIt(t *testing.T) {
+	r, err := New(Config{Loops: 3, Logger: slog.New(slog.DiscardHandler)}) // the process's first thread, which may run one, never ends
+	if err != nil {
+		t.Fatal(err)
+	}
+	var threads []int
+	for _, l := range r.Loops() {
+		on(t, l, func() { threads = append(threads, unix.Gettid()) })
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	watch := time.NewTicker(time.Millisecond)
+	defer watch.Stop()
+	for range 100 { // it would end a little after its goroutine
+		for _, id := range threads {
+			if _, err := os.Stat(fmt.Sprintf("/proc/self/task/%d", id)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		<-watch.C
 	}
 }
 

@@ -73,8 +73,8 @@ func (a account) replace(path, content string) error {
 }
 
 // prepare makes cmd run as the account, in dir, in a process group of its own (so that a terminal's Ctrl-C reaches us
-// only), and die with onDeath when this process dies. It relies on Go's runtime keeping its threads: the parent-death
-// signal is bound to the thread that forked.
+// only), and die with onDeath when this process dies. It relies on Go's runtime keeping its threads, and on nobody
+// ending a goroutine that has one locked: the parent-death signal is bound to the thread that forked.
 func (a account) prepare(cmd *exec.Cmd, dir string, onDeath syscall.Signal) {
 	cmd.Dir = dir
 	cmd.Env = environment(dir)
