@@ -39,7 +39,7 @@ func (q *Queue) Release(s *Server, how Outcome) {
 // returnLocked decides what becomes of a server that its last holder has done with.
 func (q *Queue) returnLocked(s *Server, how Outcome, now int64, t *todo) (errand, hand) {
 	switch {
-	case how == Broken, how == Lost:
+	case how.Gone():
 		q.removeLocked(s, s.fate)
 		if how == Lost {
 			q.doubtLocked(s.shelf, t)

@@ -21,6 +21,9 @@ const (
 	Lost                  // it is gone, and not by our doing: perhaps all of its node's are going
 )
 
+// Gone reports whether a server in this condition is of no use to anybody any more.
+func (o Outcome) Gone() bool { return o == Broken || o == Lost }
+
 // Holder is who has a server. Cut is called on the server's loop: the server must be released as Broken, soon or at once.
 type Holder interface {
 	Cut(s *Server, why event.CutReason)

@@ -100,7 +100,7 @@ func (q *Queue) checkServer(s *Server) error {
 		return fmt.Errorf("I3: a server in state %s changes loops", s.state)
 	case s.claim != nil && (!s.moving || s.claim.place != placePromised || s.claim.server != s || s.claim.queue != q):
 		return errors.New("I3: a server is promised to a waiter that does not know")
-	case s.state == stateCancelPending && s.cancels == 0 && s.outcome == Broken:
+	case s.state == stateCancelPending && s.cancels == 0 && s.outcome.Gone():
 		return errors.New("I2: a broken server waits for a cancel")
 	case s.state != stateIdle:
 		return nil

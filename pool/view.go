@@ -75,12 +75,15 @@ func (p *Pool) Resume(c topology.ClusterID) {
 // nobody uses are closed, the others when they are released, so that the database can be renamed or restarted. Any goroutine.
 func (p *Pool) Pause(database string) { p.pause(database, true) }
 
+// Paused reports whether a database is paused, by itself or with all others; "" asks for all. Any goroutine.
+func (p *Pool) Paused(database string) bool { return p.paused.Load().cover(database) }
+
 // WaitPaused waits, after Pause, until no connection to the database, "" to any, is in use. The error is a *BusyError that
 // tells how many are left when ctx ends, or ErrResumed. Any goroutine that may block.
 func (p *Pool) WaitPaused(ctx context.Context, database string) error {
 	err := p.drained.wait(ctx, "", func() int {
 		left := 0
-		if !p.paused.Load().cover(database) {
+		if !p.Paused(database) {
 			return left
 		}
 		for _, q := range p.allQueues() {
@@ -90,7 +93,7 @@ func (p *Pool) WaitPaused(ctx context.Context, database string) error {
 		}
 		return left
 	})
-	if err == nil && !p.paused.Load().cover(database) {
+	if err == nil && !p.Paused(database) {
 		return ErrResumed
 	}
 	return err
@@ -236,7 +239,7 @@ func (q *Queue) routeLocked(v *clusterView) event.HoldReason {
 	switch {
 	case q.mu.closed:
 		return event.HoldClosing
-	case q.pool.paused.Load().cover(q.key.Database):
+	case q.pool.Paused(q.key.Database):
 		return event.HoldPaused
 	case v.held != event.HoldNone && q.key.Route == routing.Primary:
 		return v.held

@@ -200,7 +200,7 @@ func (g *greeter) refusedBy(msg []byte) {
 // endedBy hears the last words of a server. Those of one that goes down are not the client's affair.
 func (g *greeter) endedBy(msg []byte) {
 	if e, err := pgwire.ParseError(msg[pgwire.HeaderLen:]); err == nil && strings.HasPrefix(e.Code, classOperatorIntervention) {
-		g.lost()
+		g.lost(afterFatal(msg))
 		return
 	}
 	g.refusedBy(msg)
@@ -238,14 +238,14 @@ func (g *greeter) finish(r greeted, how pool.Outcome) {
 	g.done <- r
 }
 
-// lost starts again: the client has seen nothing yet.
-func (g *greeter) lost() {
+// lost starts again, on another server: the client has seen nothing yet.
+func (g *greeter) lost(how pool.Outcome) {
 	g.proxy.deps.Trouble(g.place.cluster, g.server.Node())
 	if g.losses++; g.losses >= greetTries {
-		g.finish(greeted{fault: pgwire.ErrLoginHoldTimeout.New("Servers were lost while they were asked.")}, pool.Broken)
+		g.finish(greeted{fault: pgwire.ErrLoginHoldTimeout.New("Servers were lost while they were asked.")}, how)
 		return
 	}
-	g.place.queue.Release(g.server, pool.Broken)
+	g.place.queue.Release(g.server, how)
 	g.server = nil
 	g.link.Detach()
 	g.down.clear()
@@ -255,15 +255,15 @@ func (g *greeter) lost() {
 // Cut takes the server away (pool.Holder).
 func (g *greeter) Cut(server *pool.Server, _ event.CutReason) {
 	if g.server == server {
-		g.lost()
+		g.lost(pool.Broken)
 	}
 }
 
 // Ended: the server closed the connection.
-func (g *greeter) Ended(*reactor.Conn) { g.lost() }
+func (g *greeter) Ended(*reactor.Conn) { g.lost(pool.Lost) }
 
 // Failed: the connection to the server broke.
-func (g *greeter) Failed(*reactor.Conn, error) { g.lost() }
+func (g *greeter) Failed(*reactor.Conn, error) { g.lost(pool.Lost) }
 
 // Blocked cannot last: a prelude is short.
 func (g *greeter) Blocked(*reactor.Conn) {}

@@ -29,11 +29,7 @@ func (s *Session) resting() bool {
 // serverFatal: the server said FATAL and goes. before is what came in front of it and has not been forwarded: of a read that
 // is replayed the client sees nothing.
 func (s *Session) serverFatal(before, msg []byte) {
-	how := pool.Broken
-	if goesDown(msg) {
-		how = pool.Lost
-	}
-	s.lose(event.CutServerFatal, how, append(append([]byte(nil), before...), msg...))
+	s.lose(event.CutServerFatal, afterFatal(msg), append(append([]byte(nil), before...), msg...))
 }
 
 // serverDying: the server has warned that it is about to end, as it does when another one beside it has crashed. Of a read that
@@ -122,11 +118,14 @@ func (s *Session) lose(why event.CutReason, how pool.Outcome, said []byte) {
 	}
 }
 
-// goesDown reports whether a FATAL is what all servers of a node say when it is stopped or has crashed; a single
-// pg_terminate_backend says the same.
-func goesDown(fatal []byte) bool {
-	e, err := pgwire.ParseError(fatal[pgwire.HeaderLen:])
-	return err == nil && (e.Code == pgwire.CodeAdminShutdown || e.Code == pgwire.CodeCrashShutdown || e.Code == pgwire.CodeCannotConnectNow)
+// afterFatal says how a server is given back that has said FATAL: as lost when it is what all servers of a node say when that is
+// stopped or has crashed. A single pg_terminate_backend says the same.
+func afterFatal(msg []byte) pool.Outcome {
+	e, err := pgwire.ParseError(msg[pgwire.HeaderLen:])
+	if err == nil && (e.Code == pgwire.CodeAdminShutdown || e.Code == pgwire.CodeCrashShutdown || e.Code == pgwire.CodeCannotConnectNow) {
+		return pool.Lost
+	}
+	return pool.Broken
 }
 
 // tellLost ends a session whose work could not be saved.

@@ -140,9 +140,8 @@ func (s *Session) preludeFailed(msg []byte) {
 // unlink gives the server back to the pool.
 func (s *Session) unlink(how pool.Outcome) {
 	server := s.server
-	gone := how == pool.Broken || how == pool.Lost
-	if !gone && (s.dismissed || s.down.len() > 0) { // it ends by itself, or has begun a message that nobody asked for
-		how, gone = pool.Broken, true
+	if !how.Gone() && (s.dismissed || s.down.len() > 0) { // it ends by itself, or has begun a message that nobody asked for
+		how = pool.Broken
 	}
 	server.Vector = s.actual
 	server.Holder = nil
@@ -151,7 +150,7 @@ func (s *Session) unlink(how pool.Outcome) {
 	s.down.clear()
 	s.pin.Store(uint32(event.PinNone))
 	s.link.Detach()
-	if s.clientFull && !gone {
+	if s.clientFull && !how.Gone() {
 		server.IO.ResumeRead()
 	}
 	s.queue.Release(server, how)

@@ -23,9 +23,7 @@ func (c *Conn) Detach() *Detached {
 		return nil
 	}
 	c.spill()
-	if len(c.sock.fed) > 0 {
-		c.sock.keepFed()
-	}
+	c.sock.keepFed()
 	next := &Conn{
 		sock: c.sock, err: c.err, fd: c.fd, slot: -1, state: c.state, notices: c.notices,
 		paused: c.paused, ended: c.ended, blocked: c.blocked, finWanted: c.finWanted, finSent: c.finSent,

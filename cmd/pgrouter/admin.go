@@ -141,10 +141,7 @@ func (o *outlook) Database(name string) (known, paused bool) {
 	known = name == "" ||
 		slices.ContainsFunc(o.router.cfg.Databases, func(d config.Database) bool { return d.Name == name || d.DBName == name }) ||
 		slices.ContainsFunc(o.router.pool.Stats(), func(q pool.QueueStats) bool { return q.Key.Database == server })
-	over, end := context.WithCancel(context.Background())
-	end()
-	paused = !errors.Is(o.router.pool.WaitPaused(over, server), pool.ErrResumed) // told at once, whoever is at work
-	return known, paused
+	return known, o.router.pool.Paused(server)
 }
 
 // Serves reports whether a route has a node now, under the rules of its listener.
