@@ -30,7 +30,6 @@ demo: build ## Run pgrouter in front of a real primary with standbys on loopback
 	bin/pgrouter demo
 
 test: setup unit arch allocs ## Everything that must hold before a commit is pushed; what CI runs (under 15 minutes on 2 cores)
-	scripts/fuzz 5s
 	$(MAKE) --no-print-directory soak SOAK=2m SOAK_LIMIT=10m
 
 verify: test matrix ## Everything: test, PostgreSQL 17, a long soak, longer fuzzing and a sanity run of the benchmark (about an hour and a half)
