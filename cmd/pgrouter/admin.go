@@ -26,8 +26,9 @@ var consoleNames = [...]string{"pgrouter", "pgbouncer"}
 func (r *router) startAdmin(context.Context) (err error) {
 	journal := admin.NewJournal(r.log)
 	r.events.sinks = append(r.events.sinks, journal)
+	cfg := r.inForce.Load().Admin
 	r.admin, err = admin.New(admin.Config{
-		Version: version, Users: r.cfg.Admin.Users, StatsUsers: r.cfg.Admin.StatsUsers, Allow: r.cfg.Admin.Allow,
+		Version: version, Users: cfg.Users, StatsUsers: cfg.StatsUsers, Allow: cfg.Allow,
 		PoolMode: r.poolMode, ProbeInterval: r.probeIntervals(),
 	}, &outlook{r}, &orders{r}, journal, r.log)
 	if err != nil {
@@ -41,18 +42,19 @@ func (r *router) startAdmin(context.Context) (err error) {
 
 // poolMode is the configured mode of a pool, by the names that servers know.
 func (r *router) poolMode(database, user string) string {
-	for i := range r.cfg.Databases {
-		if name := r.cfg.Databases[i].Name; r.cfg.ServerDatabase(name) == database {
-			return r.cfg.PoolFor(name, user).Mode
+	cfg := r.inForce.Load().Config
+	for i := range cfg.Databases {
+		if name := cfg.Databases[i].Name; cfg.ServerDatabase(name) == database {
+			return cfg.PoolFor(name, user).Mode
 		}
 	}
-	return r.cfg.PoolFor(database, user).Mode
+	return cfg.PoolFor(database, user).Mode
 }
 
 // probeIntervals tells how often each cluster is looked at.
 func (r *router) probeIntervals() map[string]time.Duration {
 	all := make(map[string]time.Duration)
-	for _, c := range r.cfg.Clusters {
+	for _, c := range r.inForce.Load().Clusters {
 		all[c.Name] = c.ProbeInterval
 	}
 	return all
@@ -72,15 +74,16 @@ func (r *router) startHTTP(context.Context) error {
 	if err := r.registry.Register(r.pool.Collector(), r.proxy.Collector()); err != nil {
 		return err
 	}
-	for _, c := range r.clusters {
+	for _, c := range *r.clusters.Load() {
 		if err := r.registry.Register(c.manager.Collector()); err != nil {
 			return err
 		}
 	}
-	if r.cfg.Admin.HTTP == "" {
+	address := r.inForce.Load().Admin.HTTP
+	if address == "" {
 		return nil
 	}
-	ln, err := net.Listen("tcp", r.cfg.Admin.HTTP)
+	ln, err := net.Listen("tcp", address)
 	if err != nil {
 		return fmt.Errorf("admin.http: %w", err)
 	}
@@ -95,7 +98,7 @@ type outlook struct{ router *router }
 // Clusters returns the newest picture of each cluster.
 func (o *outlook) Clusters() []*topology.Snapshot {
 	var all []*topology.Snapshot
-	for _, c := range o.router.clusters {
+	for _, c := range *o.router.clusters.Load() {
 		all = append(all, c.manager.Snapshot())
 	}
 	return all
@@ -113,7 +116,7 @@ func (o *outlook) Totals() proxy.Totals { return o.router.proxy.Totals() }
 // Failovers returns the last reports of all clusters, oldest first.
 func (o *outlook) Failovers() []failover.Report {
 	var all []failover.Report
-	for _, c := range o.router.clusters {
+	for _, c := range *o.router.clusters.Load() {
 		if c.conductor != nil {
 			all = append(all, c.conductor.Reports()...)
 		}
@@ -137,9 +140,10 @@ func (o *outlook) Doors() []admin.Door {
 
 // Database reports whether a database is known by the name that clients use or that on the servers, and whether it is paused.
 func (o *outlook) Database(name string) (known, paused bool) {
-	server := o.router.cfg.ServerDatabase(name)
+	cfg := o.router.inForce.Load().Config
+	server := cfg.ServerDatabase(name)
 	known = name == "" ||
-		slices.ContainsFunc(o.router.cfg.Databases, func(d config.Database) bool { return d.Name == name || d.DBName == name }) ||
+		slices.ContainsFunc(cfg.Databases, func(d config.Database) bool { return d.Name == name || d.DBName == name }) ||
 		slices.ContainsFunc(o.router.pool.Stats(), func(q pool.QueueStats) bool { return q.Key.Database == server })
 	return known, o.router.pool.Paused(server)
 }
@@ -171,7 +175,7 @@ type orders struct{ router *router }
 // Pause holds a database, or all of them, and waits until nobody has a server connection of it. Operators may give the name
 // that clients use.
 func (o *orders) Pause(ctx context.Context, database string) error {
-	database = o.router.cfg.ServerDatabase(database)
+	database = o.router.inForce.Load().ServerDatabase(database)
 	o.router.pool.Pause(database)
 	o.router.log.Info("paused", "database", database)
 	return o.router.pool.WaitPaused(ctx, database)
@@ -179,7 +183,7 @@ func (o *orders) Pause(ctx context.Context, database string) error {
 
 // Resume ends a pause.
 func (o *orders) Resume(database string) error {
-	database = o.router.cfg.ServerDatabase(database)
+	database = o.router.inForce.Load().ServerDatabase(database)
 	o.router.pool.Unpause(database)
 	o.router.log.Info("resumed", "database", database)
 	return nil

@@ -176,7 +176,7 @@ func (d *demoRouter) Events() <-chan event.Event { return d.events }
 
 // Switchover moves the primary.
 func (d *demoRouter) Switchover(ctx context.Context, to string) error {
-	c := d.router.clusters[0]
+	c := (*d.router.clusters.Load())[0]
 	return c.conductor.Switchover(ctx, topology.NodeID(to), 0)
 }
 

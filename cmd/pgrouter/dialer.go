@@ -14,19 +14,17 @@ import (
 )
 
 // dialer logs in to servers for the pool.
-type dialer struct {
-	people *people
-	cfg    backend.Config
-}
+type dialer struct{ inForce *inForce }
 
 // Dial opens one connection (pool.Dialer).
 func (d *dialer) Dial(ctx context.Context, t backend.Target, k pool.Key) (*backend.Conn, error) {
-	conn, err := backend.Dial(ctx, d.cfg, t, backend.Login{
-		User: k.User, Database: k.Database, Params: proxy.DecodeOptions(k.Options), Secret: d.people.serverSecret(k.User),
+	r := d.inForce.Load()
+	conn, err := backend.Dial(ctx, backendConfig(r.Config), t, backend.Login{
+		User: k.User, Database: k.Database, Params: proxy.DecodeOptions(k.Options), Secret: r.people.serverSecret(k.User),
 	})
 	var refused *backend.DialError
 	if errors.As(err, &refused) && refused.Code() == pgwire.CodeInvalidPassword {
-		d.people.ring.Forget(k.User) // the password was changed: the next login of a client brings the new key
+		r.people.ring.Forget(k.User) // the password was changed: the next login of a client brings the new key
 	}
 	return conn, err
 }
@@ -39,18 +37,19 @@ func backendConfig(cfg *config.Config) backend.Config {
 }
 
 // policies says what holds for each client.
-type policies struct{ cfg *config.Config }
+type policies struct{ inForce *inForce }
 
 // Policy returns what holds for a user of a database (proxy.Policies).
 func (p *policies) Policy(_ proxy.ListenerConfig, user, database string) (proxy.Policy, *pgwire.Error) {
-	c := p.cfg.PoolFor(database, user)
+	r := p.inForce.Load()
+	c := r.PoolFor(database, user)
 	mode, err := proxy.ParseMode(c.Mode)
 	if err != nil {
 		return proxy.Policy{}, pgwire.ErrInternal.New("")
 	}
 	return proxy.Policy{
 		Mode: mode, HoldTimeout: c.HoldTimeout, WaitTimeout: c.WaitTimeout, LoginHoldTimeout: c.LoginHoldTimeout,
-		EagerLogin: c.Login == "eager", ServerDatabase: p.cfg.ServerDatabase(database), Pool: poolConfig(c),
+		EagerLogin: c.Login == "eager", ServerDatabase: r.ServerDatabase(database), Pool: poolConfig(c),
 	}, nil
 }
 

@@ -49,9 +49,10 @@ func (r *router) startListeners(ctx context.Context) error {
 // openDoors finds the doors of the sockets that we were started with, and listens for the others. What it has opened is returned
 // with an error too.
 func (r *router) openDoors(ctx context.Context) ([]*door, error) {
-	doors := make([]*door, 0, len(r.cfg.Listeners))
-	for i := range r.cfg.Listeners {
-		d, err := newDoor(&r.cfg.Listeners[i])
+	listeners := r.inForce.Load().Listeners
+	doors := make([]*door, 0, len(listeners))
+	for i := range listeners {
+		d, err := newDoor(&listeners[i])
 		if err != nil {
 			return nil, err
 		}

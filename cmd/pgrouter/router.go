@@ -27,13 +27,12 @@ import (
 
 // router is the whole product, running.
 type router struct {
-	cfg      *config.Config
+	inForce  inForce
 	log      *slog.Logger
-	people   *people
 	reactor  *reactor.Reactor
 	pool     *pool.Pool
 	proxy    *proxy.Proxy
-	clusters []*clusterRun
+	clusters atomic.Pointer[[]*clusterRun]
 	registry *metrics.Registry
 	events   *eventHub
 	admin    *admin.Admin
@@ -58,14 +57,20 @@ type surroundings struct {
 
 // startRouter builds and starts everything, bottom up. What was started before a failure is stopped again.
 func startRouter(ctx context.Context, cfg *config.Config, log *slog.Logger, given surroundings) (*router, error) {
-	r := &router{cfg: cfg, log: log, sockets: given.sockets, failed: make(chan error, 1)}
+	regime, err := newRegime(cfg)
+	if err != nil {
+		return nil, err
+	}
+	r := &router{log: log, sockets: given.sockets, failed: make(chan error, 1)}
+	r.inForce.Store(regime)
+	r.clusters.Store(&[]*clusterRun{})
 	ctx, r.stop = context.WithCancel(ctx)
 	r.events = newEventHub(log)
 	if given.watch != nil {
 		r.events.sinks = append(r.events.sinks, sinkFunc(given.watch))
 	}
 	for _, step := range []func(context.Context) error{
-		r.startPeople, r.startAdmin, r.startEvents, r.startReactor, r.startPool, r.startClusters, r.startProxy, r.startConductors, r.startListeners,
+		r.startAdmin, r.startEvents, r.startReactor, r.startPool, r.startClusters, r.startProxy, r.startConductors, r.startListeners,
 		r.startHTTP,
 	} {
 		if err := step(ctx); err != nil {
@@ -81,17 +86,12 @@ func (r *router) startEvents(ctx context.Context) error {
 	return nil
 }
 
-func (r *router) startPeople(context.Context) (err error) {
-	r.people, err = newPeople(r.cfg)
-	return err
-}
-
 // startReactor starts the event loops: one fewer than there are processors, and one more P than loops for the control plane,
 // so that a loop that sleeps in epoll_wait keeps its own. More Ps than processors cost: on two processors a second loop that
 // had nothing to do made a transaction 8 % dearer at one client (paired rounds of bench).
 func (r *router) startReactor(context.Context) (err error) {
 	cfg := reactor.Defaults()
-	cfg.Loops, cfg.Logger = r.cfg.Limits.Loops, r.log
+	cfg.Loops, cfg.Logger = r.inForce.Load().Limits.Loops, r.log
 	if cfg.Loops == 0 {
 		cfg.Loops = max(1, runtime.NumCPU()-1)
 	}
@@ -104,7 +104,7 @@ func (r *router) startReactor(context.Context) (err error) {
 
 func (r *router) startPool(context.Context) (err error) {
 	r.pool, err = pool.New(pool.Options{
-		Reactor: r.reactor, Dialer: &dialer{people: r.people, cfg: backendConfig(r.cfg)}, Signals: &troubles{r.trigger}, Events: r.events,
+		Reactor: r.reactor, Dialer: &dialer{&r.inForce}, Signals: &troubles{r.trigger}, Events: r.events,
 		Logger: r.log,
 	})
 	return err
@@ -118,7 +118,7 @@ func (r *router) trigger(c topology.ClusterID, n topology.NodeID) {
 }
 
 func (r *router) cluster(id topology.ClusterID) *clusterRun {
-	for _, c := range r.clusters {
+	for _, c := range *r.clusters.Load() {
 		if c.manager.Cluster() == id {
 			return c
 		}
@@ -136,14 +136,16 @@ func (r *router) snapshot(id topology.ClusterID) *topology.Snapshot {
 
 // startClusters starts the discovery of each cluster.
 func (r *router) startClusters(ctx context.Context) error {
-	for _, c := range r.cfg.Clusters {
+	var clusters []*clusterRun
+	for _, c := range r.inForce.Load().Clusters {
 		m, err := r.newManager(c)
 		if err != nil {
 			return err
 		}
-		r.clusters = append(r.clusters, &clusterRun{manager: m})
+		clusters = append(clusters, &clusterRun{manager: m})
 	}
-	for _, c := range r.clusters {
+	r.clusters.Store(&clusters)
+	for _, c := range clusters {
 		r.goRun(ctx, "discovery", c.manager.Run)
 	}
 	return nil
@@ -168,17 +170,18 @@ func (r *router) newManager(c config.Cluster) (*discovery.Manager, error) {
 }
 
 func (r *router) startProxy(context.Context) (err error) {
-	r.proxy, err = proxy.New(proxyConfig(r.cfg), proxy.Deps{
-		Reactor: r.reactor, Pool: r.pool, Backend: backendConfig(r.cfg), Vectors: &state.Table{}, Snapshot: r.snapshot,
-		Authenticator: r.people, Policies: &policies{r.cfg}, Virtuals: r.consoles(), Events: r.events, Trouble: r.trigger, Logger: r.log,
+	cfg := r.inForce.Load().Config
+	r.proxy, err = proxy.New(proxyConfig(cfg), proxy.Deps{
+		Reactor: r.reactor, Pool: r.pool, Backend: backendConfig(cfg), Vectors: &state.Table{}, Snapshot: r.snapshot,
+		Authenticator: &r.inForce, Policies: &policies{&r.inForce}, Virtuals: r.consoles(), Events: r.events, Trouble: r.trigger, Logger: r.log,
 	})
 	return err
 }
 
 // startConductors lets snapshots reach the pool.
 func (r *router) startConductors(ctx context.Context) error {
-	for i, c := range r.clusters {
-		conductor, err := failover.New(conductorConfig(r.cfg.Clusters[i]), failover.Deps{
+	for i, c := range *r.clusters.Load() {
+		conductor, err := failover.New(conductorConfig(r.inForce.Load().Clusters[i]), failover.Deps{
 			Topology: c.manager, Pool: r.pool, Counters: r.counters, Events: r.events, Logger: r.log,
 		})
 		if err != nil {
@@ -222,7 +225,7 @@ func (r *router) goRun(ctx context.Context, what string, run func(context.Contex
 // close stops everything, top down. ctx bounds how long clients in the middle of their work may go on.
 func (r *router) close(ctx context.Context) error {
 	var errs []error
-	for _, c := range r.clusters { // first: clients may be held by a switchover, and go on at its end
+	for _, c := range *r.clusters.Load() { // first: clients may be held by a switchover, and go on at its end
 		if c.conductor != nil {
 			errs = append(errs, c.conductor.Close(ctx))
 		}
