@@ -7,6 +7,7 @@ type HoldReason uint8
 const (
 	HoldNone        HoldReason = iota
 	HoldExhausted              // every server connection is taken
+	HoldLimit                  // a limit across queues has no room for another server connection
 	HoldPaused                 // an operator paused the database
 	HoldNoPrimary              // no node may take writes
 	HoldNoReplica              // no replica is up, fresh enough or allowed
@@ -16,7 +17,7 @@ const (
 	HoldClosing                // the router is going away
 )
 
-var holdNames = [...]string{"none", "exhausted", "paused", "no_primary", "no_replica", "switchover", "split_brain", "dial_failing", "closing"}
+var holdNames = [...]string{"none", "exhausted", "server_limit", "paused", "no_primary", "no_replica", "switchover", "split_brain", "dial_failing", "closing"}
 
 // String returns the reason's name as metrics and console print it.
 func (r HoldReason) String() string { return name(holdNames[:], int(r)) }

@@ -1,6 +1,8 @@
 package pool
 
 import (
+	"time"
+
 	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/routing"
 )
@@ -15,7 +17,7 @@ func (q *Queue) shelfLocked(now int64, t *todo) *shelf {
 		return nil
 	}
 	used, wanted := q.balanceLocked(now)
-	if used != nil && wanted != used && wanted.dialing == 0 && wanted.idle() == 0 && wanted.mayDial(q.mu.cfg.Size, now) {
+	if used != nil && wanted != used && wanted.dialing == 0 && wanted.idle() == 0 && wanted.mayDial(q.sizeLocked(now), now) {
 		t.dial(q.dialLocked(wanted, true))
 	}
 	return used
@@ -31,7 +33,7 @@ func (q *Queue) balanceLocked(now int64) (used, wanted *shelf) {
 		if sh.idle() > 0 && (used == nil || q.lighterLocked(sh, used)) {
 			used, next = sh, at+1
 		}
-		if (sh.idle() > 0 || sh.mayDial(q.mu.cfg.Size, now)) && (wanted == nil || q.lighterLocked(sh, wanted)) {
+		if (sh.idle() > 0 || sh.mayDial(q.sizeLocked(now), now)) && (wanted == nil || q.lighterLocked(sh, wanted)) {
 			wanted = sh
 		}
 	}
@@ -71,9 +73,42 @@ func (q *Queue) growLocked(now int64, t *todo) {
 func (q *Queue) emptiestLocked(now int64) *shelf {
 	var best *shelf
 	for _, sh := range q.mu.nodes {
-		if sh.mayDial(q.mu.cfg.Size, now) && (best == nil || sh.total() < best.total()) {
+		if sh.mayDial(q.sizeLocked(now), now) && (best == nil || sh.total() < best.total()) {
 			best = sh
 		}
 	}
 	return best
+}
+
+// sizeLocked returns how many connections a shelf may have now: the reserve counts when somebody has waited long enough.
+func (q *Queue) sizeLocked(now int64) int {
+	cfg := &q.mu.cfg
+	if w := q.mu.line.head; w != nil && cfg.ReserveSize > 0 && time.Duration(now-w.since) >= cfg.ReserveTimeout {
+		return cfg.Size + cfg.ReserveSize
+	}
+	return cfg.Size
+}
+
+// tooManyLocked says whether a shelf has more connections than it ever may: the size has been lowered.
+func (q *Queue) tooManyLocked(sh *shelf) bool { return sh.live() > q.mu.cfg.Size+q.mu.cfg.ReserveSize }
+
+// floorLocked returns how many of a shelf's connections stay open whether they are used or not: min_size, as in PgBouncer, while
+// there is a client. Those with start-up options of their own have none: they could be any.
+func (q *Queue) floorLocked(sh *shelf) int {
+	if !sh.eligible || q.key.Options != "" || q.users.Load() == 0 {
+		return 0
+	}
+	return q.mu.cfg.MinSize
+}
+
+// warmLocked opens connections up to min_size before anybody asks for them.
+func (q *Queue) warmLocked(now int64, t *todo) {
+	if q.mu.closed || q.mu.hold != event.HoldNone {
+		return
+	}
+	for _, sh := range q.mu.nodes {
+		for sh.total() < q.floorLocked(sh) && sh.mayDial(q.mu.cfg.Size, now) {
+			t.dial(q.dialLocked(sh, true))
+		}
+	}
 }

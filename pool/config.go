@@ -8,7 +8,12 @@ import (
 
 // Config is what holds for one queue.
 type Config struct {
-	Size           int           // server connections per node
+	Size           int // server connections per node
+	MinSize        int // of them kept open while the queue has a user
+	ReserveSize    int // more of them when the first in the line has waited for ReserveTimeout
+	ReserveTimeout time.Duration
+	MaxDatabase    int           // server connections of all queues of the database together; 0 = no limit
+	MaxUser        int           // server connections of all queues of the user together; 0 = no limit
 	IdleTimeout    time.Duration // an idle connection is closed after this long; 0 = never
 	Lifetime       time.Duration // a connection is closed, once idle, at this age ±10 %; 0 = never
 	MaxWaiters     int           // clients waiting at once (hold_max_clients); the newest beyond it is refused; 0 = no limit
@@ -22,7 +27,7 @@ type Config struct {
 // Defaults returns the configuration of a pool that nobody configured.
 func Defaults() Config {
 	return Config{
-		Size: 20, IdleTimeout: 10 * time.Minute, Lifetime: time.Hour, DialParallel: 4,
+		Size: 20, ReserveTimeout: 5 * time.Second, IdleTimeout: 10 * time.Minute, Lifetime: time.Hour, DialParallel: 4,
 		DialBackoffMin: 50 * time.Millisecond, DialBackoffMax: 2 * time.Second,
 		ResetQuery: "DISCARD ALL", ResetTimeout: 5 * time.Second,
 	}
@@ -37,6 +42,11 @@ func (c Config) Validate() error {
 		}
 	}
 	check(c.Size > 0, "size", "above 0", c.Size)
+	check(c.MinSize >= 0 && c.MinSize <= c.Size, "min_size", "between 0 and size", c.MinSize)
+	check(c.ReserveSize >= 0, "reserve_size", "0 or above", c.ReserveSize)
+	check(c.ReserveTimeout >= 0, "reserve_timeout", "0 or above", c.ReserveTimeout)
+	check(c.MaxDatabase >= 0, "max_db_connections", "0 or above", c.MaxDatabase)
+	check(c.MaxUser >= 0, "max_user_connections", "0 or above", c.MaxUser)
 	check(c.IdleTimeout >= 0, "idle_timeout", "0 or above", c.IdleTimeout)
 	check(c.Lifetime >= 0, "lifetime", "0 or above", c.Lifetime)
 	check(c.MaxWaiters >= 0, "hold_max_clients", "0 or above", c.MaxWaiters)

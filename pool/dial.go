@@ -36,20 +36,21 @@ func (p *Pool) runDial(d *dial) {
 	defer p.wg.Done()
 	q := d.queue
 	gate := p.gateOf(d.target.Cluster, d.target.Node)
-	if err := gate.enter(p.ctx, d.limit); err != nil {
+	if err := gate.enter(p.ctx, d.limit, d.target.Incarnation); err != nil {
 		q.dialDropped(d)
 		return
 	}
-	if !q.stillWanted(d) {
-		gate.leave()
+	if !q.stillWanted(d) || !q.afford(d) {
+		gate.leave(dialUnmade)
 		return
 	}
 	conn, err := p.dialer.Dial(p.ctx, d.target, q.key)
-	gate.leave()
 	if err == nil {
+		gate.leave(dialWell)
 		q.dialed(d, conn)
 		return
 	}
+	gate.leave(resultOf(err))
 	pause := q.dialFailed(d, err)
 	if pause == 0 {
 		return
@@ -68,12 +69,43 @@ func (q *Queue) stillWanted(d *dial) bool {
 	now := q.pool.wires.clock()
 	q.mu.Lock()
 	current := !q.mu.closed && d.shelf.eligible && d.target == d.shelf.target
-	wanted := current && now >= d.shelf.retryAt && (d.warm || q.mu.line.n > 0)
+	wanted := current && now >= d.shelf.retryAt && d.shelf.short == nil && (d.warm || q.mu.line.n > 0)
 	q.mu.Unlock()
 	if !wanted {
 		q.dialDropped(d)
 	}
 	return wanted
+}
+
+// evictions bounds how many connections of others one dial may close: one for each scope, and as many for who was quicker.
+const evictions = 2 * int(scopes)
+
+// afford spends the limits for a dial. Where one has no room an idle connection of somebody else has to go; if there is none the dial
+// is forgotten, and its shelf is told when there is room.
+func (q *Queue) afford(d *dial) bool {
+	var short *budget
+	for range evictions {
+		if short = q.pool.limits.take(&d.shelf.purse); short == nil {
+			q.pool.limits.passOn()
+			q.pool.feed()
+			return true
+		}
+		if d.warm || !q.pool.evict(short) {
+			break
+		}
+	}
+	q.dialShort(d, short)
+	return false
+}
+
+// dialShort ends a dial for which a limit has no room.
+func (q *Queue) dialShort(d *dial, short *budget) {
+	if !d.warm {
+		q.mu.Lock()
+		q.starveLocked(d.shelf, short)
+		q.mu.Unlock()
+	}
+	q.dialDropped(d)
 }
 
 // dialDropped ends a dial that was not made.
@@ -83,6 +115,7 @@ func (q *Queue) dialDropped(d *dial) {
 	q.mu.Lock()
 	d.shelf.dialing--
 	q.mu.count.dialOff++
+	q.pool.limits.passOn()
 	q.fillLocked(now, &t)
 	q.verifyLocked()
 	q.mu.Unlock()
@@ -108,6 +141,7 @@ func (q *Queue) dialFailed(d *dial, err error) time.Duration {
 	q.mu.Lock()
 	sh := d.shelf
 	sh.dialing--
+	q.pool.limits.giveBack(&sh.purse)
 	q.mu.count.dialFailed++
 	var pause time.Duration
 	first := false
@@ -210,6 +244,7 @@ func (q *Queue) dialLost(d *dial) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	d.shelf.dialing--
+	q.pool.limits.giveBack(&d.shelf.purse)
 	q.mu.count.dialOff++
 }
 
@@ -248,6 +283,7 @@ func (q *Queue) arriveLocked(s *Server, d *dial, now int64, t *todo) (errand, ha
 	}
 	if q.mu.closed || q.mu.hold == event.HoldPaused || q.staleLocked(&s.Conn.Target) {
 		q.mu.count.closed[closedLate]++
+		q.pool.limits.giveBack(&d.shelf.purse)
 		q.fillLocked(now, t)
 		return errandHangUp, hand{}
 	}

@@ -69,6 +69,7 @@ func (p *Pool) forget(seen map[*Queue]uint64) {
 		}
 		delete(p.mu.known, id)
 		p.mu.ledger.settle(labelsOf(q.key), counted[q])
+		p.limits.shut(q.database, q.user)
 	}
 	p.mu.queues = slices.DeleteFunc(slices.Clone(p.mu.queues), func(q *Queue) bool {
 		_, gone := counted[q]

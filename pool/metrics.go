@@ -11,6 +11,7 @@ type collector struct {
 	queues, servers, size, waiting, oldest           *prometheus.Desc
 	acquires, waits, waitSeconds, gaveUp, refused    *prometheus.Desc
 	dials, moves, resets, closed, violations, faults *prometheus.Desc
+	connections, limit, turned                       *prometheus.Desc
 }
 
 // Collector returns the pool's metrics, to be registered once.
@@ -36,7 +37,11 @@ func (p *Pool) Collector() prometheus.Collector {
 		resets:      desc("pgrouter_pool_resets_total", "Server connections reset after use."),
 		closed:      desc("pgrouter_pool_closed_total", "Server connections closed.", "reason"),
 		violations:  desc("pgrouter_pool_protocol_violations_total", "Messages that an idle server must not send. Must stay 0."),
-		faults:      prometheus.NewDesc("pgrouter_pool_faults_total", "Misuses of the pool and broken invariants. Must stay 0.", nil, nil),
+		connections: prometheus.NewDesc("pgrouter_server_connections", "Server connections of all queues, open or being opened.", nil, nil),
+		limit:       prometheus.NewDesc("pgrouter_server_connections_limit", "Limit of server connections (max_server_connections), 0: none.", nil, nil),
+		turned: prometheus.NewDesc("pgrouter_server_connections_refused_total",
+			"Times that a limit left no room for another server connection.", []string{"limit"}, nil),
+		faults: prometheus.NewDesc("pgrouter_pool_faults_total", "Misuses of the pool and broken invariants. Must stay 0.", nil, nil),
 	}
 }
 
@@ -44,7 +49,7 @@ func (p *Pool) Collector() prometheus.Collector {
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.queues, c.servers, c.size, c.waiting, c.oldest, c.acquires, c.waits, c.waitSeconds, c.gaveUp, c.refused, c.dials, c.moves, c.resets,
-		c.closed, c.violations, c.faults,
+		c.closed, c.violations, c.faults, c.connections, c.limit, c.turned,
 	} {
 		out <- d
 	}
@@ -54,6 +59,12 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 func (c *collector) Collect(out chan<- prometheus.Metric) {
 	for _, st := range c.pool.sums() {
 		c.collect(out, st)
+	}
+	all := c.pool.Connections()
+	out <- prometheus.MustNewConstMetric(c.connections, prometheus.GaugeValue, float64(all.Used))
+	out <- prometheus.MustNewConstMetric(c.limit, prometheus.GaugeValue, float64(all.Limit))
+	for scope, n := range c.pool.limits.turnedAway() {
+		out <- prometheus.MustNewConstMetric(c.turned, prometheus.CounterValue, float64(n), Scope(scope).String())
 	}
 	out <- prometheus.MustNewConstMetric(c.faults, prometheus.CounterValue, float64(c.pool.Faults()))
 }

@@ -20,6 +20,8 @@ const (
 	closedShutdown                     // the pool closes
 	closedPaused                       // its database is paused
 	closedDoubtful                     // another one of its node was lost
+	closedEvicted                      // a limit had no room for somebody else's
+	closedSurplus                      // there are more than size and reserve_size
 	closedLate                         // nobody wanted it when it was open
 	closeReasons
 )
@@ -50,6 +52,10 @@ func (r closeReason) String() string {
 		return "paused"
 	case closedDoubtful:
 		return "doubtful"
+	case closedEvicted:
+		return "evicted"
+	case closedSurplus:
+		return "surplus"
 	case closedLate, closeReasons:
 	}
 	return "late"
@@ -70,6 +76,7 @@ func (q *Queue) removeLocked(s *Server, why closeReason) {
 	s.moving = false
 	s.retiring.Store(true)
 	q.moveLocked(s, stateClosed, 0)
+	q.pool.limits.giveBack(&s.shelf.purse)
 	q.mu.count.closed[why]++
 }
 

@@ -34,6 +34,7 @@ type Options struct {
 	Logger  *slog.Logger     // nil: nothing is logged
 	Clock   func() time.Time // the time of day in events and Stats; nil: time.Now
 	Sweep   time.Duration    // how often it looks for connections and queues whose time is over; 0: each second
+	Limits  Limits           // of server connections of all queues together
 	Verify  bool             // check all invariants after each operation; also by PGROUTER_VERIFY=1
 }
 
@@ -50,6 +51,7 @@ type Pool struct {
 
 	paused  atomic.Pointer[pauses]
 	drained drained
+	limits  limits
 	faults  atomic.Uint64 // see mustNot; must stay 0
 
 	ctx  context.Context //nolint:containedctx // ends with Close; parent of all dials
@@ -108,6 +110,8 @@ func newPool(o Options) *Pool {
 		p.wallClock = time.Now
 	}
 	p.paused.Store(&pauses{})
+	p.limits.init()
+	p.limits.set(o.Limits)
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	p.mu.known = make(map[identity]*Queue)
 	p.mu.ledger = make(ledger)
@@ -142,6 +146,8 @@ func (p *Pool) queue(k Key, rules routing.Rules, cfg Config) (q *Queue, known bo
 
 func (p *Pool) newQueueLocked(id identity, cfg Config) *Queue {
 	q := &Queue{pool: p, key: id.key, rules: id.rules, cluster: p.clusterLocked(id.key.Cluster)}
+	q.database, q.user = p.limits.open(id.key)
+	p.limits.configure(q.database, q.user, &cfg)
 	q.mu.cfg, q.mu.reset = cfg, pgwire.AppendQuery(nil, cfg.ResetQuery)
 	q.mu.closed, q.mu.view = p.mu.closed, q.cluster.view.Load()
 	q.mu.held = p.wires.clock()
@@ -157,10 +163,19 @@ func (q *Queue) reconfigure(cfg Config) {
 	q.mu.Lock()
 	if q.mu.cfg != cfg {
 		q.mu.cfg, q.mu.reset = cfg, pgwire.AppendQuery(nil, cfg.ResetQuery)
+		q.pool.limits.configure(q.database, q.user, &cfg)
 		q.fillLocked(now, &t)
+		q.warmLocked(now, &t)
 	}
 	q.mu.Unlock()
 	q.do(&t)
+}
+
+// SetLimits puts other limits in force. Connections beyond a lower one are not closed: none is opened until there are fewer. Any
+// goroutine.
+func (p *Pool) SetLimits(l Limits) {
+	p.limits.set(l)
+	p.feed()
 }
 
 func (p *Pool) clusterLocked(id topology.ClusterID) *cluster {

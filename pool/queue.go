@@ -18,6 +18,8 @@ type Queue struct {
 	rules   routing.Rules
 	cluster *cluster
 
+	database, user *budget // what its connections spend
+
 	users  atomic.Int64 // who may ask for a server; changed with the pool's lock
 	uses   uint64       // how often somebody began to use it; guarded by the pool's lock
 	stays  bool         // see Stay; guarded by the pool's lock
@@ -146,6 +148,7 @@ func (q *Queue) GiveUp(w *Waiter) bool {
 		return false
 	case placeWaiting:
 		q.mu.line.leave(w)
+		q.restLocked()
 	case placePromised:
 		w.server.claim = nil // the hop under way gives it to somebody else
 	case placeRefused:
@@ -173,17 +176,18 @@ func (q *Queue) reasonLocked() event.HoldReason {
 	if q.mu.hold != event.HoldNone {
 		return q.mu.hold
 	}
-	trouble := false
+	why := event.HoldExhausted
 	for _, sh := range q.mu.nodes {
-		if sh.live() > 0 {
+		switch {
+		case sh.short != nil:
+			return event.HoldLimit
+		case sh.live() > 0:
 			return event.HoldExhausted
+		case sh.trouble != nil:
+			why = event.HoldDialFailing
 		}
-		trouble = trouble || sh.trouble != nil
 	}
-	if trouble {
-		return event.HoldDialFailing
-	}
-	return event.HoldExhausted
+	return why
 }
 
 // settleLocked finds the next owner of a server that is clean, on the loop the caller runs on: the oldest waiter, or the
@@ -197,6 +201,7 @@ func (q *Queue) settleLocked(s *Server, now int64) hand {
 		return hand{}
 	}
 	q.mu.line.leave(w)
+	q.restLocked()
 	if s.state != stateLinked {
 		q.moveLocked(s, stateLinked, now)
 	}
@@ -250,5 +255,13 @@ func (q *Queue) fillLocked(now int64, t *todo) {
 		q.promiseLocked(s, w)
 		t.hop(s)
 	}
+	q.restLocked()
 	q.growLocked(now, t)
+}
+
+// restLocked lets nobody find room for a queue in which nobody waits any more.
+func (q *Queue) restLocked() {
+	if q.mu.line.n == 0 || q.mu.hold != event.HoldNone {
+		q.sateLocked()
+	}
 }

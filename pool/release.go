@@ -53,6 +53,13 @@ func (q *Queue) returnLocked(s *Server, how Outcome, now int64, t *todo) (errand
 	case q.mu.hold == event.HoldPaused:
 		q.removeLocked(s, closedPaused)
 		return errandHangUp, hand{}
+	case q.tooManyLocked(s.shelf):
+		q.removeLocked(s, closedSurplus)
+		q.fillLocked(now, t)
+		return errandHangUp, hand{}
+	case q.pool.limits.hunger.Load() > 0 && q.makeRoomLocked(s, now):
+		q.fillLocked(now, t)
+		return errandHangUp, hand{}
 	case s.cancels > 0:
 		s.outcome = how
 		q.moveLocked(s, stateCancelPending, now)
@@ -63,6 +70,22 @@ func (q *Queue) returnLocked(s *Server, how Outcome, now int64, t *todo) (errand
 		return errandReset, hand{}
 	}
 	return errandPass, q.settleLocked(s, now)
+}
+
+// makeRoomLocked removes a server that comes back if, as a place under a limit, it serves somebody of another queue better. Who waits
+// here gets in line for that place.
+func (q *Queue) makeRoomLocked(s *Server, now int64) bool {
+	var since int64
+	if w := q.mu.line.head; w != nil {
+		since = w.since
+	}
+	b := q.pool.limits.wanted(&s.shelf.purse, since, now)
+	if b == nil {
+		return false
+	}
+	q.removeLocked(s, closedEvicted)
+	q.starveLocked(s.shelf, b)
+	return true
 }
 
 // run does the errand. The lock is not held; the server's loop only.

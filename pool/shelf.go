@@ -10,6 +10,7 @@ const pickDepth = 8
 
 // shelf holds a queue's connections to one node. Guarded by the queue's lock.
 type shelf struct {
+	queue    *Queue
 	node     topology.NodeID
 	target   backend.Target // what a dial started now would open
 	eligible bool           // the routing decision in force names the node
@@ -23,6 +24,10 @@ type shelf struct {
 	retryAt int64 // pool clock before which no dial starts; 0 = at once
 	trouble error // why the last dial failed; nil = it did not
 	refuses bool  // trouble is the server's own answer about this queue's user or database
+
+	purse  purse   // what each of its connections spends
+	short  *budget // the limit that leaves no room for one; nil = none does. Written with the lock of limits, too
+	hungry int64   // pool clock since when who waits has done so, when short was set
 }
 
 // live counts the open connections.
@@ -105,5 +110,5 @@ func (q *Queue) doubtLocked(sh *shelf, t *todo) {
 
 // mayDial says whether a dial may start now. After a failure one at a time tries until one succeeds.
 func (sh *shelf) mayDial(size int, now int64) bool {
-	return sh.total() < size && now >= sh.retryAt && !sh.doubtful && (sh.trouble == nil || sh.dialing == 0)
+	return sh.total() < size && now >= sh.retryAt && !sh.doubtful && sh.short == nil && (sh.trouble == nil || sh.dialing == 0)
 }

@@ -50,7 +50,9 @@ func (q *Queue) sweep(unused bool) (nothingLeft bool) {
 		sh.eachLocked(func(s *Server) { q.sweepLocked(s, now, unused, &t) })
 	}
 	q.mu.shelves = slices.DeleteFunc(q.mu.shelves, func(sh *shelf) bool { return !sh.eligible && sh.total() == 0 })
+	q.sateLocked()
 	q.fillLocked(now, &t)
+	q.warmLocked(now, &t)
 	nothingLeft = q.nothingLeftLocked(now)
 	q.verifyLocked()
 	q.mu.Unlock()
@@ -71,7 +73,9 @@ func (q *Queue) sweepLocked(s *Server, now int64, unused bool, t *todo) {
 		q.retireLocked(s, closedReset, t)
 	case s.state == stateIdle && old, s.state == stateLinked && old && !s.moving && !s.retiring.Load():
 		q.retireLocked(s, closedLifetime, t)
-	case s.state == stateIdle && idle > 0 && since >= idle:
+	case s.state == stateIdle && q.tooManyLocked(s.shelf):
+		q.retireLocked(s, closedSurplus, t)
+	case s.state == stateIdle && idle > 0 && since >= idle && s.shelf.live() > q.floorLocked(s.shelf):
 		q.retireLocked(s, closedIdle, t)
 	}
 }

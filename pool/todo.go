@@ -53,6 +53,7 @@ func (q *Queue) do(t *todo) {
 		q.pool.wires.post(r.loop, r)
 		r = next
 	}
+	q.pool.feed()
 }
 
 // abandon removes a server whose loop, or whose waiter's loop, has ended: the router is going away.
@@ -115,4 +116,5 @@ func (q *Queue) refuseLocked(err error, t *todo) {
 		q.mu.count.refused++
 		t.refusals = &refusal{next: t.refusals, queue: q, waiter: w, loop: w.Loop, ticket: w.ticket.Load(), err: err}
 	}
+	q.restLocked()
 }

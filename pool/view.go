@@ -219,7 +219,9 @@ func (q *Queue) viewLocked(now int64, t *todo) {
 			}
 		})
 	}
+	q.sateLocked()
 	q.fillLocked(now, t)
+	q.warmLocked(now, t)
 }
 
 // routeLocked finds the nodes for the queue's route and says why nothing may be handed out, if so.
@@ -281,7 +283,7 @@ func (q *Queue) shelfOfLocked(id topology.NodeID) *shelf {
 			return sh
 		}
 	}
-	sh := &shelf{node: id}
+	sh := &shelf{queue: q, node: id, purse: q.pool.limits.purseOf(q, nodeOf{q.key.Cluster, id})}
 	q.mu.shelves = append(q.mu.shelves, sh)
 	return sh
 }

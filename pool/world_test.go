@@ -233,7 +233,7 @@ func resetAnswer() []byte {
 func (w *world) takeDial(i int) *dial {
 	d := w.dials[i]
 	w.dials = append(w.dials[:i], w.dials[i+1:]...)
-	if !d.queue.stillWanted(d) {
+	if !d.queue.stillWanted(d) || !d.queue.afford(d) {
 		w.pool.wg.Done()
 		return nil
 	}
@@ -347,6 +347,15 @@ type client struct {
 	keep    bool // does not release when cut
 	cuts    int
 	last    *Server // what it had before
+	queue   *Queue  // where it gets servers; nil: the world's
+}
+
+// home returns the client's queue.
+func (c *client) home() *Queue {
+	if c.queue != nil {
+		return c.queue
+	}
+	return c.world.queue
 }
 
 func (w *world) newClient(loop int) *client {
@@ -360,7 +369,7 @@ func (c *client) acquire() {
 	w := c.world
 	var s *Server
 	var err error
-	w.on(c.waiter.Loop, func() { s, err = w.queue.Acquire(&c.waiter) })
+	w.on(c.waiter.Loop, func() { s, err = c.home().Acquire(&c.waiter) })
 	switch {
 	case s != nil && err != nil:
 		w.t.Fatalf("I5: a server and an error")
@@ -421,7 +430,7 @@ func (c *client) Granted(s *Server) {
 	c.waiting = false
 	if c.former == placeWaiting {
 		for _, other := range w.clients {
-			if other.before(c) && other.waiter.place == placeWaiting && other.former == placeWaiting {
+			if other.home() == c.home() && other.before(c) && other.waiter.place == placeWaiting && other.former == placeWaiting {
 				w.t.Fatalf("overtaken in the line")
 			}
 		}
@@ -458,7 +467,7 @@ func (c *client) Cut(s *Server, _ event.CutReason) {
 func (c *client) giveUp() {
 	w := c.world
 	var had bool
-	w.on(c.waiter.Loop, func() { had = w.queue.GiveUp(&c.waiter) })
+	w.on(c.waiter.Loop, func() { had = c.home().GiveUp(&c.waiter) })
 	if had != c.waiting {
 		w.t.Fatalf("I5: GiveUp says %v, the client waits: %v", had, c.waiting)
 	}
@@ -469,7 +478,7 @@ func (c *client) release(how Outcome) {
 	s := c.server
 	c.server, c.last = nil, s
 	s.Vector = c.waiter.Vector
-	c.world.on(c.waiter.Loop, func() { c.world.queue.Release(s, how) })
+	c.world.on(c.waiter.Loop, func() { c.home().Release(s, how) })
 }
 
 // clientServer hears the server while the client has it.

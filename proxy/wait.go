@@ -40,7 +40,7 @@ func (s *Session) waited() time.Duration { return time.Duration(s.loop.Now() - s
 // waitLimit returns the limit that goes with a reason to wait.
 func (s *Session) waitLimit(why event.HoldReason) time.Duration {
 	switch why {
-	case event.HoldExhausted, event.HoldPaused, event.HoldNone:
+	case event.HoldExhausted, event.HoldLimit, event.HoldPaused, event.HoldNone:
 		return s.policy.WaitTimeout
 	case event.HoldNoPrimary, event.HoldNoReplica, event.HoldSwitchover, event.HoldSplitBrain, event.HoldDialFailing, event.HoldClosing:
 	}
@@ -73,7 +73,7 @@ func (s *Session) waitedTooLong(why event.HoldReason) {
 	s.doneWaiting()
 	s.move(stateIdle)
 	switch why {
-	case event.HoldExhausted, event.HoldNone:
+	case event.HoldExhausted, event.HoldLimit, event.HoldNone:
 		s.fatal(pgwire.ErrWaitTimeout.New(detail), event.CloseWaitTimeout)
 	case event.HoldPaused:
 		s.fatal(pgwire.ErrPauseTimeout.New(detail, s.facts.database), event.CloseWaitTimeout)
@@ -86,7 +86,7 @@ func (s *Session) waitedTooLong(why event.HoldReason) {
 // waitDetail says how long, why, and who was primary last.
 func (s *Session) waitDetail(why event.HoldReason) string {
 	detail := fmt.Sprintf("Waited %.1f s (%s).", s.waited().Seconds(), why)
-	if snap := s.proxy.snapshot(s.place.cluster); snap != nil && snap.LastPrimary != "" && why != event.HoldExhausted {
+	if snap := s.proxy.snapshot(s.place.cluster); snap != nil && snap.LastPrimary != "" && why != event.HoldExhausted && why != event.HoldLimit {
 		detail += fmt.Sprintf(" The last primary was %s.", snap.LastPrimary)
 	}
 	return detail

@@ -1,0 +1,368 @@
+package pool
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Limits bound the server connections of all queues together. 0 = no limit. What one database or one user may have stands in the
+// Config of its queues.
+type Limits struct {
+	Total int // to all nodes of all clusters (max_server_connections)
+	Node  int // to each node (max_node_connections)
+}
+
+// Scope is what a limit of server connections is about.
+type Scope uint8
+
+// The scopes, from the widest to the narrowest.
+const (
+	ScopeAll Scope = iota
+	ScopeNode
+	ScopeDatabase
+	ScopeUser
+	scopes
+)
+
+// String returns the scope's name as metrics print it.
+func (s Scope) String() string {
+	switch s {
+	case ScopeNode:
+		return "node"
+	case ScopeDatabase:
+		return "database"
+	case ScopeUser:
+		return "user"
+	case ScopeAll, scopes:
+	}
+	return "all"
+}
+
+// budget counts the server connections, open or being opened, that share a limit. Guarded by limits.mu.
+type budget struct {
+	scope  Scope
+	name   string // of the database or the user
+	limit  int    // 0 = none
+	used   int
+	queues int // that spend it; of a database or a user
+}
+
+func (b *budget) room() bool { return b.limit == 0 || b.used < b.limit }
+
+// purse is all that one connection spends.
+type purse [scopes]*budget
+
+// limits are the books of all budgets. Its lock is a leaf: it is taken with a queue's lock held, and nothing is called under it. One
+// lock instead of a counter each, because a connection spends four budgets or none.
+type limits struct {
+	hunger atomic.Int32 // how many shelves found no room
+	freed  atomic.Bool  // there may be room for some of them
+	mu     struct {
+		sync.Mutex
+		all       budget
+		node      int // the limit of each
+		nodes     map[nodeOf]*budget
+		databases map[string]*budget
+		users     map[string]*budget
+		hungry    []*shelf // who found no room, the oldest first
+		turned    [scopes]uint64
+	}
+}
+
+func (l *limits) init() {
+	l.mu.nodes = make(map[nodeOf]*budget)
+	l.mu.databases = make(map[string]*budget)
+	l.mu.users = make(map[string]*budget)
+}
+
+// set puts limits in force.
+func (l *limits) set(to Limits) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.mu.all.limit, l.mu.node = to.Total, to.Node
+	for _, b := range l.mu.nodes {
+		b.limit = to.Node
+	}
+	l.freed.Store(true)
+}
+
+// open returns the budgets of a queue's database and user, which it spends until it calls shut.
+func (l *limits) open(k Key) (database, user *budget) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	database = budgetOf(l.mu.databases, k.Database, ScopeDatabase)
+	user = budgetOf(l.mu.users, k.User, ScopeUser)
+	database.queues++
+	user.queues++
+	return database, user
+}
+
+func budgetOf(known map[string]*budget, name string, scope Scope) *budget {
+	b := known[name]
+	if b == nil {
+		b = &budget{scope: scope, name: name}
+		known[name] = b
+	}
+	return b
+}
+
+// shut ends a queue's use of its budgets: clients make up names.
+func (l *limits) shut(database, user *budget) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if database.queues--; database.queues == 0 {
+		delete(l.mu.databases, database.name)
+	}
+	if user.queues--; user.queues == 0 {
+		delete(l.mu.users, user.name)
+	}
+}
+
+// configure sets what a queue's configuration says of its database and its user.
+func (l *limits) configure(database, user *budget, cfg *Config) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if database.limit != cfg.MaxDatabase || user.limit != cfg.MaxUser {
+		database.limit, user.limit = cfg.MaxDatabase, cfg.MaxUser
+		l.freed.Store(true)
+	}
+}
+
+// purseOf returns what a connection of a queue to a node spends.
+func (l *limits) purseOf(q *Queue, n nodeOf) purse {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	node := l.mu.nodes[n]
+	if node == nil {
+		node = &budget{scope: ScopeNode, limit: l.mu.node}
+		l.mu.nodes[n] = node
+	}
+	return purse{ScopeAll: &l.mu.all, ScopeNode: node, ScopeDatabase: q.database, ScopeUser: q.user}
+}
+
+// take spends a purse, all of it or nothing: then it returns the budget that has no room.
+func (l *limits) take(p *purse) (short *budget) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, b := range p {
+		if !b.room() {
+			l.mu.turned[b.scope]++
+			return b
+		}
+	}
+	for _, b := range p {
+		b.used++
+	}
+	return nil
+}
+
+// giveBack ends what take began: the dial has failed, the connection was closed.
+func (l *limits) giveBack(p *purse) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, b := range p {
+		b.used--
+	}
+	if len(l.mu.hungry) > 0 {
+		l.freed.Store(true)
+	}
+}
+
+// noteLocked keeps the count of who hungers, for a look without the lock.
+func (l *limits) noteLocked() { l.hunger.Store(int32(len(l.mu.hungry))) }
+
+// enlist notes that a shelf wants a connection and that short had no room for it. The queue's lock is held.
+func (l *limits) enlist(sh *shelf, short *budget) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	sh.short = short
+	l.mu.hungry = append(l.mu.hungry, sh)
+	l.noteLocked()
+	if short.room() { // by now
+		l.freed.Store(true)
+	}
+}
+
+// passOn lets the next who hungers look for room: whose turn it was has taken what he needs, or needs nothing any more.
+func (l *limits) passOn() {
+	if l.hunger.Load() > 0 {
+		l.freed.Store(true)
+	}
+}
+
+// delist forgets that a shelf wants a connection. The queue's lock is held.
+func (l *limits) delist(sh *shelf) {
+	if sh.short == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	sh.short = nil
+	l.mu.hungry = slices.DeleteFunc(l.mu.hungry, func(x *shelf) bool { return x == sh })
+	l.noteLocked()
+}
+
+// turn is a shelf that would find room now, and where.
+type turn struct {
+	shelf *shelf
+	short *budget
+}
+
+// turns returns the shelves that would find room now, who has waited longest first.
+func (l *limits) turns() []turn {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []turn
+	for _, sh := range l.mu.hungry {
+		if sh.short.room() {
+			all = append(all, turn{sh, sh.short})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b turn) int { return cmp.Compare(a.shelf.hungry, b.shelf.hungry) })
+	return all
+}
+
+// limitPatience is how long a client waits for a connection that a limit forbids before it counts more than clients of other queues that
+// came later. It bounds how often connections are given up that would be used at once.
+const limitPatience = int64(time.Second)
+
+// wanted returns the budget in which the place of a connection would serve somebody better, nil if there is none: of those who hunger
+// for it one has waited longer than since, the pool clock at which the next client of its own began to wait; 0 = there is none.
+func (l *limits) wanted(p *purse, since, now int64) *budget {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, sh := range l.mu.hungry {
+		if slices.Contains(p[:], sh.short) && (since == 0 || sh.hungry < since && now-sh.hungry >= limitPatience) {
+			return sh.short
+		}
+	}
+	return nil
+}
+
+// evict closes an idle connection that spends b, the one that has been idle longest, so that somebody can have another one: who
+// waits comes before what is kept open for nobody, min_size too. False: there is none.
+func (p *Pool) evict(b *budget) bool {
+	var from *Queue
+	var oldest int64
+	for _, q := range p.allQueues() {
+		if since, ok := q.idleSince(b); ok && (from == nil || since < oldest) {
+			from, oldest = q, since
+		}
+	}
+	return from != nil && from.sacrifice(b)
+}
+
+func (q *Queue) idleSince(b *budget) (since int64, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if s := q.sparedLocked(b); s != nil {
+		return s.since, true
+	}
+	return 0, false
+}
+
+// sparedLocked returns the server that spends b and has been idle longest; nil if there is none.
+func (q *Queue) sparedLocked(b *budget) *Server {
+	var oldest *Server
+	for _, sh := range q.mu.shelves {
+		s := sh.lists[stateIdle].tail
+		if s != nil && slices.Contains(sh.purse[:], b) && (oldest == nil || s.since < oldest.since) {
+			oldest = s
+		}
+	}
+	return oldest
+}
+
+func (q *Queue) sacrifice(b *budget) bool {
+	var t todo
+	q.mu.Lock()
+	s := q.sparedLocked(b)
+	if s != nil {
+		q.retireLocked(s, closedEvicted, &t)
+	}
+	q.verifyLocked()
+	q.mu.Unlock()
+	q.do(&t)
+	return s != nil
+}
+
+// feed lets who has waited longest under each limit try again, when there may be room. He passes the turn on.
+func (p *Pool) feed() {
+	if !p.limits.freed.Load() || !p.limits.freed.CompareAndSwap(true, false) {
+		return
+	}
+	var given []*budget
+	for _, turn := range p.limits.turns() {
+		if !slices.Contains(given, turn.short) && turn.shelf.queue.again(turn.shelf) {
+			given = append(given, turn.short)
+		}
+	}
+}
+
+// again opens connections on a shelf for which there may be room now. It returns false when none is wanted.
+func (q *Queue) again(sh *shelf) bool {
+	var t todo
+	now := q.pool.wires.clock()
+	q.mu.Lock()
+	q.pool.limits.delist(sh)
+	q.fillLocked(now, &t)
+	wanted := sh.dialing > 0
+	q.mu.Unlock()
+	q.do(&t)
+	return wanted
+}
+
+// starveLocked notes that a limit leaves no room for a connection that somebody waits for. He is told when there is some.
+func (q *Queue) starveLocked(sh *shelf, short *budget) {
+	if w := q.mu.line.head; w != nil && sh.short == nil && sh.eligible {
+		sh.hungry = w.since
+		q.pool.limits.enlist(sh, short)
+	}
+}
+
+// sateLocked forgets that limits left no room, so that it is tried again.
+func (q *Queue) sateLocked() {
+	for _, sh := range q.mu.shelves {
+		q.pool.limits.delist(sh)
+	}
+}
+
+// Connections is how many server connections there are, open or being opened, and how many there may be; 0 = no limit.
+type Connections struct {
+	Used, Limit int
+}
+
+// Connections returns the count of all server connections. Any goroutine.
+func (p *Pool) Connections() Connections {
+	l := &p.limits
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.mu.all.connections()
+}
+
+// ConnectionsOf returns the count of a database's or a user's, by the names that servers know. Any goroutine.
+func (p *Pool) ConnectionsOf(scope Scope, name string) Connections {
+	l := &p.limits
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	known := l.mu.databases
+	if scope == ScopeUser {
+		known = l.mu.users
+	}
+	if b := known[name]; b != nil {
+		return b.connections()
+	}
+	return Connections{}
+}
+
+func (b *budget) connections() Connections { return Connections{Used: b.used, Limit: b.limit} }
+
+// turnedAway counts the dials that found no room, by scope.
+func (l *limits) turnedAway() [scopes]uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.mu.turned
+}
