@@ -44,9 +44,7 @@ func (c *checker) check() {
 	if p := &c.cfg.Pool; p.DialBackoffMax < p.DialBackoffMin {
 		c.fault("pool.dial_backoff_max", "must be at least dial_backoff_min, which is "+formatDuration(p.DialBackoffMin), "")
 	}
-	if c.cfg.Pool.ResetQuery == "" {
-		c.fault("pool.reset_query", "must not be empty", "DISCARD ALL is the default")
-	}
+	c.checkReset("pool", &c.cfg.Pool.ResetQuery)
 	c.checkNames()
 	if c.given["cluster"] == nil {
 		hint := "add [cluster.main] with nodes = [\"host:port\"]"
@@ -128,6 +126,13 @@ func (c *checker) checkAuth() {
 	}
 }
 
+// checkReset looks at the reset_query of a table; nil = it has none.
+func (c *checker) checkReset(path string, query *string) {
+	if query != nil && *query == "" {
+		c.fault(path+".reset_query", "must not be empty", "DISCARD ALL is the default")
+	}
+}
+
 // checkNames looks at the names of databases and users.
 func (c *checker) checkNames() {
 	for i := range c.cfg.Databases {
@@ -138,11 +143,16 @@ func (c *checker) checkNames() {
 		if d.Name == "" {
 			c.fault("database", "a database must have a name", "")
 		}
+		if d.User == "" && !d.Password.IsZero() {
+			c.fault(join("database", d.Name)+".user", "must be given with the password", "")
+		}
+		c.checkReset(join("database", d.Name), d.ResetQuery)
 	}
 	for i := range c.cfg.Users {
 		if c.cfg.Users[i].Name == "" {
 			c.fault("user", "a user must have a name", "")
 		}
+		c.checkReset(join("user", c.cfg.Users[i].Name), c.cfg.Users[i].ResetQuery)
 	}
 }
 

@@ -14,7 +14,7 @@ type Config struct {
 	Pool      Pool       `table:"pool" doc:"How clients share server connections, and how long they wait. [database.NAME] and [user.NAME] override parts of it."`
 	Log       Log        `table:"log" doc:"The log on standard error."`
 	Limits    Limits     `table:"limits" doc:"What the router allows itself."`
-	Databases []Database `tables:"database" doc:"Overrides for the clients of one database, under the name that clients use. What is not given is as in [pool]."`
+	Databases []Database `tables:"database" doc:"Overrides for the clients of one database, under the name that clients use. What is not given is as in [pool]. [database.\"*\"] is for every database without a table of its own."`
 	Users     []User     `tables:"user" doc:"Overrides for one user, stronger than those of a database."`
 	Clusters  []Cluster  `tables:"cluster" doc:"One PostgreSQL cluster: a primary and its standbys. NAME is its identity in listeners, metrics and the console."`
 	Listeners []Listener `array:"listener" doc:"One address to which clients connect, and the nodes that they reach there. Without any: 127.0.0.1:5000 for the primary and 127.0.0.1:5001 for replicas."`
@@ -40,6 +40,9 @@ type Auth struct {
 type Pool struct {
 	Mode             string        `key:"mode" default:"transaction" oneof:"session transaction statement" doc:"When a client gives its server connection back: when it leaves, after each transaction, or after each statement."`
 	Size             int           `key:"size" default:"20" min:"1" max:"10000" unit:"connections per node" doc:"How many server connections one queue (database, user, route) may have to each node."`
+	MinSize          int           `key:"min_size" default:"0" min:"0" max:"10000" unit:"connections per node" doc:"How many of them are opened ahead and kept open as long as the queue has a client. At most size counts."`
+	ReserveSize      int           `key:"reserve_size" default:"0" min:"0" max:"10000" unit:"connections per node" doc:"How many more it may have when a client has waited for reserve_timeout."`
+	ReserveTimeout   time.Duration `key:"reserve_timeout" default:"5s" min:"0s" doc:"When the reserve is opened up, to the second."`
 	HoldTimeout      time.Duration `key:"hold_timeout" default:"8s" min:"0s" doc:"How long work waits while no node may take it (a failover). Then the client gets FATAL 57P03."`
 	WaitTimeout      time.Duration `key:"wait_timeout" default:"2m" min:"1ms" doc:"How long work waits while all server connections are taken. Then the client gets FATAL 53300."`
 	LoginHoldTimeout time.Duration `key:"login_hold_timeout" default:"8s" min:"0s" doc:"How long a login waits while no node may take it."`
@@ -67,25 +70,38 @@ type Log struct {
 // Limits is [limits].
 type Limits struct {
 	MaxClients      int           `key:"max_clients" default:"10000" min:"1" max:"1000000" unit:"connections" doc:"How many clients may be connected, consoles and logins under way included."`
+	MaxDBClients    int           `key:"max_db_client_connections" default:"0" min:"0" max:"1000000" unit:"connections" doc:"How many clients one database may have, under the name that they use. Beyond it they get FATAL 53300. 0: no limit but max_clients."`
+	MaxUserClients  int           `key:"max_user_client_connections" default:"0" min:"0" max:"1000000" unit:"connections" doc:"How many clients one user may have. 0: no limit but max_clients."`
+	MaxServers      int           `key:"max_server_connections" default:"0" min:"0" max:"1000000" unit:"connections" doc:"How many server connections there may be in all. Where a limit of server connections is reached, one that is idle elsewhere is closed for who waits; if there is none, he waits, up to wait_timeout. 0: no limit."`
+	MaxNodeServers  int           `key:"max_node_connections" default:"0" min:"0" max:"1000000" unit:"connections" doc:"How many there may be to each node; less than its max_connections. 0: no limit."`
+	MaxDBServers    int           `key:"max_db_connections" default:"0" min:"0" max:"1000000" unit:"connections" doc:"How many there may be to one database, on all nodes together. 0: no limit."`
+	MaxUserServers  int           `key:"max_user_connections" default:"0" min:"0" max:"1000000" unit:"connections" doc:"How many one server user may have, on all nodes together. 0: no limit."`
 	MaxLogins       int           `key:"max_logins" default:"1000" min:"1" max:"1000000" unit:"connections" doc:"How many of them may be in the middle of their login."`
 	LoginTimeout    time.Duration `key:"login_timeout" default:"1m" min:"100ms" doc:"How long a login may take, without the time that it waits for a node."`
 	MaxClientBuffer Size          `key:"max_client_buffer" default:"1MB" min:"16kB" max:"1GB" doc:"How much one waiting client may send ahead before its socket is not read any more."`
 	CancelParallel  int           `key:"cancel_parallel" default:"100" min:"1" max:"100000" unit:"connections" doc:"How many cancel requests may be under way to servers at once."`
 	CancelTimeout   time.Duration `key:"cancel_timeout" default:"10s" min:"1ms" doc:"How long one of them may take."`
 	ShutdownTimeout time.Duration `key:"shutdown_timeout" default:"30s" min:"0s" doc:"How long clients in the middle of their work may go on after SIGTERM."`
+	Databases       string        `key:"databases" default:"any" oneof:"any listed" doc:"Which databases clients may ask for: any, or only those that have a [database.NAME]. The others get FATAL 3D000."`
 	Loops           int           `key:"loops" default:"0" min:"0" max:"256" unit:"event loops" doc:"How many event loops move bytes. 0: one fewer than there are processors, at least one."`
 }
 
-// Database is one [database.NAME]. Nil and "" mean: as in [pool].
+// Database is one [database.NAME]. Nil and "" mean: as in [pool] and [limits].
 type Database struct {
-	Name   string // the name that clients use
-	DBName string `key:"dbname" unit:"database name" doc:"The database on the servers, when it has another name there."`
+	Name       string // the name that clients use; anyDatabase: every one that has no table of its own
+	DBName     string `key:"dbname" unit:"database name" doc:"The database on the servers, when it has another name there."`
+	User       string `key:"user" unit:"user name" doc:"As whom the router logs in to the servers, whoever the client is."`
+	Password   Secret `key:"password" doc:"The password of that user. Without it: what the userlist has of him."`
+	MaxClients *int   `key:"max_db_client_connections" min:"0" max:"1000000" unit:"connections" doc:"As in [limits]."`
+	MaxServers *int   `key:"max_db_connections" min:"0" max:"1000000" unit:"connections" doc:"As in [limits]. Names for the same database on the servers share one limit: the last that was used counts."`
 	Override
 }
 
 // User is one [user.NAME]. Nil and "" mean: as for the database.
 type User struct {
-	Name string
+	Name       string
+	MaxClients *int `key:"max_user_client_connections" min:"0" max:"1000000" unit:"connections" doc:"As in [limits]."`
+	MaxServers *int `key:"max_user_connections" min:"0" max:"1000000" unit:"connections" doc:"As in [limits], of a user as whom the router logs in to servers."`
 	Override
 }
 
@@ -93,6 +109,13 @@ type User struct {
 type Override struct {
 	Mode             *string        `key:"mode" oneof:"session transaction statement" doc:"As in [pool]."`
 	Size             *int           `key:"size" min:"1" max:"10000" unit:"connections per node" doc:"As in [pool]."`
+	MinSize          *int           `key:"min_size" min:"0" max:"10000" unit:"connections per node" doc:"As in [pool]."`
+	ReserveSize      *int           `key:"reserve_size" min:"0" max:"10000" unit:"connections per node" doc:"As in [pool]."`
+	ReserveTimeout   *time.Duration `key:"reserve_timeout" min:"0s" doc:"As in [pool]."`
+	HoldMaxClients   *int           `key:"hold_max_clients" min:"0" unit:"clients per queue" doc:"As in [pool]."`
+	IdleTimeout      *time.Duration `key:"idle_timeout" min:"0s" doc:"As in [pool]."`
+	Lifetime         *time.Duration `key:"lifetime" min:"0s" doc:"As in [pool]."`
+	ResetQuery       *string        `key:"reset_query" unit:"SQL" doc:"As in [pool]."`
 	HoldTimeout      *time.Duration `key:"hold_timeout" min:"0s" doc:"As in [pool]."`
 	WaitTimeout      *time.Duration `key:"wait_timeout" min:"1ms" doc:"As in [pool]."`
 	LoginHoldTimeout *time.Duration `key:"login_hold_timeout" min:"0s" doc:"As in [pool]."`

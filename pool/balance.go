@@ -98,7 +98,7 @@ func (q *Queue) floorLocked(sh *shelf) int {
 	if !sh.eligible || q.key.Options != "" || q.users.Load() == 0 {
 		return 0
 	}
-	return q.mu.cfg.MinSize
+	return min(q.mu.cfg.MinSize, q.mu.cfg.Size)
 }
 
 // warmLocked opens connections up to min_size before anybody asks for them.

@@ -9,7 +9,7 @@ import (
 // Config is what holds for one queue.
 type Config struct {
 	Size           int // server connections per node
-	MinSize        int // of them kept open while the queue has a user
+	MinSize        int // of them kept open while the queue has a user; at most Size counts
 	ReserveSize    int // more of them when the first in the line has waited for ReserveTimeout
 	ReserveTimeout time.Duration
 	MaxDatabase    int           // server connections of all queues of the database together; 0 = no limit
@@ -42,7 +42,7 @@ func (c Config) Validate() error {
 		}
 	}
 	check(c.Size > 0, "size", "above 0", c.Size)
-	check(c.MinSize >= 0 && c.MinSize <= c.Size, "min_size", "between 0 and size", c.MinSize)
+	check(c.MinSize >= 0, "min_size", "0 or above", c.MinSize)
 	check(c.ReserveSize >= 0, "reserve_size", "0 or above", c.ReserveSize)
 	check(c.ReserveTimeout >= 0, "reserve_timeout", "0 or above", c.ReserveTimeout)
 	check(c.MaxDatabase >= 0, "max_db_connections", "0 or above", c.MaxDatabase)

@@ -90,6 +90,8 @@ type Policy struct {
 	WaitTimeout      time.Duration // how long it waits for a free server
 	LoginHoldTimeout time.Duration // how long a login waits for a node
 	EagerLogin       bool          // let clients in from cached parameters while no node is there
+	MaxDatabase      int           // clients that the database may have; 0 = no limit
+	MaxUser          int           // clients that the user may have; 0 = no limit
 	ServerUser       string        // whom servers see; "" = the client's own user
 	ServerDatabase   string        // which database servers are asked for; "" = the client's own
 	Pool             pool.Config

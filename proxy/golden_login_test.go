@@ -245,6 +245,32 @@ var loginScenarios = []scenario{
 			s.await("a is gone", func() bool { return len(s.proxy.Clients()) == 0 })
 			s.joins("c")
 		}},
+	{"login_too_many_for_database",
+		"max_db_client_connections is 1. The limit says so only to who has proven who he is; the place is free when its owner has gone.",
+		func(r *router) { r.policy.MaxDatabase = 1 }, func(s *stage) {
+			a, _ := s.enters("a", s.primary("n"))
+			b := s.client("b")
+			b.says(startup("user", "other"))
+			b.isTold()
+			a.saysGoodbye()
+			s.await("a is gone", func() bool { return len(s.proxy.Clients()) == 0 })
+			s.joins("c")
+		}},
+	{"login_too_many_for_user",
+		"max_user_client_connections is 1.",
+		func(r *router) { r.policy.MaxUser = 1 }, func(s *stage) {
+			s.enters("a", s.primary("n"))
+			b := s.client("b")
+			b.says(startup("database", "other"))
+			b.isTold()
+		}},
+	{"login_unknown_database",
+		"The configuration lists the databases, and this is none of them.",
+		func(r *router) { r.refused = pgwire.ErrUnknownDatabase.New("", "other") }, func(s *stage) {
+			a := s.client("a")
+			a.says(startup("database", "other"))
+			a.isTold()
+		}},
 	{"login_too_many_logins",
 		"max_logins is 1, and somebody stands in the door without a word. Nobody listens to the next.",
 		nil, func(s *stage) {

@@ -38,6 +38,18 @@ var waitScenarios = []scenario{
 			b.isTold()
 			a.does(n1, "commit", "COMMIT", 'I')
 		}},
+	{"wait_limit",
+		"The database may have one server connection: who waits for another is told which limit it was, after wait_timeout.",
+		func(r *router) {
+			r.policy.Pool.MaxDatabase, r.policy.WaitTimeout = 1, brief
+		}, func(s *stage) {
+			a, n1 := s.enters("a", s.primary("n"))
+			b := s.joins("b")
+			a.does(n1, "begin", "BEGIN", 'T')
+			b.asks("select 1")
+			b.isTold()
+			a.does(n1, "commit", "COMMIT", 'I')
+		}},
 	{"wait_too_many",
 		"hold_max_clients is 1: the newest is refused at once, who waits goes on waiting.",
 		func(r *router) {

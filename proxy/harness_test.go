@@ -70,6 +70,7 @@ const cluster = topology.ClusterID("main")
 type router struct {
 	t       testing.TB
 	policy  proxy.Policy
+	refused *pgwire.Error // what policies say instead
 	loops   int
 	quick   bool          // without the check of the pool's invariants after each step
 	sweep   time.Duration // how often the pool sweeps; 0: each second
@@ -104,7 +105,7 @@ func (r *router) Exchange(user string) *auth.Exchange {
 
 // Policy is the same for all.
 func (r *router) Policy(proxy.ListenerConfig, string, string) (proxy.Policy, *pgwire.Error) {
-	return r.policy, nil
+	return r.policy, r.refused
 }
 
 // Dial logs in to a server.

@@ -18,7 +18,7 @@ const newestMinor = 0
 func (l *login) register(ctx context.Context, stop func() bool) {
 	p := l.proxy
 	if !p.registry.put(l.id, l, p.config().MaxClients) {
-		p.metrics.refused[refusedClients].Add(1)
+		l.limit = refusedClients
 		l.refuse(pgwire.ErrTooManyClients.New(""))
 		return
 	}
@@ -42,15 +42,18 @@ func (l *login) proceed(ctx context.Context, stop func() bool) *pgwire.Error {
 	if v := p.deps.Virtuals[l.message.Database]; v != nil {
 		return l.serveVirtual(ctx, v)
 	}
-	policy, fault := p.deps.Policies.Policy(l.listener, l.message.User, l.message.Database)
-	if fault != nil {
-		return fault
-	}
+	policy, refused := p.deps.Policies.Policy(l.listener, l.message.User, l.message.Database)
 	identity, wanted, name, err := l.identity(policy)
 	if err != nil {
 		return asFault(err)
 	}
 	last, fault := l.authenticate()
+	if fault == nil { // what there is, and how much of it is in use, is told only to who has proven who he is
+		fault = refused
+	}
+	if fault == nil {
+		fault = l.claim(policy)
+	}
 	if fault != nil {
 		return fault
 	}
@@ -66,6 +69,15 @@ func (l *login) proceed(ctx context.Context, stop func() bool) *pgwire.Error {
 	}
 	if fault != nil {
 		pl.leave() // otherwise the session does
+	}
+	return fault
+}
+
+// claim counts the client as one of its database and of its user.
+func (l *login) claim(policy Policy) *pgwire.Error {
+	fault := l.proxy.registry.claim(l.id, claim{user: l.message.User, database: l.message.Database}, policy.MaxDatabase, policy.MaxUser)
+	if fault != nil {
+		l.limit = refusedQuota
 	}
 	return fault
 }

@@ -24,16 +24,17 @@ const (
 
 // Why a connection was turned away before it became a client.
 const (
-	refusedLogins  = iota // max_logins
+	refusedOther   = iota // its login failed
+	refusedLogins         // max_logins
 	refusedClients        // max_clients
-	refusedOther          // its login failed
+	refusedQuota          // max_db_client_connections, max_user_client_connections
 	refusedKinds
 )
 
 // Names of the values above, as label values. Constant tables.
 var (
 	cancelNames  = [cancelKinds]string{"unknown_key", "queued", "forwarded", "idle", "dropped"}
-	refusedNames = [refusedKinds]string{"max_logins", "max_clients", "login_failed"}
+	refusedNames = [refusedKinds]string{"login_failed", "max_logins", "max_clients", "quota"}
 )
 
 // Sizes of the tables of counters by reason.

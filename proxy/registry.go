@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/pgwire"
 	"github.com/pgrouter/pgrouter/pool"
 	"github.com/pgrouter/pgrouter/routing"
 )
@@ -39,6 +40,17 @@ type Member interface {
 	Drain()
 }
 
+// claimed is a database or a user, by the names that clients use.
+type claimed struct {
+	user bool
+	name string
+}
+
+// claim is what a client counts against, besides max_clients.
+type claim struct{ user, database string }
+
+func (c claim) parts() [2]claimed { return [2]claimed{{false, c.database}, {true, c.user}} }
+
 // unitCount counts units of work that have ended.
 type unitCount struct {
 	all    uint64
@@ -62,13 +74,17 @@ type registry struct {
 	mu struct {
 		sync.Mutex
 		members map[uint64]Member
-		empty   chan struct{} // closed while there are none
-		ended   unitCount     // units of sessions that are gone
+		claims  map[uint64]claim // of the members that have one
+		held    map[claimed]int  // how many claims there are on each
+		empty   chan struct{}    // closed while there are none
+		ended   unitCount        // units of sessions that are gone
 	}
 }
 
 func (r *registry) init() {
 	r.mu.members = make(map[uint64]Member)
+	r.mu.claims = make(map[uint64]claim)
+	r.mu.held = make(map[claimed]int)
 	r.mu.empty = make(chan struct{})
 	close(r.mu.empty)
 }
@@ -96,9 +112,49 @@ func (r *registry) remove(id uint64) {
 	}
 	r.mu.ended.add(m)
 	delete(r.mu.members, id)
+	r.disclaimLocked(id)
 	if len(r.mu.members) == 0 {
 		close(r.mu.empty)
 	}
+}
+
+// claim counts a member, until it is removed, as a client of a database and a user, which may have so many; 0 = any number. It says
+// which of the two has too many already.
+func (r *registry) claim(id uint64, c claim, maxDatabase, maxUser int) *pgwire.Error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	parts := c.parts()
+	switch {
+	case maxDatabase > 0 && r.mu.held[parts[0]] >= maxDatabase:
+		return pgwire.ErrTooManyDatabaseClients.New("", c.database)
+	case maxUser > 0 && r.mu.held[parts[1]] >= maxUser:
+		return pgwire.ErrTooManyUserClients.New("", c.user)
+	}
+	r.mu.claims[id] = c
+	for _, part := range parts {
+		r.mu.held[part]++
+	}
+	return nil
+}
+
+func (r *registry) disclaimLocked(id uint64) {
+	c, ok := r.mu.claims[id]
+	if !ok {
+		return
+	}
+	delete(r.mu.claims, id)
+	for _, part := range c.parts() {
+		if r.mu.held[part]--; r.mu.held[part] == 0 {
+			delete(r.mu.held, part)
+		}
+	}
+}
+
+// clientsOf counts the clients of a database or a user.
+func (r *registry) clientsOf(what claimed) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.mu.held[what]
 }
 
 func (r *registry) count() int {
@@ -135,6 +191,14 @@ func (r *registry) gone() <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.mu.empty
+}
+
+// ClientsOfDatabase counts the clients of a database, by the name that they use. Any goroutine.
+func (p *Proxy) ClientsOfDatabase(name string) int { return p.registry.clientsOf(claimed{name: name}) }
+
+// ClientsOfUser counts the clients of a user. Any goroutine.
+func (p *Proxy) ClientsOfUser(name string) int {
+	return p.registry.clientsOf(claimed{user: true, name: name})
 }
 
 // Clients describes every client connection, by number.

@@ -27,6 +27,7 @@ type login struct {
 	ahead    []byte // bytes read behind the message under way
 	console  atomic.Bool
 	cancel   context.CancelFunc
+	limit    int // which one turned it away: refusedClients …; 0 = none
 
 	key       cancelKey     // a console's
 	cancelled chan struct{} // a cancel request for a console that waits for something
@@ -110,7 +111,7 @@ func asFault(err error) *pgwire.Error {
 
 // refuse tells the client why it cannot come in, and closes.
 func (l *login) refuse(e *pgwire.Error) {
-	l.proxy.metrics.refused[refusedOther].Add(1)
+	l.proxy.metrics.refused[l.limit].Add(1)
 	l.proxy.log.Info("login refused", "remote", l.sock.RemoteAddr().String(), "user", l.message.User,
 		"database", l.message.Database, "sqlstate", e.Code, "error", e.Message)
 	if !e.Silent() {

@@ -20,7 +20,7 @@ type dialer struct{ inForce *inForce }
 func (d *dialer) Dial(ctx context.Context, t backend.Target, k pool.Key) (*backend.Conn, error) {
 	r := d.inForce.Load()
 	conn, err := backend.Dial(ctx, backendConfig(r.Config), t, backend.Login{
-		User: k.User, Database: k.Database, Params: proxy.DecodeOptions(k.Options), Secret: r.people.serverSecret(k.User),
+		User: k.User, Database: k.Database, Params: proxy.DecodeOptions(k.Options), Secret: r.serverSecret(k),
 	})
 	var refused *backend.DialError
 	if errors.As(err, &refused) && refused.Code() == pgwire.CodeInvalidPassword {
@@ -42,23 +42,33 @@ type policies struct{ inForce *inForce }
 // Policy returns what holds for a user of a database (proxy.Policies).
 func (p *policies) Policy(_ proxy.ListenerConfig, user, database string) (proxy.Policy, *pgwire.Error) {
 	r := p.inForce.Load()
-	c := r.PoolFor(database, user)
+	if !r.Serves(database) {
+		return proxy.Policy{}, pgwire.ErrUnknownDatabase.New("", database)
+	}
+	c, quota := r.PoolFor(database, user), r.QuotaFor(database, user)
 	mode, err := proxy.ParseMode(c.Mode)
 	if err != nil {
 		return proxy.Policy{}, pgwire.ErrInternal.New("")
 	}
 	return proxy.Policy{
 		Mode: mode, HoldTimeout: c.HoldTimeout, WaitTimeout: c.WaitTimeout, LoginHoldTimeout: c.LoginHoldTimeout,
-		EagerLogin: c.Login == "eager", ServerDatabase: r.ServerDatabase(database), Pool: poolConfig(c),
+		EagerLogin: c.Login == "eager", MaxDatabase: quota.DatabaseClients, MaxUser: quota.UserClients,
+		ServerUser: r.ServerUser(database), ServerDatabase: r.ServerDatabase(database), Pool: poolConfig(c, quota),
 	}, nil
 }
 
-func poolConfig(c config.Pool) pool.Config {
+func poolConfig(c config.Pool, quota config.Quota) pool.Config {
 	out := pool.Defaults()
-	out.Size, out.IdleTimeout, out.Lifetime = c.Size, c.IdleTimeout, c.Lifetime
+	out.Size, out.MinSize, out.ReserveSize, out.ReserveTimeout = c.Size, c.MinSize, c.ReserveSize, c.ReserveTimeout
+	out.MaxDatabase, out.MaxUser = quota.DatabaseServers, quota.UserServers
+	out.IdleTimeout, out.Lifetime = c.IdleTimeout, c.Lifetime
 	out.MaxWaiters, out.DialParallel, out.ResetQuery = c.HoldMaxClients, c.DialParallel, c.ResetQuery
 	out.DialBackoffMin, out.DialBackoffMax = c.DialBackoffMin, c.DialBackoffMax
 	return out
+}
+
+func poolLimits(cfg *config.Config) pool.Limits {
+	return pool.Limits{Total: cfg.Limits.MaxServers, Node: cfg.Limits.MaxNodeServers}
 }
 
 func proxyConfig(cfg *config.Config) proxy.Config {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/pgrouter/pgrouter/auth"
 	"github.com/pgrouter/pgrouter/config"
+	"github.com/pgrouter/pgrouter/pool"
 )
 
 // regime is the configuration, and who may come in under it. It never changes.
@@ -20,6 +21,14 @@ func newRegime(cfg *config.Config) (*regime, error) {
 		return nil, err
 	}
 	return &regime{Config: cfg, people: people}, nil
+}
+
+// serverSecret returns with what we log in to servers for a queue.
+func (r *regime) serverSecret(k pool.Key) auth.Secret {
+	if password := r.ServerPassword(k.Database, k.User); !password.IsZero() {
+		return auth.PlainSecret(password.Reveal())
+	}
+	return r.people.serverSecret(k.User)
 }
 
 // inForce holds the regime in force. Whoever needs a part of it asks here, anew each time.

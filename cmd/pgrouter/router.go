@@ -105,7 +105,7 @@ func (r *router) startReactor(context.Context) (err error) {
 func (r *router) startPool(context.Context) (err error) {
 	r.pool, err = pool.New(pool.Options{
 		Reactor: r.reactor, Dialer: &dialer{&r.inForce}, Signals: &troubles{r.trigger}, Events: r.events,
-		Logger: r.log,
+		Logger: r.log, Limits: poolLimits(r.inForce.Load().Config),
 	})
 	return err
 }

@@ -31,6 +31,7 @@ type Process struct {
 
 // Options say how the router runs in front of a cluster.
 type Options struct {
+	Caps  string // appended to [limits]
 	Loops int    // event loops; 0: one fewer than processors
 	Size  int    // of pools; 10
 	More  string // appended to the configuration
@@ -50,6 +51,7 @@ hold_timeout = "60s"
 login_hold_timeout = "60s"
 [limits]
 loops = %[8]d
+%[9]s
 [cluster.main]
 nodes = [%[2]s]
 probe_user = "pgrouter"
@@ -100,7 +102,7 @@ func Launch(t testing.TB, c *testcluster.Cluster, o Options) *Process {
 	for _, n := range c.Nodes() {
 		nodes = append(nodes, strconv.Quote(n.Addr()))
 	}
-	text := fmt.Sprintf(configText, p.Admin, strings.Join(nodes, ", "), dir, demoteScript(t, dir, c), p.Write, p.Read, o.Size, o.Loops)
+	text := fmt.Sprintf(configText, p.Admin, strings.Join(nodes, ", "), dir, demoteScript(t, dir, c), p.Write, p.Read, o.Size, o.Loops, o.Caps)
 	path := filepath.Join(dir, "pgrouter.toml")
 	if err := os.WriteFile(path, []byte(text+o.More), 0o600); err != nil {
 		t.Fatal(err)
