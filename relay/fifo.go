@@ -28,6 +28,9 @@ const (
 	Injected Entry = 0x20
 	// Unnamed marks a Parse of the unnamed statement.
 	Unnamed Entry = 0x40
+	// Answered marks a Query or FunctionCall whose answer has come to a point at which it may be over: ReadyForQuery ends it only
+	// then. One that comes sooner belongs to nobody.
+	Answered Entry = 0x80
 )
 
 // Kind returns what the entry asks.
@@ -94,6 +97,9 @@ func (q *fifo) first() Entry {
 	}
 	return *q.at(0)
 }
+
+// answered marks the oldest entry, which there is.
+func (q *fifo) answered() { *q.at(0) |= Answered }
 
 func (q *fifo) pop() {
 	q.head++

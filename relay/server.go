@@ -120,7 +120,7 @@ func (l *Link) observeExtended(kind byte, head Entry) Verdict {
 	case pgwire.KindParameterDescription:
 		return l.partOf(head, EntryDescribe, EntryDescribe)
 	case pgwire.KindFunctionCallResponse:
-		return l.partOf(head, EntryFunctionCall, EntryFunctionCall)
+		return l.mayBeOver(head, EntryFunctionCall)
 	}
 	if want == EntryNone || head.Kind() != want {
 		return violation
@@ -166,20 +166,33 @@ func (l *Link) completed(head Entry) Verdict {
 	switch head.Kind() {
 	case EntryExecute:
 		return l.answered(head)
-	case EntryQuery:
-		return shown(head)
 	default:
+		return l.mayBeOver(head, EntryQuery)
+	}
+}
+
+// mayBeOver passes a message behind which nothing but ReadyForQuery need come.
+func (l *Link) mayBeOver(head Entry, want EntryKind) Verdict {
+	if head.Kind() != want {
 		return violation
 	}
+	l.fifo.answered()
+	return shown(head)
 }
 
 // ready takes ReadyForQuery.
 func (l *Link) ready(head Entry, msg []byte) Verdict {
+	switch msg[pgwire.HeaderLen] {
+	case StatusIdle, StatusBlock, StatusFailed:
+	default:
+		return violation
+	}
 	if head.Kind() == EntryNone && l.unit.copySync { // the Sync sent into a COPY was answered after all
 		l.skipping, l.unit.copySync = false, false
 		return l.told(msg)
 	}
-	if !head.EndsUnit() || len(msg) != pgwire.HeaderLen+1 {
+	early := head.Kind() != EntrySync && head&Answered == 0
+	if !head.EndsUnit() || early || head&Injected != 0 && msg[pgwire.HeaderLen] != StatusIdle {
 		return violation
 	}
 	l.done()
@@ -247,6 +260,7 @@ func (l *Link) failed(head Entry, msg []byte) Verdict {
 	if head&Injected != 0 && head.Kind() == EntryQuery {
 		return Verdict{Verb: PreludeFailed}
 	}
+	l.fifo.answered()
 	l.copyIn = false
 	if l.unit.syncsRead > 0 { // or it failed before it read the Sync, which is answered then
 		if l.unit.syncsRead > 1 || l.fifo.count > 1 || head.EndsUnit() {
