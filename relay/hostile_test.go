@@ -1,6 +1,8 @@
 package relay
 
 import (
+	"bytes"
+	"strings"
 	"testing"
 
 	"github.com/pgrouter/pgrouter/event"
@@ -46,6 +48,9 @@ func TestAnswersThatNobodyIsOwedEndTheServer(t *testing.T) {
 		"a key":                              {query("select 1"), pgwire.AppendBackendKeyData(nil, 1, []byte("1234")), Violation},
 		"replication":                        {query("select 1"), said('W', "\x00\x00\x00"), Violation},
 		"a kind that does not exist":         {query("select 1"), said('?', "abc"), Violation},
+		"an error without its end":           {query("select 1"), said('E', "SERROR\x00Mcut"), Violation},
+		"an error with bytes behind its end": {query("select 1"), said('E', "SERROR\x00\x00behind"), Violation},
+		"a FATAL without its end":            {query("select 1"), said('E', "SFATAL\x00C57P01\x00Mcut"), Violation},
 		"a parameter without a value":        {query("select 1"), said('S', "TimeZone\x00"), Violation},
 
 		"ready after the answer":      {query("select 1"), join(answered, readyIdle), UnitEnd},
@@ -79,11 +84,38 @@ func TestAPreludeIsDoneOnlyWhenTheServerSaysSo(t *testing.T) {
 		"not a word":       {readyIdle, Violation},
 		"in a transaction": {join(set, pgwire.AppendReadyForQuery(nil, StatusBlock)), Violation},
 		"out of order":     {pgwire.AppendParseComplete(nil), Violation},
+		"malformed error":  {said('E', "SERROR\x00Mcut"), Violation},
 	} {
 		l := linked(t, false, event.PinNone)
 		l.Prelude()
 		if _, last := feedAll(t, tc.says, len(tc.says), l.FromServer, l.Insertion); last != tc.want {
 			t.Errorf("%s: %v, want %v", name, last, tc.want)
+		}
+	}
+}
+
+// TestAServerCannotMakeUsKeepALongMessage: what is awaited whole is short; of an error that is not the beginning says what it is.
+func TestAServerCannotMakeUsKeepALongMessage(t *testing.T) {
+	huge := func(kind byte) []byte { return []byte{kind, 0x3f, 0xff, 0xff, 0} }
+	for _, kind := range "ENSA" {
+		l := linked(t, false, event.PinNone, query("begin"), begunThen)
+		if _, last := feedAll(t, huge(byte(kind)), pgwire.HeaderLen, l.FromServer, l.Insertion); last != Violation {
+			t.Errorf("%c of a gigabyte in a transaction in which nothing is asked: %v", kind, last)
+		}
+	}
+	long := strings.Repeat("x", 3*holdLimit)
+	for name, tc := range map[string]struct {
+		says []byte
+		want Verb
+	}{
+		"error":  {said('E', "SERROR\x00C25006\x00M"+long+"\x00\x00"), More},
+		"FATAL":  {said('E', "SFATAL\x00C57P01\x00M"+long+"\x00\x00"), Violation},
+		"notice": {said('N', "SNOTICE\x00C00000\x00M"+long+"\x00\x00"), More},
+	} {
+		l := linked(t, false, event.PinNone, query("select 1"))
+		out, last := feedAll(t, tc.says, 1000, l.FromServer, l.Insertion)
+		if last != tc.want || tc.want == More && !bytes.Equal(out, tc.says) {
+			t.Errorf("a long %s: %v, %d of %d bytes", name, last, len(out), len(tc.says))
 		}
 	}
 }

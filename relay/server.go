@@ -18,11 +18,11 @@ func (l *Link) FromServer(b []byte) Verdict {
 			continue
 		}
 		f, ok, err := pgwire.PeekBackend(b[n:])
-		if err != nil {
+		if err != nil || l.fifo.count == 0 && f.Len > unaskedLimit {
 			return l.passed(Verdict{N: n, Verb: Violation})
 		}
 		have := min(f.Len, len(b)-n)
-		if !ok || have < f.Len && l.awaited(f) {
+		if !ok || have < f.Len && have < l.awaited(f) {
 			break
 		}
 		v := l.observe(f, b[n:n+have])
@@ -56,16 +56,26 @@ func (l *Link) passed(v Verdict) Verdict {
 // Shown notes that the client was shown what a verdict Dying left to the caller.
 func (l *Link) Shown() { l.unit.answered = true }
 
-// awaited tells which messages are not passed in pieces: those that are understood, while they are small, and what comes unasked
-// when nothing is outstanding, because the client may get another server before the rest is here (I8).
-func (l *Link) awaited(f pgwire.Frame) bool {
+// unaskedLimit is the size in bytes of the longest message that may come while nothing is outstanding. It is kept until it is
+// whole. PostgreSQL's are short: the longest is a notification, with a payload of 8,000 bytes.
+const unaskedLimit = 64 * 1024
+
+// awaited returns how many bytes of a message must be there before it is looked at. Those that are understood do not pass in
+// pieces while they are small, and of longer ones the beginning says enough. What comes unasked when nothing is outstanding is
+// awaited whole, because the client may get another server before the rest is here (I8).
+func (l *Link) awaited(f pgwire.Frame) int {
 	switch f.Kind {
-	case pgwire.KindReadyForQuery, pgwire.KindErrorResponse, pgwire.KindParameterStatus, pgwire.KindNoticeResponse:
-		return f.Len <= holdLimit || l.fifo.count == 0
-	case pgwire.KindNotification:
-		return l.fifo.count == 0
+	case pgwire.KindReadyForQuery, pgwire.KindErrorResponse, pgwire.KindParameterStatus, pgwire.KindNoticeResponse, pgwire.KindNotification:
+	default:
+		return 0
 	}
-	return false
+	switch {
+	case l.fifo.count == 0:
+		return f.Len
+	case f.Kind == pgwire.KindNotification:
+		return 0
+	}
+	return min(f.Len, holdLimit)
 }
 
 var (
@@ -90,7 +100,7 @@ func (l *Link) observe(f pgwire.Frame, msg []byte) Verdict {
 		}
 		return l.partOf(head, EntryQuery, EntryQuery)
 	case pgwire.KindErrorResponse:
-		return l.failed(head, msg)
+		return l.failed(head, msg, len(msg) == f.Len)
 	case pgwire.KindNoticeResponse, pgwire.KindNotification, pgwire.KindParameterStatus:
 		return l.asynchronous(f.Kind, head, msg)
 	case pgwire.KindCopyInResponse:
@@ -246,9 +256,13 @@ func (l *Link) asynchronous(kind byte, head Entry, msg []byte) Verdict {
 }
 
 // failed takes an ErrorResponse. In the extended protocol the server now reads over everything until Sync.
-func (l *Link) failed(head Entry, msg []byte) Verdict {
-	severity, code := severityAndCode(msg)
-	if isFatal(severity) {
+// What no PostgreSQL sends is a violation: one that cannot be read, or a FATAL so long that it is not awaited whole.
+func (l *Link) failed(head Entry, msg []byte, whole bool) Verdict {
+	severity, code, ok := severityAndCode(msg)
+	switch {
+	case whole && !ok, !whole && isFatal(severity):
+		return violation
+	case isFatal(severity):
 		return Verdict{Verb: Fatal}
 	}
 	if string(code) == pgwire.CodeReadOnlyTransaction && l.Observer.ReadOnly() {
@@ -330,7 +344,7 @@ func isFatal(severity []byte) bool {
 // isLastWarning tells the warning of a server that was told to end at once: a crash beside it, or an immediate shutdown. It
 // proves nothing, because a function can raise it too.
 func isLastWarning(msg []byte) bool {
-	severity, code := severityAndCode(msg)
+	severity, code, _ := severityAndCode(msg)
 	if string(severity) != "WARNING" {
 		return false
 	}
@@ -341,13 +355,14 @@ func isLastWarning(msg []byte) bool {
 	return false
 }
 
-// severityAndCode reads two fields of an ErrorResponse or NoticeResponse. The severity is the non-localised field V if there is
-// one (PostgreSQL 9.6 and later), else S.
-func severityAndCode(msg []byte) (severity, code []byte) {
+// severityAndCode reads two fields of an ErrorResponse or NoticeResponse, either of which may be missing. The severity is the
+// non-localised field V if there is one (PostgreSQL 9.6 and later), else S. ok is false when the message is cut or malformed.
+func severityAndCode(msg []byte) (severity, code []byte, ok bool) {
 	plain := false
-	for body := msg[pgwire.HeaderLen:]; len(body) > 0 && body[0] != 0; {
-		value, rest, ok := cutString(body[1:])
-		if !ok {
+	body := msg[pgwire.HeaderLen:]
+	for len(body) > 0 && body[0] != 0 {
+		value, rest, ended := cutString(body[1:])
+		if !ended {
 			break
 		}
 		switch body[0] {
@@ -362,5 +377,5 @@ func severityAndCode(msg []byte) (severity, code []byte) {
 		}
 		body = rest
 	}
-	return severity, code
+	return severity, code, len(body) == 1 && body[0] == 0
 }
