@@ -62,14 +62,11 @@ func overhear(b []byte) (remark, error) {
 	result := remarkNothing
 	for len(b) > 0 {
 		f, ok, err := pgwire.PeekBackend(b)
-		switch {
-		case err != nil:
+		if err != nil {
 			return remarkViolation, err
-		case !ok:
-			return remarkParameter, nil
 		}
-		whole := f.Len <= len(b)
-		switch f.Kind {
+		whole := ok && f.Len <= len(b)
+		switch b[0] {
 		case pgwire.KindNoticeResponse:
 		case pgwire.KindParameterStatus:
 			result = remarkParameter
@@ -95,7 +92,7 @@ func lastWords(b []byte, f pgwire.Frame, whole bool) (remark, error) {
 	switch {
 	case err != nil:
 		return remarkViolation, err
-	case e.Severity != pgwire.SeverityFatal && e.Severity != pgwire.SeverityPanic:
+	case !e.Fatal():
 		return remarkViolation, e
 	}
 	return remarkFatal, e

@@ -88,6 +88,7 @@ func TestADirtyServerIsResetBeforeAnybodyGetsIt(t *testing.T) {
 func TestWhatAnIdleServerSaysDecidesItsFate(t *testing.T) {
 	notice := pgwire.AppendNotice(nil, &pgwire.Error{Severity: "NOTICE", Code: "00000", Message: "m"})
 	fatal := pgwire.AppendError(nil, &pgwire.Error{Severity: "FATAL", Code: pgwire.CodeAdminShutdown, Message: "m"})
+	russian := pgwire.Error{Severity: "ВАЖНО", SeverityUnlocalized: "FATAL", Code: pgwire.CodeAdminShutdown, Message: "m"}
 	for name, tc := range map[string]struct {
 		said    []byte
 		lives   bool
@@ -100,9 +101,15 @@ func TestWhatAnIdleServerSaysDecidesItsFate(t *testing.T) {
 		"half a header":       {said: notice[:3], reason: closedParameter},
 		"last words":          {said: fatal, reason: closedByServer, trouble: 1},
 		"half of last words":  {said: fatal[:9], reason: closedByServer, trouble: 1},
+		"one byte of them":    {said: fatal[:1], reason: closedByServer, trouble: 1},
+		"words and more":      {said: append(append([]byte(nil), fatal...), "HTTP/1.1"...), reason: closedByServer, trouble: 1},
+		"words in Russian":    {said: pgwire.AppendError(nil, &russian), reason: closedByServer, trouble: 1},
+		"words without code":  {said: []byte("E\x00\x00\x00\x0cSFATAL\x00\x00"), reason: closedByServer, trouble: 1},
+		"words without all":   {said: []byte("E\x00\x00\x00\x05\x00"), reason: closedProtocol},
 		"an error":            {said: pgwire.AppendError(nil, &pgwire.Error{Severity: "ERROR", Code: "XX000", Message: "m"}), reason: closedProtocol},
 		"an answer":           {said: resetAnswer(), reason: closedProtocol},
 		"a row":               {said: pgwire.AppendDataRow(nil, []string{"x"}), reason: closedProtocol},
+		"a notification":      {said: []byte("A\x00\x00\x00\x0c\x00\x00\x00\x01a\x00b\x00"), reason: closedProtocol},
 		"another protocol":    {said: []byte("HTTP/1.1 400 Bad Request"), reason: closedProtocol},
 		"malformed last word": {said: []byte{'E', 0, 0, 0, 6, 'X', 'Y'}, reason: closedProtocol},
 	} {
