@@ -39,20 +39,29 @@ func TestACancelUnderWayKeepsTheServerFromOthers(t *testing.T) {
 func TestADirtyServerIsResetBeforeAnybodyGetsIt(t *testing.T) {
 	ok := resetAnswer()
 	notice := pgwire.AppendNotice(nil, &pgwire.Error{Severity: "NOTICE", Code: "00000", Message: "m"})
+	ready := func(status byte) []byte {
+		return pgwire.AppendReadyForQuery(pgwire.AppendCommandComplete(nil, "DISCARD ALL"), status)
+	}
 	for name, tc := range map[string]struct {
-		answer []byte
+		said   []byte
 		served bool // by this very server
+		reason closeReason
 	}{
-		"answered":               {ok, true},
-		"answered with a notice": {append(notice, ok...), true},
-		"parameter as at login":  {append(pgwire.AppendParameterStatus(nil, "TimeZone", "UTC"), ok...), true},
-		"parameter changed":      {append(pgwire.AppendParameterStatus(nil, "TimeZone", "CET"), ok...), false},
-		"unknown parameter":      {append(pgwire.AppendParameterStatus(nil, "new", "x"), ok...), false},
-		"error":                  {pgwire.AppendError(nil, &pgwire.Error{Severity: "ERROR", Code: "XX000", Message: "m"}), false},
-		"in a transaction":       {pgwire.AppendReadyForQuery(nil, pgwire.StatusInTransaction), false},
-		"a notice behind":        {append(append([]byte(nil), ok...), notice...), true},
-		"answered twice":         {append(append([]byte(nil), ok...), ok...), false},
-		"garbage":                {[]byte("HTTP/1.1 400 Bad Request"), false},
+		"answered":               {said: ok, served: true},
+		"answered with a notice": {said: append(notice, ok...), served: true},
+		"answered with a row":    {said: append(pgwire.AppendDataRow(pgwire.AppendRowDescription(nil, []string{"v"}), []string{"x"}), ok...), served: true},
+		"answered with nothing":  {said: append([]byte{'I', 0, 0, 0, 4}, pgwire.AppendReadyForQuery(nil, pgwire.StatusIdle)...), served: true},
+		"parameter as at login":  {said: append(pgwire.AppendParameterStatus(nil, "TimeZone", "UTC"), ok...), served: true},
+		"parameter changed":      {said: append(pgwire.AppendParameterStatus(nil, "TimeZone", "CET"), ok...), reason: closedParameter},
+		"unknown parameter":      {said: append(pgwire.AppendParameterStatus(nil, "new", "x"), ok...), reason: closedParameter},
+		"error":                  {said: pgwire.AppendError(nil, &pgwire.Error{Severity: "ERROR", Code: "XX000", Message: "m"}), reason: closedReset},
+		"in a transaction":       {said: ready(pgwire.StatusInTransaction), reason: closedReset},
+		"in no known state":      {said: ready('X'), reason: closedProtocol},
+		"ready, not answered":    {said: pgwire.AppendReadyForQuery(nil, pgwire.StatusIdle), reason: closedProtocol},
+		"answer to another":      {said: append(pgwire.AppendParseComplete(nil), ok...), reason: closedProtocol},
+		"a notice behind":        {said: append(append([]byte(nil), ok...), notice...), served: true},
+		"answered twice":         {said: append(append([]byte(nil), ok...), ok...), reason: closedProtocol},
+		"garbage":                {said: []byte("HTTP/1.1 400 Bad Request"), reason: closedProtocol},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for cutAt := range 2 {
@@ -68,10 +77,13 @@ func TestADirtyServerIsResetBeforeAnybodyGetsIt(t *testing.T) {
 				if c[1].server != nil || x.resets != 1 || w.node("a").Resetting != 1 {
 					t.Fatal("not reset")
 				}
-				w.say(x, tc.answer[:cutAt*3])
-				w.answerReset(x, tc.answer[cutAt*3:])
+				w.say(x, tc.said[:cutAt*3])
+				w.answerReset(x, tc.said[cutAt*3:])
 				if (c[1].server == s) != tc.served {
 					t.Fatalf("served by it: %v", c[1].server == s)
+				}
+				if violated := w.queue.Stats().Violations > 0; violated != (tc.reason == closedProtocol) || !tc.served && w.closedFor(tc.reason) != 1 {
+					t.Errorf("violated %v, closed %+v", violated, w.queue.Stats().Closed)
 				}
 				if tc.served && s.Vector != nil {
 					t.Error("the parameters of the former holder are thought to be there")

@@ -97,7 +97,7 @@ func (q *Queue) run(s *Server, e errand, h hand) {
 	case errandKeep:
 		w.keep(s.IO, (*keeper)(s))
 	case errandReset:
-		s.answer = s.answer[:0]
+		s.answer, s.answered = s.answer[:0], false
 		w.keep(s.IO, (*keeper)(s))
 		w.send(s.IO, q.resetMessage())
 	case errandHangUp:

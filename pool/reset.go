@@ -13,7 +13,8 @@ type progress uint8
 const (
 	resetRuns progress = iota
 	resetDone
-	resetFailed
+	resetFailed    // the server says no, or is left in a state in which nobody can use it
+	resetViolation // the server says what is no answer to a query
 )
 
 // resetHeard takes the server's answer to the reset query.
@@ -21,7 +22,11 @@ func (q *Queue) resetHeard(s *Server, b []byte) {
 	s.answer = append(s.answer, b...)
 	p, rest := q.readReset(s, s.answer)
 	if p == resetDone {
-		if r, _ := overhear(rest); r != remarkNothing {
+		switch r, _ := overhear(rest); r {
+		case remarkNothing:
+		case remarkViolation:
+			p = resetViolation
+		case remarkParameter, remarkFatal:
 			p = resetFailed
 		}
 	}
@@ -29,37 +34,60 @@ func (q *Queue) resetHeard(s *Server, b []byte) {
 	switch {
 	case p == resetDone:
 		q.resetOver(s)
+	case p == resetViolation:
+		q.lose(s, loss{reason: closedProtocol, violation: true})
 	case p != resetRuns || len(rest) > maxResetAnswer:
 		q.lose(s, loss{reason: closedReset})
 	}
 }
 
-// readReset reads the whole messages at the beginning of b.
+// readReset reads the whole messages at the beginning of b. The reset query is the server's only request.
 func (q *Queue) readReset(s *Server, b []byte) (p progress, rest []byte) {
 	for {
 		f, ok, err := pgwire.PeekBackend(b)
 		switch {
 		case err != nil:
-			return resetFailed, nil
+			return resetViolation, nil
 		case !ok || f.Len > len(b):
 			return resetRuns, b
 		}
-		body := f.Body(b)
-		b = b[f.Len:]
-		switch f.Kind {
-		case pgwire.KindReadyForQuery:
-			if body[0] != pgwire.StatusIdle {
-				return resetFailed, nil
-			}
-			return resetDone, b
-		case pgwire.KindParameterStatus:
-			if !s.saidAtLogin(body) {
-				q.markChanged(s)
-			}
-		case pgwire.KindErrorResponse, pgwire.KindCopyInResponse, pgwire.KindCopyOutResponse, pgwire.KindCopyBothResponse:
-			return resetFailed, nil
+		if p := q.readResetMessage(s, f.Kind, f.Body(b)); p != resetRuns {
+			return p, b[f.Len:]
 		}
+		b = b[f.Len:]
 	}
+}
+
+func (q *Queue) readResetMessage(s *Server, kind byte, body []byte) progress {
+	switch kind {
+	case pgwire.KindCommandComplete, pgwire.KindEmptyQueryResponse:
+		s.answered = true
+	case pgwire.KindReadyForQuery:
+		return resetEnd(s.answered, body[0])
+	case pgwire.KindParameterStatus:
+		if !s.saidAtLogin(body) {
+			q.markChanged(s)
+		}
+	case pgwire.KindErrorResponse, pgwire.KindCopyInResponse, pgwire.KindCopyOutResponse:
+		return resetFailed
+	case pgwire.KindRowDescription, pgwire.KindDataRow, pgwire.KindNoticeResponse, pgwire.KindNotification:
+	default:
+		return resetViolation
+	}
+	return resetRuns
+}
+
+// resetEnd judges a ReadyForQuery. One that comes before the reset is answered belongs to something else.
+func resetEnd(answered bool, status byte) progress {
+	switch {
+	case !answered:
+		return resetViolation
+	case status == pgwire.StatusIdle:
+		return resetDone
+	case status == pgwire.StatusInTransaction, status == pgwire.StatusFailed:
+		return resetFailed
+	}
+	return resetViolation
 }
 
 // saidAtLogin reports whether a parameter has gone back to what it was at login.

@@ -56,7 +56,8 @@ type Server struct {
 
 	chain    *Server           // in a todo
 	detached *reactor.Detached // the hop's own
-	answer   []byte            // what a reset has answered so far; loop only
+	answer   []byte            // what a reset has answered so far and was not read; loop only
+	answered bool              // a statement of the reset is done; loop only
 }
 
 // serverState is where a server stands: on the list of that name of its shelf. Dialing ones are only counted.
