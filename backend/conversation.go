@@ -117,8 +117,14 @@ func (s *conversation) parameter(body []byte) error {
 		return violation("malformed message", pgwire.KindParameterStatus)
 	}
 	s.conn.setParam(string(name), string(value))
+	if len(s.conn.Params) > maxParams {
+		return violation("the server reports too many parameters", pgwire.KindParameterStatus)
+	}
 	return nil
 }
+
+// maxParams bounds how many parameters a server may report. PostgreSQL 18 has 15, extensions may add their own.
+const maxParams = 200
 
 func (s *conversation) key(body []byte) error {
 	pid, key, err := pgwire.ParseBackendKeyData(body)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -26,12 +27,13 @@ func message(kind byte, body string) []byte {
 func TestHostileServersGetADefinedError(t *testing.T) {
 	ok, ready := pgwire.AppendAuthOk(nil), pgwire.AppendReadyForQuery(nil, pgwire.StatusIdle)
 	noCode := message('E', "SFATAL\x00Mno field C here\x00\x00")
-	tests := []struct {
+	type hostile struct {
 		name  string
 		sends []byte
 		op    Op
 		want  string // in the text
-	}{
+	}
+	tests := []hostile{
 		{"HTTP", []byte("HTTP/1.1 400 Bad Request\r\n\r\n"), OpLogin, "impossible length"},
 		{"SSH", []byte("SSH-2.0-OpenSSH_9.2\r\n"), OpLogin, "impossible length"},
 		{"zeros", make([]byte, 64), OpLogin, "unknown message"},
@@ -42,11 +44,24 @@ func TestHostileServersGetADefinedError(t *testing.T) {
 		{"a megabyte of login", []byte{'R', 0, 16, 0, 0, 0}, OpLogin, "message too long"},
 		{"an answer to SSLRequest", []byte("SSSSSSSS"), OpLogin, "impossible length"},
 		{"ready before login", ready, OpLogin, "unexpected message during login"},
+		{"length of 4", message('R', ""), OpLogin, "impossible length"},
+		{"key of no bytes", join(ok, message('K', "\x00\x00\x00\x01")), OpStartup, "impossible length"},
+		{"key of 1000 bytes", join(ok, message('K', strings.Repeat("k", 1004))), OpStartup, "impossible length"},
+		{"a kind that does not exist", join(ok, message('?', "abc")), OpStartup, "unknown message"},
+		{"bytes behind Ok in its message", message('R', "\x00\x00\x00\x00more"), OpLogin, "out of order"},
 		{"key before login", pgwire.AppendBackendKeyData(nil, 1, []byte("1234")), OpLogin, "unexpected message during login"},
 		{"parameter before login", pgwire.AppendParameterStatus(nil, "a", "b"), OpLogin, "unexpected message during login"},
 		{"row before login", pgwire.AppendDataRow(nil, []string{"x"}), OpLogin, "unexpected message during login"},
 		{"negotiation", pgwire.AppendNegotiate(nil, 0, []string{"_pq_.x"}), OpLogin, "protocol 3.0"},
 		{"unknown method", message('R', "\x00\x00\x00\x63"), OpLogin, "unsupported method"},
+		{"SCM credentials", message('R', "\x00\x00\x00\x06"), OpLogin, "unsupported method"},
+		{"SSPI", message('R', "\x00\x00\x00\x09"), OpLogin, "unsupported method"},
+		{"Kerberos", message('R', "\x00\x00\x00\x02"), OpLogin, "unsupported method"},
+		{"a method of the future", message('R', "\xff\xff\xff\xff"), OpLogin, "unsupported method"},
+		{"SASL without mechanisms", message('R', "\x00\x00\x00\x0a\x00"), OpLogin, "does not offer SCRAM-SHA-256"},
+		{"SASL with channel binding only", message('R', "\x00\x00\x00\x0aSCRAM-SHA-256-PLUS\x00\x00"), OpLogin, "does not offer SCRAM-SHA-256"},
+		{"SASL without end", message('R', "\x00\x00\x00\x0a"), OpLogin, "protocol violation"},
+		{"a password, then md5", join(pgwire.AppendAuthCleartextPassword(nil), message('R', "\x00\x00\x00\x05abcd")), OpLogin, "out of order"},
 		{"GSSAPI", message('R', "\x00\x00\x00\x07"), OpLogin, "unsupported method"},
 		{"short md5 salt", message('R', "\x00\x00\x00\x05ab"), OpLogin, "md5 salt"},
 		{"mechanisms without end", message('R', "\x00\x00\x00\x0aSCRAM-SHA-256"), OpLogin, "protocol violation"},
@@ -65,6 +80,11 @@ func TestHostileServersGetADefinedError(t *testing.T) {
 		{"flood of notices", bytes.Repeat(message('N', "SNOTICE\x00M"+strings.Repeat("x", 9000)+"\x00\x00"), 200), OpLogin, "too much"},
 		{"flood of parameters", join(ok, bytes.Repeat(message('S', "a\x00"+strings.Repeat("x", 9000)+"\x00"), 200)), OpStartup, "too much"},
 	}
+	var names []byte
+	for i := range maxParams + 1 {
+		names = pgwire.AppendParameterStatus(names, "name"+strconv.Itoa(i), "x")
+	}
+	tests = append(tests, hostile{"flood of names", join(ok, names), OpStartup, "too many parameters"})
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := dial(t, Target{Address: script(t, tt.sends)}, login("u", "s3cr3t"))
@@ -117,6 +137,49 @@ func TestAServerThatGoesAway(t *testing.T) {
 	}
 }
 
+// TestAServerMayTakeItsTimeAndRepeatItself: one byte in each packet, notices between, and a key that is told twice, of which the last
+// one counts.
+func TestAServerMayTakeItsTimeAndRepeatItself(t *testing.T) {
+	says := join(pgwire.AppendAuthOk(nil), pgwire.AppendBackendKeyData(nil, 1, []byte("old!")), message('N', "SNOTICE\x00Mslow\x00\x00"),
+		greeting("in_hot_standby", "off")[9:])
+	address := peer(t, func(c net.Conn) {
+		_, _ = readStartup(c)
+		for i := range says {
+			_, _ = c.Write(says[i : i+1])
+		}
+		untilClosed(c)
+	})
+	c, err := dial(t, Target{Address: address, WantPrimary: true}, login("u", "p"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.PID != 4711 || !bytes.Equal(c.Key, []byte{1, 2, 3, 4}) {
+		t.Errorf("pid %d, key %v", c.PID, c.Key)
+	}
+}
+
+// TestAnyMessageMayBreakOff at its header and in its body: the connection was lost, whatever was to come.
+func TestAnyMessageMayBreakOff(t *testing.T) {
+	for _, whole := range [][]byte{
+		pgwire.AppendAuthOk(nil), message('E', "SFATAL\x00C57P03\x00Mno\x00\x00"), message('N', "SNOTICE\x00Mno\x00\x00"),
+		join(pgwire.AppendAuthOk(nil), pgwire.AppendParameterStatus(nil, "name", "value")),
+		join(pgwire.AppendAuthOk(nil), pgwire.AppendBackendKeyData(nil, 1, []byte("1234"))),
+		greeting(),
+	} {
+		for _, missing := range []int{1, 5} {
+			address := peer(t, func(c net.Conn) {
+				_, _ = readStartup(c)
+				_, _ = c.Write(whole[:len(whole)-missing])
+			})
+			_, err := dial(t, Target{Address: address}, login("u", "p"))
+			var e *DialError
+			if !errors.As(err, &e) || !e.Temporary() || !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Errorf("%q without its last %d bytes: %v", whole, missing, err)
+			}
+		}
+	}
+}
+
 func TestAServerThatResetsTheConnection(t *testing.T) {
 	address := peer(t, func(c net.Conn) {
 		_, _ = readStartup(c)
@@ -150,10 +213,31 @@ func TestOldStyleErrors(t *testing.T) {
 }
 
 func TestServersThatTurnTheirSCRAMAround(t *testing.T) {
+	const good = "r=MINEx,s=c2FsdA==,i=64"
 	tests := map[string]struct{ challenge, final, want string }{
-		"nonce of 500 bytes": {"r=MINE" + strings.Repeat("x", 500) + ",s=c2FsdA==,i=64", "", "nonce"},
-		"a billion rounds":   {"r=MINEx,s=c2FsdA==,i=1000000000", "", "iterations"},
-		"no proof of itself": {"r=MINEx,s=c2FsdA==,i=64", "v=AAAA", "server not proven"},
+		"nonce of 500 bytes":      {"r=MINE" + strings.Repeat("x", 500) + ",s=c2FsdA==,i=64", "", "nonce"},
+		"nonce of its own":        {"r=notmine,s=c2FsdA==,i=64", "", "nonce"},
+		"nonce of ours alone":     {"r=MINE,s=c2FsdA==,i=64", "", "nonce"},
+		"no nonce":                {"r=,s=c2FsdA==,i=64", "", "nonce"},
+		"nonce with a NUL":        {"r=MINE\x00,s=c2FsdA==,i=64", "", "nonce"},
+		"salt of 1000 bytes":      {"r=MINEx,s=" + strings.Repeat("c2Fs", 334) + ",i=64", "", "too long"},
+		"no salt":                 {"r=MINEx,s=,i=64", "", "salt"},
+		"salt that is no base64":  {"r=MINEx,s=!!!!,i=64", "", "salt"},
+		"salt is missing":         {"r=MINEx,i=64", "", "attribute"},
+		"no rounds":               {"r=MINEx,s=c2FsdA==,i=0", "", "iterations"},
+		"less than no rounds":     {"r=MINEx,s=c2FsdA==,i=-1", "", "iterations"},
+		"a billion rounds":        {"r=MINEx,s=c2FsdA==,i=1000000000", "", "iterations"},
+		"all rounds of 31 bits":   {"r=MINEx,s=c2FsdA==,i=2147483647", "", "iterations"},
+		"more rounds than 64 bit": {"r=MINEx,s=c2FsdA==,i=99999999999999999999", "", "iterations"},
+		"rounds in words":         {"r=MINEx,s=c2FsdA==,i=many", "", "iterations"},
+		"an extension":            {good + ",x=y", "", "extension"},
+		"an extension in front":   {"m=must," + good, "", "attribute"},
+		"nothing":                 {"", "", "attribute"},
+		"no proof of itself":      {good, "v=AAAA", "server not proven"},
+		"an empty proof":          {good, "v=", "server not proven"},
+		"a proof and more":        {good, "v=AAAA,x=y", "malformed"},
+		"an error for a proof":    {good, "e=other-error", "error of the mechanism"},
+		"no words at the end":     {good, " ", "malformed"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
