@@ -21,7 +21,7 @@ type Config struct {
 	DialBackoffMin time.Duration // pause after the first failure to open a connection; doubled with every further one
 	DialBackoffMax time.Duration
 	ResetQuery     string        // gives a server that was somebody's own to anybody
-	ResetTimeout   time.Duration // how long a reset may take before the connection is closed instead
+	ResetTimeout   time.Duration // how long a reset, or a prelude, may take before the connection is closed instead
 }
 
 // Defaults returns the configuration of a pool that nobody configured.

@@ -91,6 +91,9 @@ func (s *Session) serverLost(why event.CutReason) {
 // at the end, nil when it said nothing: it is forwarded verbatim unless the client need not know.
 func (s *Session) lose(why event.CutReason, how pool.Outcome, said []byte) {
 	outcome := s.link.Lost(s.loss())
+	if outcome == relay.Unaffected && s.state() == statePreparing { // its unit was about to be sent
+		outcome = relay.Requeue
+	}
 	pin := s.link.Pinned()
 	s.proxy.cut(s, why, outcome)
 	s.proxy.deps.Trouble(s.place.cluster, s.server.Node())

@@ -181,10 +181,10 @@ func (p *Proxy) cut(s *Session, why event.CutReason, outcome relay.Outcome) {
 }
 
 // violation tells that a server sent what nobody asked for.
-func (p *Proxy) violation(s *Session) {
+func (p *Proxy) violation(pl *place, server *pool.Server) {
 	p.metrics.violations.Add(1)
 	p.deps.Events.Emit(event.Event{
-		Kind: event.ProtocolViolation, Cluster: string(s.place.cluster), Node: string(s.server.Node()), Count: 1,
+		Kind: event.ProtocolViolation, Cluster: string(pl.cluster), Node: string(server.Node()), Count: 1,
 	})
 }
 

@@ -18,16 +18,36 @@ func (e *serverEnd) Received(_ *reactor.Conn, b []byte) {
 // relayAnswer passes what the server has sent, and follows what it means.
 func (s *Session) relayAnswer(b []byte) {
 	all, joined := s.down.join(b)
-	unitEnded := false
+	rest, reached, mine := s.follow(all)
+	if !mine {
+		return
+	}
+	s.down.keep(rest, joined)
+	switch {
+	case reached == relay.PreludeDone:
+		if !s.preludeDone() {
+			return
+		}
+	case reached == relay.UnitEnd && s.link.Outstanding() == 0:
+		s.unitEnded()
+		return
+	}
+	s.afterAnswer()
+}
+
+// follow goes through what the server has sent, and returns what is not whole. reached is UnitEnd or PreludeDone when that has come:
+// it counts when all is read, because nothing behind it answers what is asked then. mine is false when the server is not the
+// session's any more.
+func (s *Session) follow(all []byte) (rest []byte, reached relay.Verb, mine bool) {
 	for len(all) > 0 {
 		v := s.link.FromServer(all)
 		if v.Verb == relay.Fatal {
 			s.serverFatal(all[:v.N], all[v.N:v.N+v.Skip])
-			return
+			return nil, reached, false
 		}
 		if v.Verb == relay.Dying {
 			if s.serverDying() {
-				return
+				return nil, reached, false
 			}
 			v.N, v.Skip = v.N+v.Skip, 0
 		}
@@ -40,20 +60,15 @@ func (s *Session) relayAnswer(b []byte) {
 		}
 		msg := all[:v.Skip]
 		all = all[v.Skip:]
-		if v.Verb == relay.UnitEnd {
-			unitEnded = true
+		if v.Verb == relay.UnitEnd || v.Verb == relay.PreludeDone {
+			reached = v.Verb
 			continue
 		}
 		if !s.serverSaid(v.Verb, msg) {
-			return
+			return nil, reached, false
 		}
 	}
-	s.down.keep(all, joined)
-	if unitEnded && s.link.Outstanding() == 0 {
-		s.unitEnded()
-		return
-	}
-	s.afterAnswer()
+	return all, reached, true
 }
 
 // serverSaid follows a verdict. It returns false when the server is not the session's any more.
@@ -61,8 +76,6 @@ func (s *Session) serverSaid(verb relay.Verb, msg []byte) bool {
 	switch verb {
 	case relay.Drop:
 		return true
-	case relay.PreludeDone:
-		return s.preludeDone()
 	case relay.PreludeFailed:
 		s.preludeFailed(msg)
 		return false
@@ -70,10 +83,10 @@ func (s *Session) serverSaid(verb relay.Verb, msg []byte) bool {
 		s.fatal(pgwire.ErrNodeDemoted.New(""), event.CloseCut)
 		return false
 	case relay.Violation:
-		s.proxy.violation(s)
+		s.proxy.violation(s.place, s.server)
 		s.serverLost(event.CutProtocol)
 		return false
-	default: // More: wait for the rest. UnitEnd, Fatal and Dying are the caller's
+	default: // More: wait for the rest. UnitEnd, PreludeDone, Fatal and Dying are the caller's
 		return true
 	}
 }

@@ -82,6 +82,7 @@ type Session struct {
 	policy Policy
 
 	waitSince int64 // loop time at which the unit began to wait; 0 when it has not
+	preparing int64 // loop time at which the prelude was sent that the unit waits for
 	held      int64 // bytes of up counted in the proxy's limit
 	timer     reactor.Timer
 

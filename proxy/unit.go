@@ -102,6 +102,8 @@ func (s *Session) prepare() bool {
 		return true
 	}
 	s.move(statePreparing)
+	s.preparing = s.loop.Now()
+	s.loop.ArmBy(&s.timer, s.policy.Pool.ResetTimeout)
 	return false
 }
 

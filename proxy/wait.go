@@ -47,11 +47,28 @@ func (s *Session) waitLimit(why event.HoldReason) time.Duration {
 	return s.policy.HoldTimeout
 }
 
-// Expired looks at a waiting client (reactor.Expirer).
+// Expired looks at a client that waits for a server, or for what its server has to do first (reactor.Expirer).
 func (s *Session) Expired(*reactor.Loop, *reactor.Timer) {
-	if s.state() != stateWaiting {
+	switch s.state() {
+	case stateWaiting:
+		s.lookAtWait()
+	case statePreparing:
+		s.lookAtPrelude()
+	case stateIdle, stateLinked, stateClosed: // the timer of a wait that is over
+	}
+}
+
+// lookAtPrelude gives up a server that does not answer a prelude: it takes no longer than a reset. Nothing of the unit was sent.
+func (s *Session) lookAtPrelude() {
+	if left := s.policy.Pool.ResetTimeout - time.Duration(s.loop.Now()-s.preparing); left > 0 {
+		s.loop.ArmBy(&s.timer, left)
 		return
 	}
+	s.serverLost(event.CutTimeout)
+	s.verify()
+}
+
+func (s *Session) lookAtWait() {
 	why, _ := s.queue.Waiting(&s.waiter)
 	if s.waited() >= s.waitLimit(why) {
 		s.waitedTooLong(why)
