@@ -142,7 +142,7 @@ func (g *greeter) Granted(server *pool.Server) {
 	g.link.Attach(server.Conn.HotStandby, event.PinNone)
 	sql := g.full.AppendChange(nil, server.Vector)
 	if len(sql) == 0 {
-		g.succeed()
+		g.succeed(pool.Clean)
 		return
 	}
 	server.IO.Send(pgwire.AppendQuery(nil, string(sql)))
@@ -171,7 +171,11 @@ func (g *greeter) Received(_ *reactor.Conn, b []byte) {
 		case relay.Drop, relay.UnitEnd:
 		case relay.PreludeDone:
 			g.place.accepted(g.full)
-			g.succeed()
+			how := pool.Clean
+			if len(all) > 0 { // nobody has asked for that
+				how = pool.Broken
+			}
+			g.succeed(how)
 			return
 		case relay.PreludeFailed:
 			g.refusedBy(msg)
@@ -179,7 +183,8 @@ func (g *greeter) Received(_ *reactor.Conn, b []byte) {
 		case relay.Fatal:
 			g.endedBy(msg)
 			return
-		default:
+		default: // Violation
+			g.proxy.violation(g.place, g.server)
 			g.finish(greeted{fault: pgwire.ErrServerProtocol.New("")}, pool.Broken)
 			return
 		}
@@ -209,7 +214,7 @@ func (g *greeter) endedBy(msg []byte) {
 // classOperatorIntervention begins the SQLSTATEs of shutdowns, crashes and pg_terminate_backend.
 const classOperatorIntervention = "57"
 
-func (g *greeter) succeed() {
+func (g *greeter) succeed(how pool.Outcome) {
 	made := &greeting{vector: g.actual}
 	if snap := g.proxy.snapshot(g.place.cluster); snap != nil {
 		made.epoch = snap.Epoch
@@ -220,7 +225,7 @@ func (g *greeter) succeed() {
 		}
 		made.params = append(made.params, param)
 	}
-	g.finish(greeted{greeting: made}, pool.Clean)
+	g.finish(greeted{greeting: made}, how)
 }
 
 // finish gives back what the greeter holds and answers, once.

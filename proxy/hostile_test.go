@@ -409,3 +409,33 @@ func TestASilentServerHoldsItsClientAndNobodyElse(t *testing.T) {
 		n.serves(n1)
 	})
 }
+
+// TestALoginIsNotTheGreetingOfAServerThatSaysMore than it was asked: what it has begun behind its answer is for nobody.
+func TestALoginIsNotTheGreetingOfAServerThatSaysMore(t *testing.T) {
+	isSet := encoded(set("TimeZone", "Asia/Tokyo")...)
+	for name, more := range map[string][]byte{"half a notice": aNotice[:9], "half a row": anAnswer[:3], "a notice": aNotice} {
+		t.Run(name, func(t *testing.T) {
+			hostile(t, 1, nil, func(s *stage, n *node, a, n1 *actor) {
+				c := s.knocks("c", "timezone", "Asia/Tokyo")
+				n1.hears("Q")
+				n1.must(n1.SendBytes(append(slices.Clone(isSet), more...)))
+				c.isIn()
+				n1.ends()
+				n.serves(n1)
+			})
+		})
+	}
+	t.Run("nothing of the kind", func(t *testing.T) {
+		hostile(t, 1, nil, func(s *stage, n *node, a, n1 *actor) {
+			c := s.knocks("c", "timezone", "Asia/Tokyo")
+			n1.hears("Q")
+			n1.must(n1.SendBytes(raw('2', "")))
+			c.sees("!08P01")
+			n1.ends()
+			n.serves(n1)
+			if got := s.violations(); got != 1 {
+				t.Errorf("%d violations", got)
+			}
+		})
+	})
+}
