@@ -57,6 +57,7 @@ const (
 	NoticeWaiting // a notice: send it with AppendNotice
 	ErrHoldTimeout
 	ErrWaitTimeout
+	ErrLimitTimeout
 	ErrPauseTimeout // arg: database
 	ErrCancelled
 

@@ -90,8 +90,10 @@ func (s *Session) waitedTooLong(why event.HoldReason) {
 	s.doneWaiting()
 	s.move(stateIdle)
 	switch why {
-	case event.HoldExhausted, event.HoldLimit, event.HoldNone:
+	case event.HoldExhausted, event.HoldNone:
 		s.fatal(pgwire.ErrWaitTimeout.New(detail), event.CloseWaitTimeout)
+	case event.HoldLimit:
+		s.fatal(pgwire.ErrLimitTimeout.New(detail), event.CloseWaitTimeout)
 	case event.HoldPaused:
 		s.fatal(pgwire.ErrPauseTimeout.New(detail, s.facts.database), event.CloseWaitTimeout)
 	case event.HoldNoPrimary, event.HoldNoReplica, event.HoldSwitchover, event.HoldSplitBrain, event.HoldDialFailing, event.HoldClosing:

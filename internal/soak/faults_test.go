@@ -22,6 +22,7 @@ type faults struct {
 	router  *testrouter.Process
 	dice    *rand.Rand
 	write   string
+	console string
 }
 
 func (f *faults) one(ctx context.Context) {
@@ -41,6 +42,7 @@ func (f *faults) one(ctx context.Context) {
 		{"freeze a standby", func(ctx context.Context) error { return f.freeze(ctx, f.standby()) }},
 		{"freeze the primary", func(ctx context.Context) error { return f.freeze(ctx, f.cluster.Primary()) }},
 		{"terminate servers", f.terminate},
+		{"pause", f.pause},
 	}
 	chosen := all[f.dice.IntN(len(all))]
 	f.t.Logf("%s fault: %s", time.Now().Format("15:04:05"), chosen.name)
@@ -101,6 +103,26 @@ func (f *faults) freeze(ctx context.Context, n *testcluster.Node) error {
 	case <-ctx.Done():
 	}
 	return nil
+}
+
+// pause lets an operator pause the database for a moment.
+func (f *faults) pause(ctx context.Context) error {
+	conn, err := pgconn.Connect(ctx, f.console)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	if _, err := conn.Exec(ctx, "PAUSE app").ReadAll(); err != nil {
+		return err
+	}
+	over := time.NewTimer(time.Duration(1+f.dice.IntN(3)) * time.Second)
+	defer over.Stop()
+	select {
+	case <-over.C:
+	case <-ctx.Done():
+	}
+	_, err = conn.Exec(ctx, "RESUME app").ReadAll()
+	return err
 }
 
 // terminate ends every server process of the application on the primary.

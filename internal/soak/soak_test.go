@@ -5,6 +5,7 @@ package soak
 import (
 	"context"
 	"flag"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -30,7 +31,8 @@ const (
 )
 
 // TestSoak runs a mixed load through the router while a random fault happens every ten seconds: a node killed, stopped, frozen,
-// a planned switchover, servers terminated, clients that cancel, reset and leave in the middle. In the end every
+// a planned switchover, a pause, servers terminated, clients that cancel, reset and leave in the middle; all under a limit of server
+// connections that keeps the queues of the write port and of the read port out of each other's way. In the end every
 // acknowledged row is there once, and the router holds what it held at the beginning.
 func TestSoak(t *testing.T) {
 	if *seed == 0 {
@@ -40,7 +42,9 @@ func TestSoak(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	c := clustertest.Start(t, testcluster.Options{Standbys: 2, Sync: true})
-	r := testrouter.Start(t, c, testrouter.Options{Loops: 2})
+	r := testrouter.Start(t, c, testrouter.Options{
+		Loops: 2, Pool: "min_size = 2\nreserve_size = 2\nreserve_timeout = \"1s\"", Caps: fmt.Sprint("max_server_connections = ", maxServers),
+	})
 	direct, err := c.Primary().ConnectTo(ctx, "app")
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +71,10 @@ func TestSoak(t *testing.T) {
 	w := &witness{t: t, router: r}
 	w.settle(ctx, calm)
 	w.baseline()
-	f := &faults{t: t, cluster: c, router: r, dice: rand.New(rand.NewPCG(*seed, 1)), write: c.DSN(r.Write, "app", "app")}
+	f := &faults{
+		t: t, cluster: c, router: r, dice: rand.New(rand.NewPCG(*seed, 1)), write: c.DSN(r.Write, "app", "app"),
+		console: c.DSN(r.Write, "app", "pgrouter"),
+	}
 	for end := time.Now().Add(*length); time.Now().Before(end); {
 		f.one(ctx)
 		w.settle(ctx, faultEvery)

@@ -25,8 +25,7 @@ type witness struct {
 const (
 	memoryGrowth = 48 << 20 // what a router may keep beyond its baseline under the same load, in bytes
 	spareFDs     = 20       // server connections come and go
-	poolSize     = 10
-	nodes        = 3
+	maxServers   = 14
 )
 
 // mustStayZero are metrics that any value but 0 of is a fault: the invariants are checked inside the router all along.
@@ -58,6 +57,9 @@ func (w *witness) look() {
 			w.t.Errorf("%s = %v (served: %v)", name, v, served)
 		}
 	}
+	if n := m["pgrouter_server_connections"]; n > maxServers {
+		w.t.Errorf("%v server connections, the limit is %d", n, maxServers)
+	}
 	if log := w.router.Tail(); strings.Contains(log, "panic") {
 		w.t.Errorf("the router panicked:\n%s", log)
 	}
@@ -79,8 +81,8 @@ func (w *witness) end() {
 	if waiting := m["pgrouter_pool_waiting"]; waiting != 0 {
 		w.t.Errorf("%v places in queues without clients", waiting)
 	}
-	if servers := m["pgrouter_pool_servers"]; servers > 2*poolSize*nodes {
-		w.t.Errorf("%v server connections", servers)
+	if servers := m["pgrouter_pool_servers"]; servers != m["pgrouter_server_connections"] {
+		w.t.Errorf("%v server connections, %v are counted under the limit", servers, m["pgrouter_server_connections"])
 	}
 }
 

@@ -31,6 +31,7 @@ type Process struct {
 
 // Options say how the router runs in front of a cluster.
 type Options struct {
+	Pool  string // appended to [pool]
 	Caps  string // appended to [limits]
 	Loops int    // event loops; 0: one fewer than processors
 	Size  int    // of pools; 10
@@ -41,6 +42,7 @@ type Options struct {
 const configText = `
 [admin]
 http = %[1]q
+users = ["app"]
 [auth]
 method = "scram-sha-256"
 user = "app"
@@ -49,6 +51,7 @@ password = "${TEST_APP_PASSWORD}"
 size = %[7]d
 hold_timeout = "60s"
 login_hold_timeout = "60s"
+%[10]s
 [limits]
 loops = %[8]d
 %[9]s
@@ -102,7 +105,7 @@ func Launch(t testing.TB, c *testcluster.Cluster, o Options) *Process {
 	for _, n := range c.Nodes() {
 		nodes = append(nodes, strconv.Quote(n.Addr()))
 	}
-	text := fmt.Sprintf(configText, p.Admin, strings.Join(nodes, ", "), dir, demoteScript(t, dir, c), p.Write, p.Read, o.Size, o.Loops, o.Caps)
+	text := fmt.Sprintf(configText, p.Admin, strings.Join(nodes, ", "), dir, demoteScript(t, dir, c), p.Write, p.Read, o.Size, o.Loops, o.Caps, o.Pool)
 	path := filepath.Join(dir, "pgrouter.toml")
 	if err := os.WriteFile(path, []byte(text+o.More), 0o600); err != nil {
 		t.Fatal(err)
