@@ -6,7 +6,8 @@ import "time"
 //
 // The tags describe a field once for all: key is its name in the file; default, min, max and oneof are what they say;
 // required means that there is no default; unit and doc are what docs/configuration.md says. A Secret has a second key,
-// with _file behind its name. expand:"no" leaves ${…} in the value alone.
+// with _file behind its name. expand:"no" leaves ${…} in the value alone. reload:"restart" says that a running router cannot take
+// another value over; all others it can.
 type Config struct {
 	Source    string     // the file it was read from, or "environment"
 	Admin     Admin      `table:"admin" doc:"What people and machines look at: the HTTP server and the console."`
@@ -18,11 +19,13 @@ type Config struct {
 	Users     []User     `tables:"user" doc:"Overrides for one user, stronger than those of a database."`
 	Clusters  []Cluster  `tables:"cluster" doc:"One PostgreSQL cluster: a primary and its standbys. NAME is its identity in listeners, metrics and the console."`
 	Listeners []Listener `array:"listener" doc:"One address to which clients connect, and the nodes that they reach there. Without any: 127.0.0.1:5000 for the primary and 127.0.0.1:5001 for replicas."`
+
+	place func(path, problem, hint string) Fault // see Fault; nil in one that was not read
 }
 
 // Admin is [admin].
 type Admin struct {
-	HTTP       string   `key:"http" default:"127.0.0.1:7000" unit:"host:port" doc:"Address of the HTTP server: /metrics, /healthz, /readyz, /primary, /replica, /api/v1 and the status page at /. Empty: no HTTP server."`
+	HTTP       string   `key:"http" default:"127.0.0.1:7000" unit:"host:port" reload:"restart" doc:"Address of the HTTP server: /metrics, /healthz, /readyz, /primary, /replica, /api/v1 and the status page at /. Empty: no HTTP server."`
 	Allow      []string `key:"allow" unit:"addresses, networks" doc:"From where changes may be made over HTTP (a switchover), besides the machine itself. Looking is open to everybody who reaches the address."`
 	Users      []string `key:"users" unit:"user names" doc:"Who may do everything in the console, the database pgrouter (alias pgbouncer) on every listener."`
 	StatsUsers []string `key:"stats_users" unit:"user names" doc:"Who may only look in the console: monitoring."`
@@ -64,7 +67,7 @@ type Pool struct {
 // Log is [log].
 type Log struct {
 	Level  string `key:"level" default:"info" oneof:"debug info warn error" doc:"The least important lines that are written."`
-	Format string `key:"format" default:"text" oneof:"text json" doc:"How a line is written: key=value, or one JSON object."`
+	Format string `key:"format" default:"text" oneof:"text json" reload:"restart" doc:"How a line is written: key=value, or one JSON object."`
 }
 
 // Limits is [limits].
@@ -83,7 +86,7 @@ type Limits struct {
 	CancelTimeout   time.Duration `key:"cancel_timeout" default:"10s" min:"1ms" doc:"How long one of them may take."`
 	ShutdownTimeout time.Duration `key:"shutdown_timeout" default:"30s" min:"0s" doc:"How long clients in the middle of their work may go on after SIGTERM."`
 	Databases       string        `key:"databases" default:"any" oneof:"any listed" doc:"Which databases clients may ask for: any, or only those that have a [database.NAME]. The others get FATAL 3D000."`
-	Loops           int           `key:"loops" default:"0" min:"0" max:"256" unit:"event loops" doc:"How many event loops move bytes. 0: one fewer than there are processors, at least one."`
+	Loops           int           `key:"loops" default:"0" min:"0" max:"256" unit:"event loops" reload:"restart" doc:"How many event loops move bytes. 0: one fewer than there are processors, at least one."`
 }
 
 // Database is one [database.NAME]. Nil and "" mean: as in [pool] and [limits].
@@ -131,7 +134,7 @@ type Cluster struct {
 	ProbeDatabase      string        `key:"probe_database" default:"postgres" unit:"database name" doc:"Where it logs in."`
 	ProbeInterval      time.Duration `key:"probe_interval" default:"1s" min:"100ms" max:"1m" doc:"How often each node is asked for its state. While work is held it is asked every 100 ms."`
 	ProbeTimeout       time.Duration `key:"probe_timeout" default:"1s" min:"50ms" max:"1m" doc:"After how long without an answer a node is suspect and gets no new work."`
-	StateDir           string        `key:"state_dir" unit:"directory" doc:"Where the router remembers the cluster's identity and its highest timeline, so that it refuses outdated nodes after a restart. Empty: in memory only, with a warning."`
+	StateDir           string        `key:"state_dir" unit:"directory" reload:"restart" doc:"Where the router remembers the cluster's identity and its highest timeline, so that it refuses outdated nodes after a restart. Empty: in memory only, with a warning."`
 	DemoteCommand      []string      `key:"demote_command" kind:"command" expand:"no" doc:"What a switchover runs to stop the old primary or make it a standby. Without it a switchover is refused. A list is run as it is, a string by /bin/sh -c. It finds PGROUTER_NODE (the node concerned), PGROUTER_OLD_PRIMARY, PGROUTER_NEW_PRIMARY and PGROUTER_CLUSTER in its environment."`
 	PromoteCommand     []string      `key:"promote_command" kind:"command" expand:"no" doc:"What a switchover runs to promote the new primary, in the same way. Without it the router calls pg_promote() as switchover_user."`
 	SwitchoverUser     string        `key:"switchover_user" default:"postgres" unit:"user name" doc:"Who may execute pg_promote()."`

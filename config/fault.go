@@ -37,6 +37,18 @@ func (f Fault) String() string {
 	return b.String()
 }
 
+// Fault makes a fault of what is wrong with a configuration although it reads well: an address that is taken, a list of users that
+// cannot be read. The path is that of a key, such as auth.userlist; of a listener see ListenerPath.
+func (c *Config) Fault(path, problem, hint string) Fault {
+	if c.place == nil {
+		return Fault{File: c.Source, Key: path, Problem: problem, Hint: hint}
+	}
+	return c.place(path, problem, hint)
+}
+
+// ListenerPath is the path of a listener in faults.
+func ListenerPath(i int) string { return element("listener", i) }
+
 // Failed reports whether there is a fault among them that is more than a warning.
 func Failed(faults []Fault) bool {
 	return slices.ContainsFunc(faults, func(f Fault) bool { return !f.Warning })

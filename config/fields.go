@@ -27,6 +27,7 @@ type field struct {
 	min, max string
 	oneof    []string
 	required bool
+	restart  bool // a running router cannot take another value over
 	expand   bool // ${NAME} as a value is taken from the environment
 	unit     string
 	doc      string
@@ -85,7 +86,8 @@ func fieldsOf(t reflect.Type) []field {
 		fields = append(fields, field{
 			key: key, kind: kindOf(f), def: f.Tag.Get("default"), min: f.Tag.Get("min"), max: f.Tag.Get("max"),
 			oneof: strings.Fields(f.Tag.Get("oneof")), required: f.Tag.Get("required") == "true",
-			expand: f.Tag.Get("expand") != "no", unit: f.Tag.Get("unit"), doc: f.Tag.Get("doc"), index: f.Index,
+			restart: f.Tag.Get("reload") == "restart",
+			expand:  f.Tag.Get("expand") != "no", unit: f.Tag.Get("unit"), doc: f.Tag.Get("doc"), index: f.Index,
 		})
 	}
 	return fields

@@ -65,6 +65,7 @@ func Parse(name string, doc []byte, environ []string) (*Config, []Fault) {
 // finish decodes, completes and checks.
 func (d *decoder) finish(tree map[string]any) (*Config, []Fault) {
 	cfg := d.decode(tree)
+	cfg.place = (&decoder{file: d.file, lines: d.lines, names: d.names}).at
 	c := checker{decoder: d, cfg: cfg, given: tree}
 	c.complete()
 	c.check()

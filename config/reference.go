@@ -78,6 +78,9 @@ func WriteReference(w io.Writer) error {
 			if f.max != "" {
 				limits += " At most " + f.max + "."
 			}
+			if f.restart {
+				limits += " **Needs a restart.**"
+			}
 			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s%s |\n", key, f.kindText(), f.unitText(), f.defaultText(&s), f.doc, limits)
 		}
 		b.WriteString("\n")
