@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pgrouter/pgrouter/event"
@@ -58,22 +58,12 @@ func (c Config) Validate() error {
 	return errors.Join(faults...)
 }
 
-// Apply returns what of a new configuration needs a restart: all that has changed, a conductor reads it once.
+// Apply returns what of a new configuration needs a restart. The rest can be given to Conductor.Reload.
 func Apply(before, after Config) []string {
-	var restart []string
 	if before.Cluster != after.Cluster {
-		restart = append(restart, "cluster name")
+		return []string{"cluster name"}
 	}
-	if before.DrainTimeout != after.DrainTimeout || before.SwitchTimeout != after.SwitchTimeout {
-		restart = append(restart, "drain_timeout, switch_timeout")
-	}
-	if !slices.Equal(before.DemoteCommand, after.DemoteCommand) || !slices.Equal(before.PromoteCommand, after.PromoteCommand) {
-		restart = append(restart, "demote_command, promote_command")
-	}
-	if before.PromoteUser != after.PromoteUser || before.PromoteSecret != after.PromoteSecret || before.PromoteDB != after.PromoteDB {
-		restart = append(restart, "switchover_user, switchover_password")
-	}
-	return restart
+	return nil
 }
 
 // Deps is what a Conductor stands on. All are needed.
@@ -87,9 +77,10 @@ type Deps struct {
 
 // Conductor leads one cluster through its failovers. It is safe for concurrent use.
 type Conductor struct {
-	cfg  Config
-	deps Deps
-	mu   struct {
+	cluster topology.ClusterID
+	cfg     atomic.Pointer[Config]
+	deps    Deps
+	mu      struct {
 		sync.Mutex
 		switching *passage // the switchover under way; nil = none
 		closed    bool
@@ -113,11 +104,24 @@ func New(cfg Config, deps Deps) (*Conductor, error) {
 	if deps.Topology == nil || deps.Pool == nil || deps.Counters == nil {
 		return nil, errors.New("failover: incomplete dependencies")
 	}
-	return &Conductor{cfg: cfg, deps: deps}, nil
+	c := &Conductor{cluster: cfg.Cluster, deps: deps}
+	c.cfg.Store(&cfg)
+	return c, nil
+}
+
+// Reload puts another configuration in force, as far as Apply says that it can be, for the switchovers to come: one under way goes
+// on as it began.
+func (c *Conductor) Reload(cfg Config) error {
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	cfg.Cluster = c.cluster
+	c.cfg.Store(&cfg)
+	return nil
 }
 
 // Cluster returns the name of the cluster.
-func (c *Conductor) Cluster() topology.ClusterID { return c.cfg.Cluster }
+func (c *Conductor) Cluster() topology.ClusterID { return c.cluster }
 
 // Run carries snapshots to the pool until ctx ends.
 func (c *Conductor) Run(ctx context.Context) error {
@@ -153,7 +157,7 @@ func (c *Conductor) publish(prev, next *topology.Snapshot) {
 		return
 	}
 	if old := formerPrimary(prev); old != "" && old != next.Primary && next.Epoch > prev.Epoch {
-		n := c.deps.Pool.Cut(c.cfg.Cluster, old, event.CutNodeGone)
+		n := c.deps.Pool.Cut(c.cluster, old, event.CutNodeGone)
 		c.noteCut(n)
 	}
 }

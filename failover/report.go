@@ -87,7 +87,7 @@ func (c *Conductor) report(prev, next *topology.Snapshot) {
 }
 
 func (c *Conductor) openLocked(r Report) {
-	r.Cluster = c.cfg.Cluster
+	r.Cluster = c.cluster
 	c.mu.open = &r
 	c.mu.before = c.mu.calm
 	if c.mu.before == (Counters{}) {

@@ -29,8 +29,9 @@ var (
 // for running units (0: the configured drain_timeout). When it fails, everything is released; the error says what was done. The
 // end of ctx, or Close, ends it only until the old primary is touched: half of it would leave the cluster without a primary.
 func (c *Conductor) Switchover(ctx context.Context, to topology.NodeID, within time.Duration) error {
-	if within <= 0 {
-		within = c.cfg.DrainTimeout
+	cfg := *c.cfg.Load()
+	if within > 0 {
+		cfg.DrainTimeout = within
 	}
 	ctx, err := c.beginSwitchover(ctx)
 	if err != nil {
@@ -38,17 +39,17 @@ func (c *Conductor) Switchover(ctx context.Context, to topology.NodeID, within t
 	}
 	defer c.endSwitchover()
 	snap := c.deps.Topology.Snapshot()
-	if err := c.eligible(snap, to); err != nil {
+	if err := c.eligible(cfg, snap, to); err != nil {
 		return err
 	}
 	c.emit(event.Event{Kind: event.SwitchoverStarted, From: string(snap.Primary), To: string(to)})
 	c.openPlanned(snap, to)
 	c.deps.Topology.SetHeld(true)
-	c.deps.Pool.Hold(c.cfg.Cluster, event.HoldSwitchover)
+	c.deps.Pool.Hold(c.cluster, event.HoldSwitchover)
 	defer c.deps.Topology.SetHeld(false)
-	defer c.deps.Pool.Resume(c.cfg.Cluster)
-	c.noteCut(c.deps.Pool.Cut(c.cfg.Cluster, snap.Primary, event.CutSwitchover)) // pinned sessions at rest would never end
-	if err = c.conduct(ctx, snap, to, within); err != nil {
+	defer c.deps.Pool.Resume(c.cluster)
+	c.noteCut(c.deps.Pool.Cut(c.cluster, snap.Primary, event.CutSwitchover)) // pinned sessions at rest would never end
+	if err = c.conduct(ctx, cfg, snap, to); err != nil {
 		c.dropPlanned(err)
 		c.emit(event.Event{Kind: event.SwitchoverFailed, From: string(snap.Primary), To: string(to), Reason: err.Error()})
 		return err
@@ -58,26 +59,28 @@ func (c *Conductor) Switchover(ctx context.Context, to topology.NodeID, within t
 }
 
 // conduct is the switchover proper, while new units are held.
-func (c *Conductor) conduct(ctx context.Context, snap *topology.Snapshot, to topology.NodeID, within time.Duration) error {
-	drain, cancel := context.WithTimeout(ctx, within)
-	err := c.deps.Pool.WaitIdle(drain, c.cfg.Cluster, snap.Primary)
+func (c *Conductor) conduct(ctx context.Context, cfg Config, snap *topology.Snapshot, to topology.NodeID) error {
+	drain, cancel := context.WithTimeout(ctx, cfg.DrainTimeout)
+	err := c.deps.Pool.WaitIdle(drain, c.cluster, snap.Primary)
 	cancel()
 	if err != nil {
-		return fmt.Errorf("running units did not end within %s, nothing was touched: %w", within, err)
+		return fmt.Errorf("running units did not end within %s, nothing was touched: %w", cfg.DrainTimeout, err)
 	}
-	target, err := c.lastWritten(ctx, snap.Primary, c.noteDrained())
+	telling, cancel := context.WithTimeout(ctx, cfg.SwitchTimeout)
+	target, err := c.lastWritten(telling, snap.Primary, c.noteDrained())
+	cancel()
 	if err != nil {
 		return err
 	}
-	ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), c.cfg.SwitchTimeout)
+	ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), cfg.SwitchTimeout)
 	defer cancel()
-	if err := c.command(ctx, c.cfg.DemoteCommand, snap.Primary, handover{snap.Primary, to}); err != nil {
+	if err := c.command(ctx, cfg.DemoteCommand, snap.Primary, handover{snap.Primary, to}); err != nil {
 		return fmt.Errorf("demote_command: %w", err)
 	}
 	if err := c.awaitReplay(ctx, to, target); err != nil {
 		return err
 	}
-	if err := c.promote(ctx, snap.Primary, to); err != nil {
+	if err := c.promote(ctx, cfg, handover{snap.Primary, to}); err != nil {
 		return fmt.Errorf("promote %s: %w", to, err)
 	}
 	return c.awaitPrimary(ctx, to)
@@ -127,13 +130,13 @@ func (c *Conductor) Close(ctx context.Context) error {
 	case <-running.over:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("a switchover of cluster %s was left half done: %w", c.cfg.Cluster, ctx.Err())
+		return fmt.Errorf("a switchover of cluster %s was left half done: %w", c.cluster, ctx.Err())
 	}
 }
 
 // eligible refuses a switchover that could not work, before anything is touched.
-func (c *Conductor) eligible(snap *topology.Snapshot, to topology.NodeID) error {
-	if len(c.cfg.DemoteCommand) == 0 {
+func (c *Conductor) eligible(cfg Config, snap *topology.Snapshot, to topology.NodeID) error {
+	if len(cfg.DemoteCommand) == 0 {
 		return ErrNoDemotion
 	}
 	if snap == nil || snap.Primary == "" {
@@ -142,7 +145,7 @@ func (c *Conductor) eligible(snap *topology.Snapshot, to topology.NodeID) error 
 	node := snap.Node(to)
 	switch {
 	case node == nil:
-		return fmt.Errorf("no node %q in cluster %s; it has %s", to, c.cfg.Cluster, nodeNames(snap))
+		return fmt.Errorf("no node %q in cluster %s; it has %s", to, c.cluster, nodeNames(snap))
 	case to == snap.Primary:
 		return fmt.Errorf("node %s is the primary already", to)
 	case !node.Usable():
@@ -181,8 +184,6 @@ func (c *Conductor) noteDrained() time.Time {
 
 // lastWritten returns how far the old primary had written after the last unit of work ended: the standby must get there.
 func (c *Conductor) lastWritten(ctx context.Context, primary topology.NodeID, drained time.Time) (topology.LSN, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.SwitchTimeout)
-	defer cancel()
 	var lsn topology.LSN
 	err := c.await(ctx, func(s *topology.Snapshot) bool {
 		node := s.Node(primary)
@@ -210,7 +211,7 @@ func (c *Conductor) dropPlanned(err error) {
 }
 
 func (c *Conductor) emit(e event.Event) {
-	e.Cluster = string(c.cfg.Cluster)
+	e.Cluster = string(c.cluster)
 	c.deps.Events.Emit(e)
 }
 
@@ -220,7 +221,7 @@ type handover struct{ from, to topology.NodeID }
 // command runs a configured command for a node, without a shell of our own.
 func (c *Conductor) command(ctx context.Context, argv []string, node topology.NodeID, h handover) error {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Env = append(os.Environ(), "PGROUTER_CLUSTER="+string(c.cfg.Cluster), "PGROUTER_NODE="+string(node),
+	cmd.Env = append(os.Environ(), "PGROUTER_CLUSTER="+string(c.cluster), "PGROUTER_NODE="+string(node),
 		"PGROUTER_OLD_PRIMARY="+string(h.from), "PGROUTER_NEW_PRIMARY="+string(h.to))
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -243,15 +244,15 @@ func lastLine(out []byte) string {
 }
 
 // promote makes the node the primary.
-func (c *Conductor) promote(ctx context.Context, from, to topology.NodeID) error {
-	if len(c.cfg.PromoteCommand) > 0 {
-		return c.command(ctx, c.cfg.PromoteCommand, to, handover{from, to})
+func (c *Conductor) promote(ctx context.Context, cfg Config, h handover) error {
+	if len(cfg.PromoteCommand) > 0 {
+		return c.command(ctx, cfg.PromoteCommand, h.to, h)
 	}
-	node := c.deps.Topology.Snapshot().Node(to)
+	node := c.deps.Topology.Snapshot().Node(h.to)
 	if node == nil {
-		return fmt.Errorf("node %s has left the cluster", to)
+		return fmt.Errorf("node %s has left the cluster", h.to)
 	}
-	return promoteBySQL(ctx, c.cfg, node)
+	return promoteBySQL(ctx, cfg, node)
 }
 
 // promoteBySQL calls pg_promote() and does not wait for its end: the probes see it first.

@@ -58,6 +58,5 @@ func (c Config) Validate() error {
 	return errors.Join(faults...)
 }
 
-// Apply says what of a new configuration needs a restart: nothing. A smaller Size is reached as connections are closed, not
-// by closing them; Lifetime counts for connections opened from now on.
+// Apply says what of a new configuration needs a restart: nothing, Pool.Reconfigure puts all of it in force.
 func Apply(_, _ Config) []string { return nil }

@@ -288,9 +288,8 @@ func (q *Queue) arriveLocked(s *Server, d *dial, now int64, t *todo) (errand, ha
 		return errandHangUp, hand{}
 	}
 	q.mu.count.dialOK++
-	if life := q.mu.cfg.Lifetime; life > 0 {
-		s.expires = now + int64(jitter(life))
-	}
+	s.born = now
+	s.live(q.mu.cfg.Lifetime)
 	q.addLocked(s, now)
 	h := q.settleLocked(s, now)
 	q.fillLocked(now, t) // the node takes connections again: who waited for a pause to end need not

@@ -157,20 +157,6 @@ func (p *Pool) newQueueLocked(id identity, cfg Config) *Queue {
 	return q
 }
 
-func (q *Queue) reconfigure(cfg Config) {
-	var t todo
-	now := q.pool.wires.clock()
-	q.mu.Lock()
-	if q.mu.cfg != cfg {
-		q.mu.cfg, q.mu.reset = cfg, pgwire.AppendQuery(nil, cfg.ResetQuery)
-		q.pool.limits.configure(q.database, q.user, &cfg)
-		q.fillLocked(now, &t)
-		q.warmLocked(now, &t)
-	}
-	q.mu.Unlock()
-	q.do(&t)
-}
-
 // SetLimits puts other limits in force. Connections beyond a lower one are not closed: none is opened until there are fewer. Any
 // goroutine.
 func (p *Pool) SetLimits(l Limits) {

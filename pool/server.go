@@ -2,6 +2,7 @@ package pool
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/pgrouter/pgrouter/backend"
 	"github.com/pgrouter/pgrouter/event"
@@ -52,7 +53,8 @@ type Server struct {
 	cut        event.CutReason
 	fate       closeReason // why it retires; closedBroken = it does not, or nobody said
 	since      int64       // pool clock when it got into its state
-	expires    int64       // pool clock at the end of its lifetime
+	born       int64       // pool clock when it was opened
+	expires    int64       // pool clock at the end of its lifetime; 0: there is none
 
 	chain    *Server           // in a todo
 	detached *reactor.Detached // the hop's own
@@ -107,6 +109,14 @@ func successor(from, to serverState) bool {
 	case stateClosed, stateCount:
 	}
 	return false
+}
+
+// live sets the end of the server's lifetime, give or take a tenth; 0 is none.
+func (s *Server) live(lifetime time.Duration) {
+	s.expires = 0
+	if lifetime > 0 {
+		s.expires = s.born + int64(jitter(lifetime))
+	}
 }
 
 // Node returns the node that the server is a connection to.
