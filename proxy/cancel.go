@@ -101,10 +101,8 @@ func (p *Proxy) cancelRequest(ctx context.Context, pid uint32, secret []byte) {
 		p.metrics.cancels[cancelUnknown].Add(1)
 		return
 	}
-	select {
-	case p.cancelSlots <- struct{}{}:
-		defer func() { <-p.cancelSlots }()
-	default:
+	defer p.cancelling.Add(-1)
+	if p.cancelling.Add(1) > int64(p.config().CancelParallel) {
 		p.metrics.cancels[cancelDropped].Add(1)
 		return
 	}
@@ -125,7 +123,7 @@ func (p *Proxy) cancelRequest(ctx context.Context, pid uint32, secret []byte) {
 	ctx, stop := context.WithTimeout(ctx, p.config().CancelTimeout)
 	defer stop()
 	p.metrics.cancels[cancelForwarded].Add(1)
-	if err := backend.Cancel(ctx, p.deps.Backend, server.Conn.Target.Address, server.Conn.PID, server.Conn.Key); err != nil {
+	if err := backend.Cancel(ctx, p.config().Backend, server.Conn.Target.Address, server.Conn.PID, server.Conn.Key); err != nil {
 		server.Retire() // the request may still arrive, at any later time
 		p.log.Info("cancel request failed", "node", string(server.Node()), "error", err)
 	}

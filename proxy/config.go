@@ -1,10 +1,12 @@
 package proxy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
 
+	"github.com/pgrouter/pgrouter/backend"
 	"github.com/pgrouter/pgrouter/pool"
 	"github.com/pgrouter/pgrouter/routing"
 	"github.com/pgrouter/pgrouter/topology"
@@ -44,14 +46,15 @@ func (m Mode) String() string {
 
 // Config is what holds for all clients.
 type Config struct {
-	MaxClients      int           // clients logged in or logging in, consoles included
-	MaxLogins       int           // clients not logged in yet
-	LoginTimeout    time.Duration // from accept to the end of the login, holds not counted
-	CancelParallel  int           // cancel requests under way at once
-	CancelTimeout   time.Duration // for one cancel request, connect to end of file
-	HoldMaxBytes    int64         // bytes of waiting queries of all clients together
-	MaxClientBuffer int           // bytes that one waiting client may send ahead before it is not read any more
-	NoReplay        bool          // replay = "never"
+	MaxClients      int            // clients logged in or logging in, consoles included
+	MaxLogins       int            // clients not logged in yet
+	LoginTimeout    time.Duration  // from accept to the end of the login, holds not counted
+	CancelParallel  int            // cancel requests under way at once
+	CancelTimeout   time.Duration  // for one cancel request, connect to end of file
+	HoldMaxBytes    int64          // bytes of waiting queries of all clients together
+	MaxClientBuffer int            // bytes that one waiting client may send ahead before it is not read any more
+	NoReplay        bool           // replay = "never"
+	Backend         backend.Config // for cancel requests
 }
 
 // Defaults returns the configuration of a router that nobody configured.
@@ -95,6 +98,12 @@ type Policy struct {
 	ServerUser       string        // whom servers see; "" = the client's own user
 	ServerDatabase   string        // which database servers are asked for; "" = the client's own
 	Pool             pool.Config
+}
+
+// key names the user and the database of a queue as servers know them.
+func (p Policy) key(k pool.Key, user, database string) pool.Key {
+	k.User, k.Database = cmp.Or(p.ServerUser, user), cmp.Or(p.ServerDatabase, database)
+	return k
 }
 
 // ListenerConfig is one [[listener]].

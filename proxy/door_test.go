@@ -73,7 +73,7 @@ func TestAUnixSocketServesAsTCPDoes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.proxy.Serve(ln, proxy.ListenerConfig{Network: "unix", Address: path, Cluster: cluster, Route: routing.Primary}); err != nil {
+	if _, err := r.proxy.Serve(ln, proxy.ListenerConfig{Network: "unix", Address: path, Cluster: cluster, Route: routing.Primary}); err != nil {
 		t.Fatal(err)
 	}
 	c, err := pgconn.Connect(t.Context(), "host="+dir+" port=5000 user=app dbname=app sslmode=disable")

@@ -36,28 +36,33 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 func (p *Proxy) closeListeners() {
 	p.mu.Lock()
 	p.mu.closed = true
-	listeners := p.mu.listeners
-	p.mu.listeners = nil
+	doors := p.mu.doors
+	p.mu.doors = nil
 	p.mu.Unlock()
-	for _, l := range listeners {
-		if err := l.Close(); err != nil && !errors.Is(err, context.Canceled) {
+	for _, d := range doors {
+		if err := d.listener.Close(); err != nil && !errors.Is(err, context.Canceled) {
 			p.log.Warn("listener did not close", "error", err)
 		}
 	}
 }
 
-// drain ends a session that has nothing under way, and marks the others to end with their unit.
+// drain ends the session with its unit of work.
 func (s *Session) drain() {
+	s.dismissWith(farewell{pgwire.ErrAdminShutdown.New(""), event.CloseShutdown})
+}
+
+// dismissWith ends a session that has nothing under way, and marks one that has to end with its unit.
+func (s *Session) dismissWith(f farewell) {
 	switch s.state() {
 	case stateClosed:
 	case stateIdle, stateWaiting:
-		s.fatal(pgwire.ErrAdminShutdown.New(""), event.CloseShutdown)
+		s.fatal(f.words, f.why)
 	case stateLinked, statePreparing:
 		if s.resting() {
-			s.fatal(pgwire.ErrAdminShutdown.New(""), event.CloseShutdown)
+			s.fatal(f.words, f.why)
 			return
 		}
-		s.draining = true
+		s.farewell = &f
 	}
 }
 
@@ -69,7 +74,7 @@ func closeError(why event.CloseReason) *pgwire.Error {
 	case event.CloseIdleTimeout:
 		return pgwire.ErrClientIdle.New("")
 	case event.CloseNone, event.CloseByClient, event.CloseClientReset, event.CloseCut, event.CloseWaitTimeout, event.CloseHoldTimeout,
-		event.CloseQueueFull, event.CloseKilled, event.CloseProtocol, event.CloseServerError:
+		event.CloseQueueFull, event.CloseKilled, event.CloseProtocol, event.CloseServerError, event.CloseReconfigured:
 	}
 	return pgwire.ErrKilled.New("")
 }

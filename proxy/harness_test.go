@@ -83,6 +83,9 @@ type router struct {
 	proxy   *proxy.Proxy
 	address string
 	seq     uint64
+	removed atomic.Pointer[string]       // a user that is not there any more
+	later   atomic.Pointer[proxy.Policy] // in place of policy
+	doors   []*proxy.Door
 }
 
 type users struct{}
@@ -103,8 +106,17 @@ func (r *router) Exchange(user string) *auth.Exchange {
 	return auth.NewExchange(auth.MethodTrust, user, users{}, nil)
 }
 
+// Known reports whether a user has not been removed.
+func (r *router) Known(user string) bool {
+	gone := r.removed.Load()
+	return gone == nil || *gone != user
+}
+
 // Policy is the same for all.
 func (r *router) Policy(proxy.ListenerConfig, string, string) (proxy.Policy, *pgwire.Error) {
+	if later := r.later.Load(); later != nil {
+		return *later, r.refused
+	}
 	return r.policy, r.refused
 }
 
@@ -160,9 +172,11 @@ func (r *router) listen(route routing.Route) string {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	if err := r.proxy.Serve(ln, proxy.ListenerConfig{Address: ln.Addr().String(), Cluster: cluster, Route: route}); err != nil {
+	door, err := r.proxy.Serve(ln, proxy.ListenerConfig{Address: ln.Addr().String(), Cluster: cluster, Route: route})
+	if err != nil {
 		r.t.Fatal(err)
 	}
+	r.doors = append(r.doors, door)
 	return ln.Addr().String()
 }
 

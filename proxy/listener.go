@@ -3,6 +3,8 @@ package proxy
 import (
 	"errors"
 	"net"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/pgrouter/pgrouter/event"
@@ -13,41 +15,67 @@ import (
 // errClosed says that the proxy takes no more listeners.
 var errClosed = errors.New("proxy: closed")
 
-// Serve accepts clients on ln until the proxy shuts down. It takes ownership of ln and returns at once.
-func (p *Proxy) Serve(ln *reactor.Listener, cfg ListenerConfig) error {
+// Door is a listener through which clients come. Its methods may be called from any goroutine.
+type Door struct {
+	proxy    *Proxy
+	listener *reactor.Listener
+	address  string
+	config   atomic.Pointer[ListenerConfig] // nil: it is closed
+}
+
+// Serve accepts clients on ln until the door is closed or the proxy shuts down. It takes ownership of ln and returns at once.
+func (p *Proxy) Serve(ln *reactor.Listener, cfg ListenerConfig) (*Door, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.mu.closed {
-		return errClosed
+		return nil, errClosed
 	}
-	p.mu.listeners = append(p.mu.listeners, ln)
-	p.wg.Go(func() { p.accept(ln, cfg) })
-	return nil
+	d := &Door{proxy: p, listener: ln, address: cfg.Address}
+	d.config.Store(&cfg)
+	p.mu.doors = append(p.mu.doors, d)
+	p.wg.Go(func() { p.accept(d) })
+	return d, nil
+}
+
+// Address returns where clients connect.
+func (d *Door) Address() string { return d.address }
+
+// Change lets the door lead elsewhere, or by other rules. For who is in already that counts after Proxy.Renew.
+func (d *Door) Change(cfg ListenerConfig) { d.config.Store(&cfg) }
+
+// Close stops accepting. Who is in already stays until Proxy.Renew.
+func (d *Door) Close() error {
+	d.config.Store(nil)
+	p := d.proxy
+	p.mu.Lock()
+	p.mu.doors = slices.DeleteFunc(p.mu.doors, func(x *Door) bool { return x == d })
+	p.mu.Unlock()
+	return d.listener.Close()
 }
 
 // accept takes one client after the other. The listener itself backs off when descriptors run out.
-func (p *Proxy) accept(ln *reactor.Listener, cfg ListenerConfig) {
+func (p *Proxy) accept(d *Door) {
 	for {
-		sock, err := ln.Accept()
+		sock, err := d.listener.Accept()
 		switch {
 		case errors.Is(err, net.ErrClosed):
 			return
 		case err != nil:
-			p.log.Warn("accept failed", "address", cfg.Address, "error", err)
+			p.log.Warn("accept failed", "address", d.address, "error", err)
 			continue
 		}
 		p.metrics.accepted.Add(1)
 		if err := reactor.DefaultSocketOptions().Apply(sock); err != nil {
 			p.log.Debug("socket options", "error", err)
 		}
-		if !p.admit(sock, cfg) {
+		if !p.admit(sock, d) {
 			sock.Close()
 		}
 	}
 }
 
 // admit starts the login of a client, unless there are too many.
-func (p *Proxy) admit(sock *reactor.Socket, cfg ListenerConfig) bool {
+func (p *Proxy) admit(sock *reactor.Socket, d *Door) bool {
 	if p.draining.Load() {
 		return false
 	}
@@ -57,7 +85,11 @@ func (p *Proxy) admit(sock *reactor.Socket, cfg ListenerConfig) bool {
 		p.tellFull(sock)
 		return false
 	}
-	l := p.newLogin(sock, cfg)
+	l := p.newLogin(sock, d)
+	if l == nil {
+		p.logins.Add(-1)
+		return false
+	}
 	p.wg.Go(func() {
 		defer p.logins.Add(-1)
 		l.run(p.ctx)

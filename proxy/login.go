@@ -102,23 +102,18 @@ func (l *login) identity(policy Policy) (pool.Key, *state.Vector, string, error)
 			options = append(options, param)
 		}
 	}
-	key := pool.Key{
-		Cluster: l.listener.Cluster, Route: l.listener.Route, Database: l.message.Database, User: l.message.User,
-		Options: EncodeOptions(options),
-	}
-	if policy.ServerDatabase != "" {
-		key.Database = policy.ServerDatabase
-	}
-	if policy.ServerUser != "" {
-		key.User = policy.ServerUser
-	}
-	return key, wanted, name, nil
+	key := pool.Key{Cluster: l.listener.Cluster, Route: l.listener.Route, Options: EncodeOptions(options)}
+	return policy.key(key, l.message.User, l.message.Database), wanted, name, nil
 }
 
 // welcome sends the end of the login, and hands the client to an event loop.
 func (l *login) welcome(pl *place, policy Policy, g *greeting, last []byte) *pgwire.Error {
 	p := l.proxy
-	s := &Session{proxy: p, place: pl, policy: policy, queue: pl.queue, vector: g.vector, loop: p.deps.Reactor.Pick(), keptAll: true}
+	s := &Session{
+		proxy: p, door: l.door, renewals: l.renewals, place: pl, policy: policy, queue: pl.queue, vector: g.vector,
+		loop: p.deps.Reactor.Pick(), keptAll: true,
+	}
+	s.show()
 	s.facts = facts{
 		id: l.id, user: l.message.User, database: l.message.Database, remote: l.sock.RemoteAddr().String(),
 		local: l.sock.LocalAddr().String(), app: g.vector.Get(applicationName), connected: l.began,
@@ -160,8 +155,11 @@ func (a *arrival) Run(loop *reactor.Loop) {
 	p := s.proxy
 	p.registry.put(s.facts.id, s, p.config().MaxClients)
 	p.metrics.loggedIn.Add(1)
-	if p.draining.Load() {
+	switch {
+	case p.draining.Load():
 		s.drain()
+	case s.outdated():
+		s.renew()
 	}
 }
 

@@ -101,8 +101,8 @@ func (s *Session) lose(why event.CutReason, how pool.Outcome, said []byte) {
 	s.move(stateIdle)
 	switch outcome {
 	case relay.Unaffected:
-		if s.draining {
-			s.fatal(pgwire.ErrAdminShutdown.New(""), event.CloseShutdown)
+		if f := s.farewell; f != nil {
+			s.fatal(f.words, f.why)
 			return
 		}
 		s.resetUnit()

@@ -41,7 +41,7 @@ var (
 const (
 	pinKinds     = int(event.PinUncertain) + 1
 	cutKinds     = int(event.CutSwitchover) + 1
-	closeKinds   = int(event.CloseServerError) + 1
+	closeKinds   = int(event.CloseReconfigured) + 1
 	outcomeKinds = int(relay.CloseSilently) + 1
 )
 

@@ -19,9 +19,10 @@ import (
 	"github.com/pgrouter/pgrouter/topology"
 )
 
-// Authenticator begins the proof of a client's identity.
+// Authenticator begins the proof of a client's identity, and says whether a user who has given it is one still.
 type Authenticator interface {
 	Exchange(user string) *auth.Exchange
+	Known(user string) bool
 }
 
 // Policies says what holds for a client. The error is what the client is told.
@@ -49,7 +50,6 @@ type Virtual interface {
 type Deps struct {
 	Reactor       *reactor.Reactor
 	Pool          *pool.Pool
-	Backend       backend.Config // for cancel requests
 	Vectors       *state.Table
 	Snapshot      func(topology.ClusterID) *topology.Snapshot
 	Authenticator Authenticator
@@ -64,6 +64,7 @@ type Deps struct {
 type Proxy struct {
 	deps     Deps
 	cfg      atomic.Pointer[Config]
+	renewals atomic.Uint64 // how often Renew was called
 	vectors  *state.Table
 	log      *slog.Logger
 	registry registry
@@ -82,11 +83,11 @@ type Proxy struct {
 	stop context.CancelFunc
 	wg   sync.WaitGroup
 
-	cancelSlots chan struct{}
-	mu          struct {
+	cancelling atomic.Int64 // cancel requests under way
+	mu         struct {
 		sync.Mutex
-		listeners []*reactor.Listener
-		closed    bool
+		doors  []*Door
+		closed bool
 	}
 }
 
@@ -98,7 +99,7 @@ func New(cfg Config, deps Deps) (*Proxy, error) {
 	if deps.Reactor == nil || deps.Pool == nil || deps.Authenticator == nil || deps.Policies == nil || deps.Snapshot == nil {
 		return nil, errors.New("proxy: incomplete dependencies")
 	}
-	p := &Proxy{deps: deps, vectors: deps.Vectors, log: deps.Logger, cancelSlots: make(chan struct{}, cfg.CancelParallel)}
+	p := &Proxy{deps: deps, vectors: deps.Vectors, log: deps.Logger}
 	p.cfg.Store(&cfg)
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	p.moved = make([]atomic.Int64, len(deps.Reactor.Loops()))

@@ -64,7 +64,7 @@ func (c *unitCount) add(m Member) {
 	}
 	n := s.stats.units.Load()
 	c.all += n
-	if s.place.route == routing.Primary {
+	if s.shown.Load().place.route == routing.Primary {
 		c.writes += n
 	}
 }
@@ -214,11 +214,12 @@ func (p *Proxy) Clients() []ClientInfo {
 
 // Info describes the session (Member).
 func (s *Session) Info() ClientInfo {
+	now := s.shown.Load()
 	info := ClientInfo{
 		ID: s.facts.id, Kind: "client", State: s.state().String(), User: s.facts.user, Database: s.facts.database,
-		Cluster: string(s.place.cluster), Route: s.place.route.String(), Remote: s.facts.remote, Local: s.facts.local,
-		ApplicationName: s.facts.app, Connected: s.facts.connected, Units: s.stats.units.Load(), Mode: s.policy.Mode.String(),
-		Pool: s.place.queue.Key(),
+		Cluster: string(now.place.cluster), Route: now.place.route.String(), Remote: s.facts.remote, Local: s.facts.local,
+		ApplicationName: s.facts.app, Connected: s.facts.connected, Units: s.stats.units.Load(), Mode: now.mode.String(),
+		Pool: now.place.queue.Key(),
 	}
 	if why := event.PinReason(s.pin.Load()); why != event.PinNone {
 		info.Pinned = why.String()

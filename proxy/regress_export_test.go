@@ -28,7 +28,7 @@ func (s *Session) ClientPaused() bool { return s.upPaused }
 func (s *Session) WaitsForAnswers() bool { return s.upFull }
 
 // Draining reports whether the session is to end with its unit.
-func (s *Session) Draining() bool { return s.draining }
+func (s *Session) Draining() bool { return s.farewell != nil }
 
 // ServerIO returns the connection of the linked server, nil when there is none.
 func (s *Session) ServerIO() *reactor.Conn {

@@ -166,8 +166,8 @@ func (s *Session) finishUnit() bool {
 	case s.ending:
 		s.close(event.CloseByClient)
 		return false
-	case s.draining:
-		s.fatal(pgwire.ErrAdminShutdown.New(""), event.CloseShutdown)
+	case s.farewell != nil:
+		s.fatal(s.farewell.words, s.farewell.why)
 		return false
 	case why != event.PinNone && s.leaving:
 		s.link.NextUnit()
@@ -180,7 +180,10 @@ func (s *Session) finishUnit() bool {
 		s.unlink(pool.Clean)
 		s.move(stateIdle)
 	}
-	return true
+	if s.outdated() {
+		s.renew()
+	}
+	return s.state() != stateClosed
 }
 
 // resetUnit forgets what was kept of a unit that has ended or is lost.

@@ -50,7 +50,7 @@ type Session struct {
 	replayed    bool          // the unit is a replay
 	noticed     bool          // NoticeWaiting was sent
 	leaving     bool          // a switchover wants the server when the unit is over
-	draining    bool          // the router goes away: end with the unit
+	stale       bool          // it is to be renewed once it has no unit, or no server
 	departed    bool          // the client has shut down its writing side; when all that came before is used, it is ending
 	ending      bool          // the client said good-bye, or has departed: finish and close
 	copyEnded   bool          // the server was told that a COPY, if there is one, is over
@@ -68,6 +68,7 @@ type Session struct {
 	server *pool.Server // nil unless preparing or linked
 	queue  *pool.Queue
 
+	renewals uint64        // that there had been when it was renewed last
 	vector   *state.Vector // the parameters that the client has
 	actual   *state.Vector // those that its server has
 	stats    sessionStats
@@ -81,12 +82,15 @@ type Session struct {
 	waiter pool.Waiter
 	policy Policy
 
-	waitSince int64 // loop time at which the unit began to wait; 0 when it has not
-	preparing int64 // loop time at which the prelude was sent that the unit waits for
-	held      int64 // bytes of up counted in the proxy's limit
+	waitSince int64     // loop time at which the unit began to wait; 0 when it has not
+	preparing int64     // loop time at which the prelude was sent that the unit waits for
+	farewell  *farewell // it ends with its unit; nil: it stays
+	held      int64     // bytes of up counted in the proxy's limit
 	timer     reactor.Timer
 
 	home  atomic.Pointer[reactor.Loop] // loop, for others
+	shown atomic.Pointer[standing]     // place and mode, for others
+	door  *Door                        // through which it came
 	place *place                       // what it shares with the other clients of its queue
 	facts facts
 }

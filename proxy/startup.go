@@ -20,7 +20,9 @@ const readChunk = 1024
 type login struct {
 	proxy    *Proxy
 	sock     *reactor.Socket
-	listener ListenerConfig
+	door     *Door
+	listener ListenerConfig // the door's, when it was come through
+	renewals uint64         // see Renew
 	id       uint64
 	began    time.Time
 	message  pgwire.StartupMessage
@@ -33,8 +35,16 @@ type login struct {
 	cancelled chan struct{} // a cancel request for a console that waits for something
 }
 
-func (p *Proxy) newLogin(sock *reactor.Socket, cfg ListenerConfig) *login {
-	return &login{proxy: p, sock: sock, listener: cfg, id: p.nextID.Add(1), began: time.Now(), cancelled: make(chan struct{})}
+// newLogin begins a login; nil when the door has been closed this moment.
+func (p *Proxy) newLogin(sock *reactor.Socket, d *Door) *login {
+	l := &login{proxy: p, sock: sock, door: d, id: p.nextID.Add(1), began: time.Now(), cancelled: make(chan struct{})}
+	l.renewals = p.renewals.Load() // before it looks at anything that a renewal is about
+	now := d.config.Load()
+	if now == nil {
+		return nil
+	}
+	l.listener = *now
+	return l
 }
 
 // run takes the client to the end of its login, and on to where it belongs.

@@ -8,6 +8,12 @@ import (
 
 // acquire asks for a server for the unit that begins. It returns true when the session has one and bytes may flow.
 func (s *Session) acquire() bool {
+	if s.outdated() {
+		s.renew()
+		if s.state() == stateClosed {
+			return false
+		}
+	}
 	s.stats.lastUnit.Store(s.loop.Now())
 	s.waiter.Vector = s.vector
 	server, err := s.queue.Acquire(&s.waiter)

@@ -76,7 +76,7 @@ func proxyConfig(cfg *config.Config) proxy.Config {
 	out.MaxClients, out.MaxLogins, out.LoginTimeout = cfg.Limits.MaxClients, cfg.Limits.MaxLogins, cfg.Limits.LoginTimeout
 	out.CancelParallel, out.CancelTimeout = cfg.Limits.CancelParallel, cfg.Limits.CancelTimeout
 	out.HoldMaxBytes, out.MaxClientBuffer = int64(cfg.Pool.HoldMaxBytes), int(cfg.Limits.MaxClientBuffer)
-	out.NoReplay = cfg.Pool.Replay == "never"
+	out.NoReplay, out.Backend = cfg.Pool.Replay == "never", backendConfig(cfg)
 	return out
 }
 

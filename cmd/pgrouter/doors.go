@@ -35,7 +35,7 @@ func (r *router) startListeners(ctx context.Context) error {
 			}
 			cfg := d.config
 			cfg.Address = ln.Addr().String()
-			if err = r.proxy.Serve(ln, cfg); err != nil {
+			if _, err = r.proxy.Serve(ln, cfg); err != nil {
 				continue
 			}
 			open = append(open, cfg)

@@ -36,3 +36,6 @@ type inForce struct{ atomic.Pointer[regime] }
 
 // Exchange begins a client's login (proxy.Authenticator).
 func (f *inForce) Exchange(user string) *auth.Exchange { return f.Load().people.Exchange(user) }
+
+// Known reports whether there is such a user (proxy.Authenticator).
+func (f *inForce) Known(user string) bool { return f.Load().people.Entry(user).Known() }

@@ -172,7 +172,7 @@ func (r *router) newManager(c config.Cluster) (*discovery.Manager, error) {
 func (r *router) startProxy(context.Context) (err error) {
 	cfg := r.inForce.Load().Config
 	r.proxy, err = proxy.New(proxyConfig(cfg), proxy.Deps{
-		Reactor: r.reactor, Pool: r.pool, Backend: backendConfig(cfg), Vectors: &state.Table{}, Snapshot: r.snapshot,
+		Reactor: r.reactor, Pool: r.pool, Vectors: &state.Table{}, Snapshot: r.snapshot,
 		Authenticator: &r.inForce, Policies: &policies{&r.inForce}, Virtuals: r.consoles(), Events: r.events, Trouble: r.trigger, Logger: r.log,
 	})
 	return err

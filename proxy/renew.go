@@ -1,0 +1,99 @@
+package proxy
+
+import (
+	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/pgwire"
+	"github.com/pgrouter/pgrouter/pool"
+)
+
+// standing is what holds for a client, as others may see it. It never changes; a session that is renewed gets another.
+type standing struct {
+	place *place
+	mode  Mode
+}
+
+// farewell is why a client ends with its unit of work, and what it is told.
+type farewell struct {
+	words *pgwire.Error
+	why   event.CloseReason
+}
+
+// Renew lets every client go by what policies, users and doors say now, from its next unit of work on. One whose user, or whose door,
+// is not there any more ends when its unit is over, or at once when it is in none. Any goroutine.
+func (p *Proxy) Renew() {
+	p.renewals.Add(1) // who logs in, or begins a unit, from now on looks for itself
+	for _, m := range p.registry.all() {
+		switch m := m.(type) {
+		case *Session:
+			m.post(m.renew)
+		case *login:
+			m.renew()
+		}
+	}
+}
+
+// renew ends the console of a user who is not there any more. Other logins look for themselves when they are in.
+func (l *login) renew() {
+	if l.console.Load() && !l.proxy.deps.Authenticator.Known(l.message.User) {
+		l.Close(event.CloseReconfigured)
+	}
+}
+
+// renew lets the session go by what holds now. What it has begun goes on as it began.
+func (s *Session) renew() {
+	if s.state() == stateClosed {
+		return
+	}
+	s.stale, s.renewals = false, s.proxy.renewals.Load()
+	now := s.door.config.Load()
+	policy, gone := s.standsUnder(now)
+	switch {
+	case gone != nil:
+		s.dismissWith(farewell{gone, event.CloseReconfigured})
+	case s.state() == stateIdle:
+		s.settle(now, policy)
+	case s.resting(): // it keeps its server, and with it the place
+		s.policy = policy
+		s.stale = s.keyUnder(policy) != s.queue.Key() || now.Rules != s.place.rules
+		s.show()
+	default:
+		s.stale = true
+	}
+}
+
+// outdated reports whether the session has to be renewed before its next unit of work.
+func (s *Session) outdated() bool { return s.stale || s.renewals != s.proxy.renewals.Load() }
+
+// standsUnder returns what holds for the session now, or why it may not stay. A door that leads elsewhere is another door.
+func (s *Session) standsUnder(now *ListenerConfig) (Policy, *pgwire.Error) {
+	switch {
+	case now == nil:
+		return Policy{}, pgwire.ErrReconfigured.New("Its listener was removed.")
+	case now.Cluster != s.place.cluster || now.Route != s.place.route:
+		return Policy{}, pgwire.ErrReconfigured.New("Its listener leads elsewhere.")
+	case !s.proxy.deps.Authenticator.Known(s.facts.user):
+		return Policy{}, pgwire.ErrReconfigured.New("Its user was removed.")
+	}
+	policy, refused := s.proxy.deps.Policies.Policy(*now, s.facts.user, s.facts.database)
+	if refused != nil {
+		return Policy{}, pgwire.ErrReconfigured.New("Its database was removed.")
+	}
+	return policy, nil
+}
+
+// keyUnder returns the key of the queue that a policy leads to.
+func (s *Session) keyUnder(policy Policy) pool.Key {
+	return policy.key(s.queue.Key(), s.facts.user, s.facts.database)
+}
+
+// settle gives a session without a server its policy and the place that goes with it.
+func (s *Session) settle(now *ListenerConfig, policy Policy) {
+	former := s.place
+	s.place = s.proxy.placeOf(s.keyUnder(policy), *now, policy)
+	s.queue, s.policy = s.place.queue, policy
+	s.show()
+	former.leave()
+}
+
+// show lets others see what holds for the session.
+func (s *Session) show() { s.shown.Store(&standing{place: s.place, mode: s.policy.Mode}) }
