@@ -62,7 +62,7 @@ func (c *unitCount) add(m Member) {
 	if !ok {
 		return
 	}
-	n := s.stats.units.Load()
+	n := s.units.Load()
 	c.all += n
 	if s.shown.Load().place.route == routing.Primary {
 		c.writes += n
@@ -218,7 +218,7 @@ func (s *Session) Info() ClientInfo {
 	info := ClientInfo{
 		ID: s.facts.id, Kind: "client", State: s.state().String(), User: s.facts.user, Database: s.facts.database,
 		Cluster: string(now.place.cluster), Route: now.place.route.String(), Remote: s.facts.remote, Local: s.facts.local,
-		ApplicationName: s.facts.app, Connected: s.facts.connected, Units: s.stats.units.Load(), Mode: now.mode.String(),
+		ApplicationName: s.facts.app, Connected: s.facts.connected, Units: s.units.Load(), Mode: now.mode.String(),
 		Pool: now.place.queue.Key(),
 	}
 	if why := event.PinReason(s.pin.Load()); why != event.PinNone {

@@ -155,7 +155,7 @@ func (s *Session) unitEnded() {
 // finishUnit ends a unit of work: the server goes back, or stays with a session that needs it. It returns false when the
 // client ends with it.
 func (s *Session) finishUnit() bool {
-	s.stats.units.Add(1)
+	s.units.Add(1)
 	if s.server.Conn.HotStandby && !s.link.Standby() {
 		s.server.Promoted()
 	}

@@ -71,7 +71,7 @@ type Session struct {
 	renewals uint64        // that there had been when it was renewed last
 	vector   *state.Vector // the parameters that the client has
 	actual   *state.Vector // those that its server has
-	stats    sessionStats
+	units    atomic.Uint64 // that have ended; for others to read as well
 	unitMark uint64
 	kept     []byte // what the client sent of the unit under way, for a second try
 
@@ -80,12 +80,12 @@ type Session struct {
 
 	link   relay.Link
 	waiter pool.Waiter
-	policy Policy
 
 	waitSince int64     // loop time at which the unit began to wait; 0 when it has not
 	preparing int64     // loop time at which the prelude was sent that the unit waits for
 	farewell  *farewell // it ends with its unit; nil: it stays
 	held      int64     // bytes of up counted in the proxy's limit
+	policy    Policy
 	timer     reactor.Timer
 
 	home  atomic.Pointer[reactor.Loop] // loop, for others
@@ -105,12 +105,6 @@ type facts struct {
 	app       string
 	connected time.Time
 	key       cancelKey
-}
-
-// sessionStats are written by the loop and read by anybody.
-type sessionStats struct {
-	units    atomic.Uint64
-	lastUnit atomic.Int64 // loop time of the last unit's beginning
 }
 
 // The two ends of a session, as the event loop sees them: one Session, two handlers, nothing allocated.

@@ -14,7 +14,6 @@ func (s *Session) acquire() bool {
 			return false
 		}
 	}
-	s.stats.lastUnit.Store(s.loop.Now())
 	s.waiter.Vector = s.vector
 	server, err := s.queue.Acquire(&s.waiter)
 	switch {
