@@ -50,6 +50,9 @@ type Pool struct {
 	WaitTimeout      time.Duration `key:"wait_timeout" default:"2m" min:"1ms" doc:"How long work waits while all server connections are taken. Then the client gets FATAL 53300."`
 	LoginHoldTimeout time.Duration `key:"login_hold_timeout" default:"8s" min:"0s" doc:"How long a login waits while no node may take it."`
 	Login            string        `key:"login" default:"hold" oneof:"hold eager" doc:"eager lets clients log in while no node is there, with the parameters that servers reported before."`
+	QueryTimeout     time.Duration `key:"query_timeout" default:"0s" min:"0s" doc:"How long a server may take to answer, counted from the last that the client sent or was answered. Waiting for a server does not count. Then the client gets FATAL 57014, or 08007 where the outcome is unknown. 0s: no limit."`
+	IdleTransaction  time.Duration `key:"idle_transaction_timeout" default:"0s" min:"0s" doc:"How long a client may be silent in an open transaction, in which it keeps a server connection. Then it gets FATAL 25P03, and the transaction is rolled back. 0s: no limit."`
+	ClientIdle       time.Duration `key:"client_idle_timeout" default:"0s" min:"0s" doc:"How long a client may be silent otherwise. Then it gets FATAL 57P05. 0s: no limit, which is what clients need that keep quiet connections (Kamailio, FreeSWITCH, LISTEN)."`
 	HoldMaxClients   int           `key:"hold_max_clients" default:"0" min:"0" unit:"clients per queue" doc:"How many clients may wait at once. The newest beyond it gets FATAL 53300. 0: no limit."`
 	HoldMaxBytes     Size          `key:"hold_max_bytes" default:"256MB" min:"64kB" doc:"How much all waiting clients together may have sent. Beyond it the newest gets FATAL 53300."`
 	IdleTimeout      time.Duration `key:"idle_timeout" default:"10m" min:"0s" doc:"When a server connection that nobody uses is closed. 0s: never, except where clients with start-up parameters of their own had it and none of them is there any more: 10m."`
@@ -122,6 +125,9 @@ type Override struct {
 	HoldTimeout      *time.Duration `key:"hold_timeout" min:"0s" doc:"As in [pool]."`
 	WaitTimeout      *time.Duration `key:"wait_timeout" min:"1ms" doc:"As in [pool]."`
 	LoginHoldTimeout *time.Duration `key:"login_hold_timeout" min:"0s" doc:"As in [pool]."`
+	QueryTimeout     *time.Duration `key:"query_timeout" min:"0s" doc:"As in [pool]."`
+	IdleTransaction  *time.Duration `key:"idle_transaction_timeout" min:"0s" doc:"As in [pool]."`
+	ClientIdle       *time.Duration `key:"client_idle_timeout" min:"0s" doc:"As in [pool]."`
 	Login            *string        `key:"login" oneof:"hold eager" doc:"As in [pool]."`
 }
 

@@ -106,15 +106,22 @@ dbname = "app_v2"
 size = 6
 hold_timeout = "0s"
 login = "eager"
+query_timeout = "1m"
+idle_transaction_timeout = "2m"
 [user.batch]
 size = 7
 wait_timeout = "1h"
+idle_transaction_timeout = "0s"
+client_idle_timeout = "3m"
 `)
 	p := cfg.PoolFor("app", "batch")
 	if p.Size != 7 || p.Mode != "session" || p.HoldTimeout != 0 || p.WaitTimeout != time.Hour || p.Login != "eager" {
 		t.Errorf("app, batch: %+v", p)
 	}
-	if p := cfg.PoolFor("app", "other"); p.Size != 6 || p.WaitTimeout != 2*time.Minute {
+	if p.QueryTimeout != time.Minute || p.IdleTransaction != 0 || p.ClientIdle != 3*time.Minute {
+		t.Errorf("app, batch: %+v", p)
+	}
+	if p := cfg.PoolFor("app", "other"); p.Size != 6 || p.WaitTimeout != 2*time.Minute || p.IdleTransaction != 2*time.Minute {
 		t.Errorf("app, other: %+v", p)
 	}
 	if p := cfg.PoolFor("other", "other"); p != cfg.Pool {

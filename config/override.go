@@ -17,6 +17,9 @@ func (o *Override) over(p Pool) Pool {
 	set(&p.WaitTimeout, o.WaitTimeout)
 	set(&p.LoginHoldTimeout, o.LoginHoldTimeout)
 	set(&p.Login, o.Login)
+	set(&p.QueryTimeout, o.QueryTimeout)
+	set(&p.IdleTransaction, o.IdleTransaction)
+	set(&p.ClientIdle, o.ClientIdle)
 	return p
 }
 

@@ -74,22 +74,24 @@ type CloseReason uint8
 
 // The reasons for the end of a client connection.
 const (
-	CloseNone         CloseReason = iota
-	CloseByClient                 // Terminate, or end of input
-	CloseClientReset              // the client's socket failed
-	CloseCut                      // its server was cut and the contract says FATAL
-	CloseWaitTimeout              // it waited too long for a server
-	CloseHoldTimeout              // no node for longer than hold_timeout
-	CloseQueueFull                // hold_max_clients or hold_max_bytes
-	CloseKilled                   // an operator killed it
-	CloseShutdown                 // the router is going away
-	CloseProtocol                 // the client broke the protocol
-	CloseIdleTimeout              // client_idle_timeout
-	CloseServerError              // no server connection could be opened
-	CloseReconfigured             // a reload removed its user or its listener
+	CloseNone            CloseReason = iota
+	CloseByClient                    // Terminate, or end of input
+	CloseClientReset                 // the client's socket failed
+	CloseCut                         // its server was cut and the contract says FATAL
+	CloseWaitTimeout                 // it waited too long for a server
+	CloseHoldTimeout                 // no node for longer than hold_timeout
+	CloseQueueFull                   // hold_max_clients or hold_max_bytes
+	CloseKilled                      // an operator killed it
+	CloseShutdown                    // the router is going away
+	CloseProtocol                    // the client broke the protocol
+	CloseQueryTimeout                // query_timeout
+	CloseIdleTransaction             // idle_transaction_timeout
+	CloseClientIdle                  // client_idle_timeout
+	CloseServerError                 // no server connection could be opened
+	CloseReconfigured                // a reload removed its user or its listener
 )
 
-var closeNames = [...]string{"none", "by_client", "client_reset", "cut", "wait_timeout", "hold_timeout", "queue_full", "killed", "shutdown", "protocol", "idle_timeout", "server_error", "reconfigured"}
+var closeNames = [...]string{"none", "by_client", "client_reset", "cut", "wait_timeout", "hold_timeout", "queue_full", "killed", "shutdown", "protocol", "query_timeout", "idle_transaction_timeout", "client_idle_timeout", "server_error", "reconfigured"}
 
 // String returns the reason's name as metrics and console print it.
 func (r CloseReason) String() string { return name(closeNames[:], int(r)) }

@@ -6,21 +6,25 @@ import (
 	"strings"
 )
 
-// errorSections are the headings of the printed table, in the order of the constants.
-var errorSections = [...]struct {
+// errorSection is a part of the printed table.
+type errorSection struct {
 	from  ErrID
 	title string
-}{
-	{ErrStartupLength, "Start-up"},
-	{ErrExpectedPassword, "Login"},
-	{ErrTooManyClients, "Limits"},
-	{NoticeWaiting, "Waiting"},
-	{ErrTransactionLost, "A server is lost"},
-	{ErrProtocol, "What a client sent"},
-	{ErrQueryTimeout, "Time limits"},
-	{ErrAdminShutdown, "Operators"},
-	{ErrConsoleLogin, "The console"},
-	{errCount, ""},
+	below string // what has to be said of the rows
+}
+
+// errorSections are the headings of the printed table, in the order of the constants.
+var errorSections = [...]errorSection{
+	{ErrStartupLength, "Start-up", ""},
+	{ErrExpectedPassword, "Login", ""},
+	{ErrTooManyClients, "Limits", ""},
+	{NoticeWaiting, "Waiting", ""},
+	{ErrTransactionLost, "A server is lost", ""},
+	{ErrProtocol, "What a client sent", ""},
+	{ErrQueryTimeout, "Time limits", belowTimeLimits},
+	{ErrAdminShutdown, "Operators", ""},
+	{ErrConsoleLogin, "The console", ""},
+	{errCount, "", ""},
 }
 
 const errorPreface = `# What a client sees
@@ -47,26 +51,37 @@ A lost connection after bytes were accepted is never taken for proof that nothin
 words "during a transaction" is certainty that nothing was committed; after 08007 it is a question that only the database can answer.
 `
 
+const belowTimeLimits = `
+A program that reads 57014 takes the statement for undone, and may repeat it: PostgreSQL says it of a statement that it has rolled back.
+pgrouter does not know more of a server that it leaves than of one that it has lost, so that the same rules decide
+(see "A server is lost"): 57014 where nothing can have been committed, 08007 where that is an open question, whatever the statement
+was. It never asks the server to cancel: a COMMIT that waits for its synchronous standby would then be acknowledged without it. It
+closes the connection; PostgreSQL 14 and later notice (client_connection_check_interval) and roll back what is not committed. Where
+a part of a message has reached the client nothing can be put behind it, and the connection ends without a word: as with 08007.
+`
+
 // WriteErrorTable prints the table of the errors that pgrouter sends, as markdown.
 func WriteErrorTable(w io.Writer) error {
 	if _, err := io.WriteString(w, errorPreface); err != nil {
 		return err
 	}
 	for i, section := range errorSections[:len(errorSections)-1] {
-		if err := writeErrorSection(w, section.title, section.from, errorSections[i+1].from); err != nil {
+		if err := section.write(w, errorSections[i+1].from); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func writeErrorSection(w io.Writer, title string, from, to ErrID) error {
+// write prints the section with the rows before another's first.
+func (s *errorSection) write(w io.Writer, to ErrID) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n## %s\n\n| SQLSTATE | Severity | Message | When | Name |\n| --- | --- | --- | --- | --- |\n", title)
-	for id := from; id < to; id++ {
+	fmt.Fprintf(&b, "\n## %s\n\n| SQLSTATE | Severity | Message | When | Name |\n| --- | --- | --- | --- | --- |\n", s.title)
+	for id := s.from; id < to; id++ {
 		r := id.row()
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | `%s` |\n", r.code, r.printedSeverity(), r.printedMessage(), r.situation, r.name)
 	}
+	b.WriteString(s.below)
 	_, err := io.WriteString(w, b.String())
 	return err
 }

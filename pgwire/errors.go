@@ -83,6 +83,7 @@ const (
 	// Time limits.
 	ErrQueryTimeout
 	ErrIdleTransaction
+	ErrTimeoutUnknown // arg: the limit's name
 	ErrClientIdle
 
 	// Operators.

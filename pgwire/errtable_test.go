@@ -161,7 +161,7 @@ func TestTheContractWithClientsIsKept(t *testing.T) {
 		ErrHoldTimeout: {SeverityFatal, "57P03"}, ErrLoginHoldTimeout: {SeverityFatal, "57P03"}, ErrWaitTimeout: {SeverityFatal, "53300"}, ErrQueueFull: {SeverityFatal, "53300"},
 		ErrTransactionLost: {SeverityFatal, "57P01"}, ErrOutcomeUnknown: {SeverityFatal, "08007"}, ErrPinnedServerLost: {SeverityFatal, "57P01"},
 		ErrReplicationLost: {SeverityFatal, "57P01"}, ErrNodeDemoted: {SeverityFatal, "57P01"}, ErrCancelled: {SeverityError, "57014"},
-		ErrQueryTimeout: {SeverityFatal, "57014"}, ErrIdleTransaction: {SeverityFatal, "25P03"}, ErrClientIdle: {SeverityFatal, "57P05"},
+		ErrQueryTimeout: {SeverityFatal, "57014"}, ErrTimeoutUnknown: {SeverityFatal, "08007"}, ErrIdleTransaction: {SeverityFatal, "25P03"}, ErrClientIdle: {SeverityFatal, "57P05"},
 		ErrStatementNotFound: {SeverityError, "26000"}, ErrAuthFailed: {SeverityFatal, "28P01"}, ErrUnknownDatabase: {SeverityFatal, "3D000"},
 		ErrReplicationUnsupported: {SeverityFatal, "0A000"}, ErrAdminShutdown: {SeverityFatal, "57P01"}, ErrKilled: {SeverityFatal, "57P01"},
 		ErrProtocol: {SeverityFatal, "08P01"}, ErrTooManyClients: {SeverityFatal, "53300"}, NoticeWaiting: {SeverityNotice, "00000"},

@@ -13,14 +13,23 @@ import (
 // TestATransactionAllocatesNothing sends transactions through the router and counts what the whole process allocates. The
 // client is a socket and two buffers.
 func TestATransactionAllocatesNothing(t *testing.T) {
-	r, _ := newRouter(t, func(r *router) { r.quick = true })
+	without, _ := newRouter(t, func(r *router) { r.quick = true })
+	limited, _ := newRouter(t, func(r *router) {
+		r.quick = true
+		withAllTimeouts(r)
+	})
 	extended := pgwire.AppendParse(nil, "", "select 1", nil)
 	extended = pgwire.AppendBind(extended, "", "", nil)
 	extended = pgwire.AppendDescribe(extended, pgwire.TargetPortal, "")
 	extended = pgwire.AppendSync(pgwire.AppendExecute(extended, "", 0))
-	for name, unit := range map[string][]byte{"simple": pgwire.AppendQuery(nil, "select 1"), "extended": extended} {
-		t.Run(name, func(t *testing.T) {
-			p := r.raw(t)
+	simple := pgwire.AppendQuery(nil, "select 1")
+	for _, c := range []struct {
+		name string
+		r    *router
+		unit []byte
+	}{{"simple", without, simple}, {"extended", without, extended}, {"with time limits", limited, simple}} {
+		t.Run(c.name, func(t *testing.T) {
+			p, unit := c.r.raw(t), c.unit
 			answer := make([]byte, 4096)
 			length := roundTrip(t, p, unit, answer, 0)
 			const warm, measured = 200, 2000

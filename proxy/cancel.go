@@ -164,6 +164,7 @@ func (s *Session) cancelWaiting() {
 	}
 	s.doneWaiting()
 	s.move(stateIdle)
+	s.spoke()
 	pending := s.up.pending()
 	used, ready := s.link.Cancelled(pending)
 	msg := pgwire.AppendError(nil, pgwire.ErrCancelled.New(""))

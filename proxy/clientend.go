@@ -19,6 +19,7 @@ func (e *clientEnd) Received(_ *reactor.Conn, b []byte) {
 		s.countHeld()
 		return
 	}
+	s.spoke()
 	if s.state() == stateIdle {
 		if to := s.proxy.betterOff(s); to != nil {
 			s.up.keep(all, joined)

@@ -92,6 +92,7 @@ type Policy struct {
 	HoldTimeout      time.Duration // how long a unit of work waits for a node
 	WaitTimeout      time.Duration // how long it waits for a free server
 	LoginHoldTimeout time.Duration // how long a login waits for a node
+	Limits           TimeLimits    // of a client that does not wait
 	EagerLogin       bool          // let clients in from cached parameters while no node is there
 	MaxDatabase      int           // clients that the database may have; 0 = no limit
 	MaxUser          int           // clients that the user may have; 0 = no limit
@@ -104,6 +105,23 @@ type Policy struct {
 func (p Policy) key(k pool.Key, user, database string) pool.Key {
 	k.User, k.Database = cmp.Or(p.ServerUser, user), cmp.Or(p.ServerDatabase, database)
 	return k
+}
+
+// TimeLimits end a client that does not wait. 0 is no limit.
+type TimeLimits struct {
+	Query           time.Duration // how long a server may take to answer
+	IdleTransaction time.Duration // how long a client may keep a server in a transaction without asking it anything
+	ClientIdle      time.Duration // how long a client may be silent otherwise
+}
+
+// shortest returns the shortest of the limits, 0 when there is none.
+func (t TimeLimits) shortest() (least time.Duration) {
+	for _, d := range []time.Duration{t.Query, t.IdleTransaction, t.ClientIdle} {
+		if d > 0 && (least == 0 || d < least) {
+			least = d
+		}
+	}
+	return least
 }
 
 // ListenerConfig is one [[listener]].

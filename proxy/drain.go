@@ -71,10 +71,9 @@ func closeError(why event.CloseReason) *pgwire.Error {
 	switch why {
 	case event.CloseShutdown:
 		return pgwire.ErrAdminShutdown.New("")
-	case event.CloseIdleTimeout:
-		return pgwire.ErrClientIdle.New("")
 	case event.CloseNone, event.CloseByClient, event.CloseClientReset, event.CloseCut, event.CloseWaitTimeout, event.CloseHoldTimeout,
-		event.CloseQueueFull, event.CloseKilled, event.CloseProtocol, event.CloseServerError, event.CloseReconfigured:
+		event.CloseQueueFull, event.CloseKilled, event.CloseProtocol, event.CloseQueryTimeout, event.CloseIdleTransaction,
+		event.CloseClientIdle, event.CloseServerError, event.CloseReconfigured:
 	}
 	return pgwire.ErrKilled.New("")
 }

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"time"
 	"weak"
 
 	"github.com/pgrouter/pgrouter/reactor"
@@ -23,3 +24,17 @@ func (p *Proxy) Places() (inMemory []func() bool) {
 
 // Moves returns how many clients have changed their loop.
 func (p *Proxy) Moves() uint64 { return p.metrics.moves.Load() }
+
+// Pass lets time go by for every client that is logged in: what goes on began so much earlier.
+func (p *Proxy) Pass(d time.Duration) {
+	p.OnSessions(func(s *Session) {
+		s.since -= int64(d)
+		if s.waitSince != 0 {
+			s.waitSince -= int64(d)
+		}
+		s.Expired(s.loop, &s.timer)
+	})
+}
+
+// TimerRuns reports whether the session's timer is armed.
+func (s *Session) TimerRuns() bool { return s.timer.Armed() }

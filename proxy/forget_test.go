@@ -33,12 +33,14 @@ func (r *router) visit(more, sql string) (got string, err error) {
 	return query(conn, sql)
 }
 
-// counters reads the pool's counters, by name and labels.
+// counters reads the pool's and the proxy's counters, by name and labels.
 func (r *router) counters() map[string]float64 {
 	r.t.Helper()
 	registry := prometheus.NewPedanticRegistry()
-	if err := registry.Register(r.pool.Collector()); err != nil {
-		r.t.Fatal(err)
+	for _, c := range []prometheus.Collector{r.pool.Collector(), r.proxy.Collector()} {
+		if err := registry.Register(c); err != nil {
+			r.t.Fatal(err)
+		}
 	}
 	families, err := registry.Gather()
 	if err != nil {

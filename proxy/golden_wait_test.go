@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"strings"
+	"time"
 
 	"github.com/pgrouter/pgrouter/internal/wiretest"
 	"github.com/pgrouter/pgrouter/proxy"
@@ -25,6 +26,22 @@ var waitScenarios = []scenario{
 			n1.hears("Q")
 			n1.says(wiretest.Row("v", "for c")...)
 			c.hears("TDCZ")
+		}},
+	{"wait_notice",
+		"Every server is taken: who has waited for 5 seconds is told so, once.",
+		withOneServer, func(s *stage) {
+			a, n1 := s.enters("a", s.primary("n"))
+			b := s.joins("b")
+			a.does(n1, "begin", "BEGIN", 'T')
+			b.asks("select 'for b'")
+			s.awaits(1, "b waits")
+			s.pass(5 * time.Second)
+			b.hears("N")
+			s.pass(5 * time.Second)
+			a.does(n1, "commit", "COMMIT", 'I')
+			n1.hears("Q")
+			n1.says(wiretest.Row("v", "for b")...)
+			b.hears("TDCZ")
 		}},
 	{"wait_timeout",
 		"Every server is taken for longer than wait_timeout.",

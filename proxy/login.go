@@ -110,10 +110,10 @@ func (l *login) identity(policy Policy) (pool.Key, *state.Vector, string, error)
 func (l *login) welcome(pl *place, policy Policy, g *greeting, last []byte) *pgwire.Error {
 	p := l.proxy
 	s := &Session{
-		proxy: p, door: l.door, renewals: l.renewals, place: pl, policy: policy, queue: pl.queue, vector: g.vector,
+		proxy: p, door: l.door, renewals: l.renewals, place: pl, queue: pl.queue, vector: g.vector,
 		loop: p.deps.Reactor.Pick(), keptAll: true,
 	}
-	s.show()
+	s.goBy(policy)
 	s.facts = facts{
 		id: l.id, user: l.message.User, database: l.message.Database, remote: l.sock.RemoteAddr().String(),
 		local: l.sock.LocalAddr().String(), app: g.vector.Get(applicationName), connected: l.began,
@@ -152,6 +152,7 @@ func (a *arrival) Run(loop *reactor.Loop) {
 	s := a.session
 	s.client = loop.Attach(a.sock, (*clientEnd)(s))
 	s.client.Send(a.greeting)
+	s.spoke()
 	p := s.proxy
 	p.registry.put(s.facts.id, s, p.config().MaxClients)
 	p.metrics.loggedIn.Add(1)

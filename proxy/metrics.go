@@ -122,7 +122,9 @@ func (p *Proxy) Totals() Totals {
 		t.Replayed += m.losses[i][relay.Replay].Load()
 		t.Requeued += m.losses[i][relay.Requeue].Load()
 		t.InDoubt += m.losses[i][relay.OutcomeUnknown].Load()
-		t.Aborted += m.losses[i][relay.TransactionLost].Load() + m.losses[i][relay.PinnedLost].Load()
+		if event.CutReason(i) != event.CutTimeout { // those are told 57014 or 25P03
+			t.Aborted += m.losses[i][relay.TransactionLost].Load() + m.losses[i][relay.PinnedLost].Load()
+		}
 	}
 	m.errors.Lock()
 	defer m.errors.Unlock()

@@ -78,6 +78,7 @@ func (m *migration) Run(l *reactor.Loop) {
 	}
 	s.loop, s.waiter.Loop = l, l
 	s.client = l.Adopt(m.conn, (*clientEnd)(s))
+	s.spoke()
 	s.refeed()
 }
 

@@ -53,9 +53,9 @@ func (s *Session) renew() {
 	case s.state() == stateIdle:
 		s.settle(now, policy)
 	case s.resting(): // it keeps its server, and with it the place
-		s.policy = policy
 		s.stale = s.keyUnder(policy) != s.queue.Key() || now.Rules != s.place.rules
-		s.show()
+		s.goBy(policy)
+		s.watch()
 	default:
 		s.stale = true
 	}
@@ -90,10 +90,14 @@ func (s *Session) keyUnder(policy Policy) pool.Key {
 func (s *Session) settle(now *ListenerConfig, policy Policy) {
 	former := s.place
 	s.place = s.proxy.placeOf(s.keyUnder(policy), *now, policy)
-	s.queue, s.policy = s.place.queue, policy
-	s.show()
+	s.queue = s.place.queue
+	s.goBy(policy)
+	s.watch()
 	former.leave()
 }
 
-// show lets others see what holds for the session.
-func (s *Session) show() { s.shown.Store(&standing{place: s.place, mode: s.policy.Mode}) }
+// goBy puts a policy in force, and lets others see what holds for the session.
+func (s *Session) goBy(policy Policy) {
+	s.policy, s.limited = policy, policy.Limits.shortest() > 0
+	s.shown.Store(&standing{place: s.place, mode: policy.Mode})
+}

@@ -18,11 +18,15 @@ func (e *serverEnd) Received(_ *reactor.Conn, b []byte) {
 // relayAnswer passes what the server has sent, and follows what it means.
 func (s *Session) relayAnswer(b []byte) {
 	all, joined := s.down.join(b)
+	owed := s.link.Owed()
 	rest, reached, mine := s.follow(all)
 	if !mine {
 		return
 	}
 	s.down.keep(rest, joined)
+	if s.link.Owed() < owed {
+		s.spoke()
+	}
 	switch {
 	case reached == relay.PreludeDone:
 		if !s.preludeDone() {

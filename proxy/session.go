@@ -48,7 +48,7 @@ type Session struct {
 	keptAll     bool          // kept is the whole unit
 	unitSent    bool          // a byte of the client's has gone to a server in this unit
 	replayed    bool          // the unit is a replay
-	noticed     bool          // NoticeWaiting was sent
+	limited     bool          // it has time limits
 	leaving     bool          // a switchover wants the server when the unit is over
 	stale       bool          // it is to be renewed once it has no unit, or no server
 	departed    bool          // the client has shut down its writing side; when all that came before is used, it is ending
@@ -82,10 +82,11 @@ type Session struct {
 	waiter pool.Waiter
 
 	waitSince int64     // loop time at which the unit began to wait; 0 when it has not
-	preparing int64     // loop time at which the prelude was sent that the unit waits for
+	since     int64     // loop time of the last word that counts, see spoke
 	farewell  *farewell // it ends with its unit; nil: it stays
 	held      int64     // bytes of up counted in the proxy's limit
 	policy    Policy
+	noticed   bool // NoticeWaiting was sent
 	timer     reactor.Timer
 
 	home  atomic.Pointer[reactor.Loop] // loop, for others

@@ -68,6 +68,7 @@ func (s *Session) linkTo(server *pool.Server) bool {
 	s.actual = server.Vector
 	s.link.Attach(server.Conn.HotStandby, s.modePin())
 	s.keptAll = true
+	s.spoke()
 	if s.clientFull {
 		server.IO.PauseRead()
 	}
@@ -107,7 +108,6 @@ func (s *Session) prepare() bool {
 		return true
 	}
 	s.move(statePreparing)
-	s.preparing = s.loop.Now()
 	s.loop.ArmBy(&s.timer, s.policy.Pool.ResetTimeout)
 	return false
 }

@@ -29,6 +29,8 @@ func (s *Session) verify() {
 		panic(fmt.Sprintf("proxy: I3: state %s, link %v", st, s.link.Linked()))
 	case !linked && s.down.len() > 0:
 		panic("proxy: I10: bytes of a server that is gone")
+	case st == stateClosed && s.timer.Armed():
+		panic("proxy: I10: a closed session has a timer")
 	case st == stateClosed && s.held != 0:
 		panic("proxy: I10: a closed session counts bytes as held")
 	case s.waits() && s.held != int64(s.up.len()), !s.waits() && s.held != 0:

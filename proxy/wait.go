@@ -6,7 +6,6 @@ import (
 
 	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/pgwire"
-	"github.com/pgrouter/pgrouter/reactor"
 )
 
 // noticeAfter is how long a client waits for a free server before it is told so.
@@ -47,27 +46,16 @@ func (s *Session) waitLimit(why event.HoldReason) time.Duration {
 	return s.policy.HoldTimeout
 }
 
-// Expired looks at a client that waits for a server, or for what its server has to do first (reactor.Expirer).
-func (s *Session) Expired(*reactor.Loop, *reactor.Timer) {
-	switch s.state() {
-	case stateWaiting:
-		s.lookAtWait()
-	case statePreparing:
-		s.lookAtPrelude()
-	case stateIdle, stateLinked, stateClosed: // the timer of a wait that is over
-	}
-}
-
 // lookAtPrelude gives up a server that does not answer a prelude: it takes no longer than a reset. Nothing of the unit was sent.
 func (s *Session) lookAtPrelude() {
-	if left := s.policy.Pool.ResetTimeout - time.Duration(s.loop.Now()-s.preparing); left > 0 {
+	if left := s.policy.Pool.ResetTimeout - s.silence(); left > 0 {
 		s.loop.ArmBy(&s.timer, left)
 		return
 	}
 	s.serverLost(event.CutTimeout)
-	s.verify()
 }
 
+// lookAtWait looks at a waiting client.
 func (s *Session) lookAtWait() {
 	why, _ := s.queue.Waiting(&s.waiter)
 	if s.waited() >= s.waitLimit(why) {

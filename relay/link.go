@@ -120,6 +120,9 @@ func (l *Link) Outstanding() int {
 	return int(l.fifo.count)
 }
 
+// Owed returns how many requests the server has not answered to the end, whatever has come of the answer.
+func (l *Link) Owed() uint32 { return l.fifo.count }
+
 // Pinned returns why the session must keep its server, PinNone when it need not.
 func (l *Link) Pinned() event.PinReason { return l.pin }
 

@@ -52,6 +52,7 @@ func (p *policies) Policy(_ proxy.ListenerConfig, user, database string) (proxy.
 	}
 	return proxy.Policy{
 		Mode: mode, HoldTimeout: c.HoldTimeout, WaitTimeout: c.WaitTimeout, LoginHoldTimeout: c.LoginHoldTimeout,
+		Limits:     proxy.TimeLimits{Query: c.QueryTimeout, IdleTransaction: c.IdleTransaction, ClientIdle: c.ClientIdle},
 		EagerLogin: c.Login == "eager", MaxDatabase: quota.DatabaseClients, MaxUser: quota.UserClients,
 		ServerUser: r.ServerUser(database), ServerDatabase: r.ServerDatabase(database), Pool: poolConfig(c, quota),
 	}, nil
