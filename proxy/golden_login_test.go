@@ -182,6 +182,18 @@ var loginScenarios = []scenario{
 			a.says(startup())
 			a.isTold()
 		}},
+	{"login_waits_too_long",
+		"A login needs a server, because nobody has had its parameters, and all are taken for longer than wait_timeout.",
+		func(r *router) {
+			r.policy.Pool.Size, r.policy.WaitTimeout = 1, brief
+		}, func(s *stage) {
+			a, n1 := s.enters("a", s.primary("n"))
+			a.does(n1, "begin", "BEGIN", 'T')
+			b := s.client("b")
+			b.says(startup("TimeZone", "Europe/Berlin"))
+			b.isTold()
+			a.does(n1, "commit", "COMMIT", 'I')
+		}},
 	{"login_held_and_served",
 		"A node appears while a login waits: latency.",
 		nil, func(s *stage) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/pgrouter/pgrouter/internal/wiretest"
 	"github.com/pgrouter/pgrouter/pgwire"
+	"github.com/pgrouter/pgrouter/proxy"
 )
 
 var goingDown = &pgproto3.ErrorResponse{Severity: "FATAL", SeverityUnlocalized: "FATAL", Code: "57P01", Message: "going down"}
@@ -44,4 +45,25 @@ func (r *router) waiting() (n int) {
 		n += q.Waiting
 	}
 	return n
+}
+
+// TestALoginThatStopsInItsProofIsEnded: login_timeout holds for all of a login, not only for its first message.
+func TestALoginThatStopsInItsProofIsEnded(t *testing.T) {
+	r := &router{t: t, policy: defaultPolicy(), loops: 1}
+	withUsers(r)
+	r.start() // without a node
+	cfg := proxy.Defaults()
+	cfg.LoginTimeout = brief
+	if err := r.proxy.Reconfigure(cfg); err != nil {
+		t.Fatal(err)
+	}
+	a := r.dial(t)
+	a.send(pgwire.AppendStartup(nil, []pgwire.Param{{Name: "user", Value: "app"}, {Name: "database", Value: "app"}}))
+	kind, _ := a.message()
+	for kind == pgwire.KindAuthentication { // on a machine that is busy its time may be over before
+		kind, _ = a.message()
+	}
+	if kind != pgwire.KindErrorResponse {
+		t.Errorf("it hears %q", kind)
+	}
 }
