@@ -190,6 +190,11 @@ func (r *router) stop() {
 	if err := r.reactor.Close(); err != nil {
 		r.t.Error(err)
 	}
+	for _, l := range r.reactor.Loops() { // an invariant that is broken, for one
+		if n := l.Stats().Panics; n > 0 {
+			r.t.Errorf("%d handlers of loop %d have panicked", n, l.ID())
+		}
+	}
 }
 
 // publish makes a node of the test cluster the primary, and the others standbys. nil: there is no primary.
