@@ -16,7 +16,7 @@ TEST_ENV := PGROUTER_VERIFY=1 PGROUTER_REQUIRE_PG=1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build demo test verify matrix check fuzz bench pgo soak docs clean setup unit arch allocs
+.PHONY: help build demo test verify matrix check fuzz bench pgo soak storm docs clean setup unit arch allocs
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,8 +32,9 @@ demo: build ## Run pgrouter in front of a real primary with standbys on loopback
 test: setup unit arch allocs ## Everything that must hold before a commit is pushed; what CI runs (under 15 minutes on 2 cores)
 	$(MAKE) --no-print-directory soak SOAK=2m SOAK_LIMIT=10m
 
-verify: test matrix ## Everything: test, PostgreSQL 17, a long soak, longer fuzzing and a sanity run of the benchmark (about an hour and a half)
+verify: test matrix ## Everything: test, PostgreSQL 17, a long soak, longer fuzzing, storm and a sanity run of the benchmark (about two hours)
 	scripts/fuzz $(FUZZ)
+	$(MAKE) --no-print-directory storm
 	$(MAKE) --no-print-directory soak SOAK=30m
 	$(MAKE) --no-print-directory bench BENCH='-rounds 2 -seconds 3'
 
@@ -61,6 +62,10 @@ pgo: build ## Make cmd/pgrouter/default.pgo anew, the profile that builds are op
 
 soak: setup ## Run a cluster with clients and faults for a while: make soak SOAK=30m
 	$(TEST_ENV) go test -count=1 -tags soak -timeout $(SOAK_LIMIT) -run TestSoak ./internal/soak -soak $(SOAK)
+
+storm: setup ## A million cancel requests at one server connection, and ten thousand clients
+	$(TEST_ENV) go test -count=1 -timeout 3h -v -run NobodyIsCancelled ./proxy -cancels 1000000
+	$(TEST_ENV) go test -count=1 -timeout 30m -v -run ACrowdComes ./internal/system -crowd 10000
 
 docs: ## Write the generated parts of docs/ anew
 	go test -count=1 ./pgwire -run ErrorTable -update

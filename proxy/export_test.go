@@ -38,3 +38,13 @@ func (p *Proxy) Pass(d time.Duration) {
 
 // TimerRuns reports whether the session's timer is armed.
 func (s *Session) TimerRuns() bool { return s.timer.Armed() }
+
+// Keys returns how many cancel keys are known.
+func (p *Proxy) Keys() int {
+	p.cancels.mu.Lock()
+	defer p.cancels.mu.Unlock()
+	return len(p.cancels.mu.byPID)
+}
+
+// Forwarded returns how many cancel requests were sent on to servers.
+func (p *Proxy) Forwarded() uint64 { return p.metrics.cancels[cancelForwarded].Load() }
