@@ -157,6 +157,9 @@ func (g *greeter) Parameter(name, value []byte) {
 // ReadOnly does not come: a greeting writes nothing (relay.Observer).
 func (g *greeter) ReadOnly() bool { return false }
 
+// Stray: the next to have this server need not hear it either (relay.Observer).
+func (g *greeter) Stray() { g.server.Retire() }
+
 // Received reads the answer to the prelude.
 func (g *greeter) Received(_ *reactor.Conn, b []byte) {
 	all, joined := g.down.join(b)

@@ -12,6 +12,7 @@ import (
 	"github.com/pgrouter/pgrouter/internal/wiretest"
 	"github.com/pgrouter/pgrouter/pgwire"
 	"github.com/pgrouter/pgrouter/proxy"
+	"github.com/pgrouter/pgrouter/reactor"
 	"github.com/pgrouter/pgrouter/topology"
 )
 
@@ -135,6 +136,7 @@ func TestAServerThatBreaksTheProtocolHarmsItsClientOnly(t *testing.T) {
 		"a long ready":                     {join(done, raw('Z', "II")), "C!08007", 1},
 		"a parameter without a value":      {raw('S', "name\x00"), "!08007", 1},
 		"a flood of parameters":            {join(bytes.Repeat(raw('S', "flood\x00x\x00"), 2000), anAnswer), strings.Repeat("S", 2000) + "TDCZ.", 0},
+		"a notification for another":       {join(raw('A', "\x00\x00\x00\x01news\x00text\x00"), anAnswer), "TDCZ.", 0},
 		"a flood of notices":               {join(bytes.Repeat(aNotice, 2000), anAnswer), strings.Repeat("N", 2000) + "TDCZ.", 0},
 		"a good-bye without a code":        {raw('E', "SFATAL\x00Mno code\x00\x00"), "E!", 0},
 		"a good-bye and more":              {join(fatalBytes, anAnswer), "E!", 0},
@@ -150,7 +152,11 @@ func TestAServerThatBreaksTheProtocolHarmsItsClientOnly(t *testing.T) {
 					n1.hears("Q")
 					n1.must(n1.SendBytes(tc.says))
 					a.sees(tc.sees)
-					if tc.violates > 0 || strings.HasSuffix(tc.sees, "!") {
+					switch {
+					case name == "a notification for another": // it listens for somebody
+						n1.hears("X")
+						n1.ends()
+					case tc.violates > 0 || strings.HasSuffix(tc.sees, "!"):
 						n1.ends()
 					}
 					n.serves(n1)
@@ -179,6 +185,36 @@ func TestAnAnswerMayComeByteByByte(t *testing.T) {
 	})
 }
 
+// TestAServerThatEndsAtTheMomentOfAQuery: both are there before the loop looks at either. When the end comes first nobody hears of it;
+// otherwise the query has been sent to it, and its last words are passed on as they are.
+func TestAServerThatEndsAtTheMomentOfAQuery(t *testing.T) {
+	for sees, first := range map[string]func(a, n1 *actor){
+		"TDCZ.": func(a, n1 *actor) { n1.says(adminFatal); a.asks("select 1") },
+		"E!":    func(a, n1 *actor) { a.asks("select 1"); n1.says(adminFatal) },
+	} {
+		hostile(t, 1, nil, func(s *stage, n *node, a, n1 *actor) {
+			a.isAnswered(n1, "select 0", "0")
+			busy, goOn := make(chan struct{}), make(chan struct{})
+			s.reactor.Loops()[0].Post(reactor.TaskFunc(func(*reactor.Loop) { close(busy); <-goOn }))
+			<-busy
+			first(a, n1)
+			close(goOn)
+			if sees == "E!" {
+				a.sees(sees)
+				n1.hears("Q")
+				n1.ends()
+			} else {
+				n1.ends()
+				n1 = n.opens()
+				n1.hears("Q")
+				n1.says(wiretest.Row("v", "1")...)
+				a.sees(sees)
+			}
+			n.serves(n1)
+		})
+	}
+}
+
 // TestAMessageThatBreaksOff leaves its client with what it can be told: outcome_unknown, or nothing, when a part of the message has
 // reached it.
 func TestAMessageThatBreaksOff(t *testing.T) {
@@ -195,12 +231,12 @@ func TestAMessageThatBreaksOff(t *testing.T) {
 				a.asks("select 1")
 				n1.hears("Q")
 				n1.must(n1.SendBytes(whole[:cut]))
-				awaited := cut < 5 || strings.IndexByte("ZENS", whole[0]) >= 0
-				if !awaited {
+				unseen := cut < 5 || strings.IndexByte("ZENSA", whole[0]) >= 0
+				if !unseen {
 					a.hearsBytes(cut, "a part of a message")
 				}
 				n1.resets()
-				if awaited {
+				if unseen {
 					a.sees("!08007")
 				} else {
 					a.ends()

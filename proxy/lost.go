@@ -57,6 +57,9 @@ func (s *Session) ReadOnly() (demoted bool) {
 	return snap != nil && snap.Primary != s.server.Node()
 }
 
+// Stray takes the server out of use when the client has done with it: it listens for somebody else (relay.Observer).
+func (s *Session) Stray() { s.server.Retire() }
+
 // loss is what is known of the server's loss beyond the link's state.
 func (s *Session) loss() relay.Loss {
 	return relay.Loss{

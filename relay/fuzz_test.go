@@ -14,6 +14,7 @@ type deaf struct{}
 // Parameter forgets.
 func (deaf) Parameter(_, _ []byte) {}
 func (deaf) ReadOnly() bool        { return false }
+func (deaf) Stray()                {}
 
 // feedAll reads a stream in pieces of at most step bytes, as a session does, and returns what was forwarded. A verdict must
 // stay inside what it was given, and must get on.

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bytes"
+	"encoding/binary"
 	"strings"
 	"testing"
 
@@ -93,6 +94,55 @@ func TestAPreludeIsDoneOnlyWhenTheServerSaysSo(t *testing.T) {
 		}
 	}
 }
+
+// TestAnImpossibleLengthIsFoundAtItsHeader whatever kind of message it stands in, and whatever is asked.
+func TestAnImpossibleLengthIsFoundAtItsHeader(t *testing.T) {
+	for kind := range 256 {
+		for _, length := range []uint32{0, 1, 3, 0x40000003, 0x7fffffff, 0x80000000, 0xffffffff} {
+			for _, asked := range [][]byte{nil, query("select 1"), syncMsg()} {
+				l := linked(t, false, event.PinNone, asked)
+				header := binary.BigEndian.AppendUint32([]byte{byte(kind)}, length)
+				if out, last := feedAll(t, header, 1, l.FromServer, l.Insertion); last != Violation || len(out) > 0 {
+					t.Errorf("%q of length %#x: %v, %d bytes forwarded", byte(kind), length, last, len(out))
+				}
+			}
+		}
+	}
+}
+
+// TestANotificationReachesOnlyWhoListens: the server may listen for somebody who had it before.
+func TestANotificationReachesOnlyWhoListens(t *testing.T) {
+	news := said('A', "\x00\x00\x00\x01news\x00text\x00")
+	for name, tc := range map[string]struct {
+		pin   event.PinReason
+		asked []byte
+		hears bool
+	}{
+		"asks":            {event.PinNone, query("select 1"), false},
+		"asks nothing":    {event.PinNone, nil, false},
+		"listens":         {event.PinNone, query("listen news"), true},
+		"may have before": {event.PinSession, query("select 1"), true},
+	} {
+		for _, step := range []int{1, len(news)} {
+			stray := &strays{}
+			l := &Link{Observer: stray}
+			l.Attach(false, tc.pin)
+			feedAll(t, tc.asked, len(tc.asked)+1, l.FromClient, l.Insertion)
+			out, _ := feedAll(t, news, step, l.FromServer, l.Insertion)
+			if hears := bytes.Equal(out, news); hears != tc.hears || len(out) > 0 != tc.hears || stray.n > 0 == tc.hears {
+				t.Errorf("a client that %s: got %q, %d strays", name, out, stray.n)
+			}
+		}
+	}
+}
+
+// strays counts notifications that nobody has asked for.
+type strays struct {
+	deaf
+	n int
+}
+
+func (s *strays) Stray() { s.n++ }
 
 // TestAServerCannotMakeUsKeepALongMessage: what is awaited whole is short; of an error that is not the beginning says what it is.
 func TestAServerCannotMakeUsKeepALongMessage(t *testing.T) {

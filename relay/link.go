@@ -23,6 +23,9 @@ type Observer interface {
 	// ReadOnly is called when the server refuses to write (SQLSTATE 25006). It answers whether its node is known to have been
 	// demoted.
 	ReadOnly() (demoted bool)
+	// Stray is called for a notification that is not passed on, because the client has not said LISTEN: the server listens for
+	// somebody who had it before, by a function that hid the word.
+	Stray()
 }
 
 // stream is the framing of one direction: how much of the message under way is still to come, and whether it is dropped.

@@ -25,6 +25,7 @@ type relayModel struct {
 // Parameter counts.
 func (m *relayModel) Parameter(_, _ []byte) { m.heard++ }
 func (m *relayModel) ReadOnly() bool        { return false }
+func (m *relayModel) Stray()                {}
 
 // read lets the server process its next message, if it has one.
 func (m *relayModel) read() bool {
@@ -52,7 +53,11 @@ func (m *relayModel) aside() {
 	if s.server == nil {
 		return
 	}
-	said := rapid.SampledFrom([][]byte{someNotice, someParameter, someNotification, lastWarning}).Draw(m.t, "aside")
+	asides := [][]byte{someNotice, someParameter, lastWarning}
+	if s.setting.session { // another client would have to say LISTEN first
+		asides = append(asides, someNotification)
+	}
+	said := rapid.SampledFrom(asides).Draw(m.t, "aside")
 	s.unsaid = append(s.unsaid, said...)
 	s.asides += len(said)
 	if said[0] == pgwire.KindParameterStatus {

@@ -196,6 +196,7 @@ type harness struct {
 
 func (h *harness) Parameter(name, value []byte) {}
 func (h *harness) ReadOnly() bool               { return false }
+func (h *harness) Stray()                       {}
 
 // client offers what is pending to the link.
 func (h *harness) client() {

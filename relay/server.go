@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/pgwire"
 )
 
@@ -245,6 +246,10 @@ func (l *Link) asynchronous(kind byte, head Entry, msg []byte) Verdict {
 			l.standby = false // it was promoted, and this session with it
 		}
 		l.Observer.Parameter(name, value)
+	}
+	if kind == pgwire.KindNotification && l.pin == event.PinNone {
+		l.Observer.Stray()
+		return swallow
 	}
 	if head.Kind() == EntryQuery && head&Swallow != 0 && kind != pgwire.KindNotification {
 		return swallow
