@@ -31,7 +31,10 @@ func (l *login) greet(ctx context.Context, pl *place, wanted *state.Vector, poli
 	}
 	ctx, stop := l.heed(ctx)
 	defer stop()
-	g := &greeter{proxy: p, place: pl, wanted: wanted, loop: p.deps.Reactor.Pick(), done: make(chan greeted, 1)}
+	g := &greeter{
+		proxy: p, place: pl, wanted: wanted, limit: policy.Pool.ResetTimeout, loop: p.deps.Reactor.Pick(), done: make(chan greeted, 1),
+	}
+	g.timer.SetTarget(g)
 	if !g.loop.Post(reactor.TaskFunc(g.start)) {
 		return nil, pgwire.ErrShuttingDown.New("")
 	}
@@ -53,6 +56,8 @@ type greeter struct {
 	proxy  *Proxy
 	place  *place
 	wanted *state.Vector
+	limit  time.Duration // for one server to answer
+	timer  reactor.Timer
 	full   *state.Vector // wanted, and the server's own defaults for the rest
 	actual *state.Vector
 	loop   *reactor.Loop
@@ -147,7 +152,11 @@ func (g *greeter) Granted(server *pool.Server) {
 	}
 	server.IO.Send(pgwire.AppendQuery(nil, string(sql)))
 	g.link.Prelude()
+	g.loop.Arm(&g.timer, g.limit)
 }
+
+// Expired gives up a server that does not answer (reactor.Expirer).
+func (g *greeter) Expired(*reactor.Loop, *reactor.Timer) { g.lost(pool.Broken) }
 
 // Parameter notes the server's own spelling (relay.Observer).
 func (g *greeter) Parameter(name, value []byte) {
@@ -237,6 +246,7 @@ func (g *greeter) finish(r greeted, how pool.Outcome) {
 		return
 	}
 	g.over = true
+	g.loop.Disarm(&g.timer)
 	g.place.queue.GiveUp(&g.waiter)
 	if server := g.server; server != nil {
 		g.server = nil
@@ -248,6 +258,7 @@ func (g *greeter) finish(r greeted, how pool.Outcome) {
 
 // lost starts again, on another server: the client has seen nothing yet.
 func (g *greeter) lost(how pool.Outcome) {
+	g.loop.Disarm(&g.timer)
 	g.proxy.deps.Trouble(g.place.cluster, g.server.Node())
 	if g.losses++; g.losses >= greetTries {
 		g.finish(greeted{fault: pgwire.ErrLoginHoldTimeout.New("Servers were lost while they were asked.")}, how)

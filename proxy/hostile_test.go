@@ -446,8 +446,9 @@ func TestASilentServerHoldsItsClientAndNobodyElse(t *testing.T) {
 	})
 }
 
-// TestALoginIsNotTheGreetingOfAServerThatSaysMore than it was asked: what it has begun behind its answer is for nobody.
-func TestALoginIsNotTheGreetingOfAServerThatSaysMore(t *testing.T) {
+// TestALoginSurvivesTheServerThatIsAskedForIt: what that has begun behind its answer is for nobody, and if it says nothing another one is
+// asked.
+func TestALoginSurvivesTheServerThatIsAskedForIt(t *testing.T) {
 	isSet := encoded(set("TimeZone", "Asia/Tokyo")...)
 	for name, more := range map[string][]byte{"half a notice": aNotice[:9], "half a row": anAnswer[:3], "a notice": aNotice} {
 		t.Run(name, func(t *testing.T) {
@@ -461,6 +462,19 @@ func TestALoginIsNotTheGreetingOfAServerThatSaysMore(t *testing.T) {
 			})
 		})
 	}
+	t.Run("nothing", func(t *testing.T) {
+		setup := func(r *router) { r.policy.Pool.ResetTimeout = brief }
+		hostile(t, 1, setup, func(s *stage, n *node, a, n1 *actor) {
+			c := s.knocks("c", "timezone", "Asia/Tokyo")
+			n1.hears("Q")
+			n1.ends()
+			n2 := n.opens()
+			n2.hears("Q")
+			n2.says(set("TimeZone", "Asia/Tokyo")...)
+			c.isIn()
+			c.isAnswered(n2, "select 1", "1")
+		})
+	})
 	t.Run("nothing of the kind", func(t *testing.T) {
 		hostile(t, 1, nil, func(s *stage, n *node, a, n1 *actor) {
 			c := s.knocks("c", "timezone", "Asia/Tokyo")
