@@ -36,7 +36,7 @@ func (p *Pool) Collector() prometheus.Collector {
 		moves:       desc("pgrouter_pool_moves_total", "Hand-overs of a server connection to another event loop."),
 		resets:      desc("pgrouter_pool_resets_total", "Server connections reset after use."),
 		closed:      desc("pgrouter_pool_closed_total", "Server connections closed.", "reason"),
-		violations:  desc("pgrouter_pool_protocol_violations_total", "Messages that an idle server must not send. Must stay 0."),
+		violations:  desc("pgrouter_pool_protocol_violations_total", "Messages that a server must not send while it is idle or reset. Must stay 0."),
 		connections: prometheus.NewDesc("pgrouter_server_connections", "Server connections of all queues, open or being opened.", nil, nil),
 		limit:       prometheus.NewDesc("pgrouter_server_connections_limit", "Limit of server connections (max_server_connections), 0: none.", nil, nil),
 		turned: prometheus.NewDesc("pgrouter_server_connections_refused_total",

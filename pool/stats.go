@@ -30,7 +30,7 @@ type QueueStats struct {
 	DialsOff    uint64 // not made after all: nobody waited any more, or another had just failed
 	Moves       uint64 // hand-overs of a server to another event loop
 	Resets      uint64
-	Violations  uint64 // messages of idle servers that PostgreSQL does not send; must stay 0
+	Violations  uint64 // messages of idle servers, or in answer to a reset, that PostgreSQL does not send; must stay 0
 	Closed      []ClosedStats
 }
 
