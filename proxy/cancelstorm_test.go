@@ -178,19 +178,19 @@ func (c *canceller) cancel(pid uint32, secret []byte) error {
 	return nil
 }
 
-// rest is what there is of a router that nobody uses.
-type rest struct{ goroutines, descriptors, clients, keys, cancels int }
+// leavings is what there is of a router that nobody uses.
+type leavings struct{ goroutines, descriptors, clients, keys, cancels int }
 
 // atRest lets one client come, query and go, so that there is a server connection, and waits until things do not change any more.
-func (r *router) atRest() rest {
+func (r *router) atRest() leavings {
 	r.t.Helper()
 	conn := r.connect(context.Background(), "")
 	text(r.t, conn, "select 1")
 	_ = conn.Close(context.Background())
-	var now rest
+	var now leavings
 	same := 0
 	r.await("nothing changes any more", func() bool {
-		seen := rest{goroutines: runtime.NumGoroutine(), clients: len(r.proxy.Clients()), keys: r.proxy.Keys()}
+		seen := leavings{goroutines: runtime.NumGoroutine(), clients: len(r.proxy.Clients()), keys: r.proxy.Keys()}
 		if entries, err := os.ReadDir("/proc/self/fd"); err == nil {
 			seen.descriptors = len(entries)
 		}
