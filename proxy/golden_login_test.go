@@ -101,6 +101,17 @@ var loginScenarios = []scenario{
 			n1.says(set("TimeZone", "Europe/Berlin")...)
 			a.hearsGreeting()
 		}},
+	{"login_parameters_session_mode",
+		"In pool mode session RESET goes back to what the client began with: all goes into the server's own login, but for the name.",
+		func(r *router) { r.policy.Mode = proxy.ModeSession }, func(s *stage) {
+			n := s.primary("n")
+			a := s.client("a")
+			a.says(startup("application_name", "psql", "DateStyle", "German", "TimeZone", "Europe/Berlin"))
+			n1 := n.accepts()
+			n1.hearsStartup()
+			n1.admits(n)
+			a.hearsGreeting()
+		}},
 	{"login_parameter_refused",
 		"A parameter that the server refuses is the client's own fault. The server connection is not used again.",
 		nil, func(s *stage) {

@@ -83,7 +83,8 @@ func (l *login) claim(policy Policy) *pgwire.Error {
 }
 
 // identity sorts what the client asked for: what makes up the queue's key, and the parameters that can be SET on any server
-// of it. The application's name is returned apart.
+// of it. The application's name is returned apart. A RESET goes back to what the server was given at its own login: who has a
+// server for the whole session gives it all but the name there, which would make too many queues.
 func (l *login) identity(policy Policy) (pool.Key, *state.Vector, string, error) {
 	params, err := pgwire.SplitOptions(l.message.Options)
 	if err != nil {
@@ -96,7 +97,7 @@ func (l *login) identity(policy Policy) (pool.Key, *state.Vector, string, error)
 		switch {
 		case equalName(param.Name, applicationName):
 			name = param.Value
-		case state.Tracked(param.Name):
+		case state.Tracked(param.Name) && policy.Mode != ModeSession:
 			wanted = l.proxy.vectors.With(wanted, param.Name, param.Value)
 		default:
 			options = append(options, param)

@@ -332,6 +332,26 @@ func TestSessionModeKeepsTheServerAndResetsIt(t *testing.T) {
 	}
 }
 
+// TestInSessionModeAResetGoesBackToWhatTheClientBeganWith lets clients of two kinds reset all, one after the other.
+func TestInSessionModeAResetGoesBackToWhatTheClientBeganWith(t *testing.T) {
+	r, _ := newRouter(t, func(r *router) { r.policy.Mode = proxy.ModeSession })
+	for _, zone := range []string{"Asia/Tokyo", "Europe/Vienna", "Asia/Tokyo"} {
+		conn := r.connect(t.Context(), "timezone="+zone)
+		for _, reset := range []string{"reset TimeZone", "reset all", "discard all"} {
+			if got := text(t, conn, "show TimeZone"); got != zone {
+				t.Fatalf("before %s: %s, not %s", reset, got, zone)
+			}
+			if _, err := query(conn, "set TimeZone = 'America/Lima'"); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := query(conn, reset); err != nil || conn.ParameterStatus("TimeZone") != zone {
+				t.Fatalf("after %s: %s, not %s: %v", reset, conn.ParameterStatus("TimeZone"), zone, err)
+			}
+		}
+		conn.Close(t.Context())
+	}
+}
+
 // TestClientsMoveBetweenLoopsWithoutLosingAByte makes every client change its loop at every unit, while some are cancelled.
 func TestClientsMoveBetweenLoopsWithoutLosingAByte(t *testing.T) {
 	r, _ := newRouter(t, withLoops(3, 2))
