@@ -16,7 +16,7 @@ TEST_ENV := PGROUTER_VERIFY=1 PGROUTER_REQUIRE_PG=1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build demo test verify matrix check fuzz bench pgo soak storm docs clean setup unit arch allocs
+.PHONY: help build demo test verify matrix check fuzz suites bench pgo soak storm docs clean setup unit arch allocs
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,8 +32,9 @@ demo: build ## Run pgrouter in front of a real primary with standbys on loopback
 test: setup unit arch allocs ## Everything that must hold before a commit is pushed; what CI runs (under 15 minutes on 2 cores)
 	$(MAKE) --no-print-directory soak SOAK=2m SOAK_LIMIT=10m
 
-verify: test matrix ## Everything: test, PostgreSQL 17, a long soak, longer fuzzing, storm and a sanity run of the benchmark (about two hours)
+verify: test matrix ## Everything: test, PostgreSQL 17, test suites of others, a long soak, longer fuzzing, storm and a sanity run of the benchmark (about two hours)
 	scripts/fuzz $(FUZZ)
+	$(MAKE) --no-print-directory suites
 	$(MAKE) --no-print-directory storm
 	$(MAKE) --no-print-directory soak SOAK=30m
 	$(MAKE) --no-print-directory bench BENCH='-rounds 2 -seconds 3'
@@ -44,12 +45,16 @@ matrix: setup ## Run the tests against PostgreSQL 17 of Debian 13, in a chroot (
 
 check: $(LINT) ## Run the linters (the first run builds them: some minutes)
 	scripts/check-format
-	go vet -tags soak ./...
+	go vet -tags soak,suites ./...
 	$(LINT) run
 
 fuzz: ## Fuzz each target for a while: make fuzz FUZZ=5m
 	@scripts/setup-go
 	scripts/fuzz $(FUZZ)
+
+suites: setup ## Run PostgreSQL's own tests, libpq_pipeline and pgproto through the router and directly
+	@scripts/setup-suites
+	$(TEST_ENV) go test -count=1 -tags suites -timeout 3h -v ./internal/suites
 
 bench: build ## Compare CPU and speed with PgBouncer's in paired rounds: make bench BENCH='-rounds 10 -write'
 	@scripts/setup-postgres
@@ -80,7 +85,7 @@ setup: # what tests need of the system
 
 unit: setup # all tests, with the race detector
 	scripts/check-format
-	go vet -tags soak ./...
+	go vet -tags soak,suites ./...
 	$(TEST_ENV) go test -race -timeout 10m ./...
 
 arch: # the rules of the house, always looked at anew

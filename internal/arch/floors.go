@@ -47,6 +47,7 @@ func PGRouter() House {
 			{Path: "internal/testrouter", UsedBy: []string{"internal/soak", "bench/..."}},
 			{Path: "internal/soak"},
 			{Path: "internal/system"},
+			{Path: "internal/suites"},
 			{Path: "internal/arch"},
 			{Path: "bench/...", UsedBy: []string{"bench/..."}},
 			{Path: "examples/...", UsedBy: []string{"examples/..."}},

@@ -1,0 +1,107 @@
+//go:build suites
+
+package suites
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/pgrouter/pgrouter/internal/testcluster"
+)
+
+// protoLimit is for one data file; most take a few seconds, because pgproto waits a second after the last message that a Flush brings.
+const protoLimit = time.Minute
+
+// TestPgprotoSeesNoDifference plays each data file to PostgreSQL and to the router: every answer must come in the same order, with
+// the same words. A file begins with a table t of ten rows. In transaction mode strangers use the same servers meanwhile.
+func TestPgprotoSeesNoDifference(t *testing.T) {
+	files, err := filepath.Glob("testdata/pgproto/*.data")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no data files: %v", err)
+	}
+	c := startCluster(t)
+	// The name that pgproto gives itself: a server of the router's would go back to its own default when it is reset.
+	prepare(t, c, "ALTER ROLE "+testcluster.AppUser+" SET application_name = 'pgproto'")
+	oracle := direct(t, c, "directly")
+	ways := []way{throughSet(t, c, "transaction", fmt.Sprintf("size = %d", strangers)), through(t, c, "session")}
+	crowd(t, ways[0])
+	same := make([]int, len(ways))
+	began := time.Now()
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".data"), func(t *testing.T) {
+			want := play(t, c, oracle, file)
+			for i, w := range ways {
+				d := difference(want, play(t, c, w, file))
+				if d != "" { // on a loaded machine an answer may come later than the second that pgproto waits for it
+					t.Logf("REPEATED: %s (- PostgreSQL, + router):\n%s", w.name, d)
+					d = difference(play(t, c, oracle, file), play(t, c, w, file))
+				}
+				if d != "" {
+					t.Errorf("%s, twice (- PostgreSQL, + router):\n%s", w.name, d)
+					continue
+				}
+				same[i]++
+			}
+		})
+	}
+	for i, w := range ways {
+		t.Logf("pgproto, %s: %d of %d files show no difference (all: %v)", w.name, same[i], len(files), time.Since(began).Round(time.Second))
+	}
+}
+
+// strangers is how many other clients are in a pool of as many servers.
+const strangers = 3
+
+// crowd lets strangers use the servers between any two transactions, and leave unnamed statements of their own there, until the test
+// ends.
+func crowd(t *testing.T, w way) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	for range strangers {
+		conn, err := pgconn.Connect(ctx, fmt.Sprintf("postgres://%s@%s/%s?sslmode=disable", testcluster.AppUser, w.address, testcluster.DefaultDatabase))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Go(func() {
+			defer conn.Close(context.Background())
+			for ctx.Err() == nil {
+				if _, err := conn.ExecParams(ctx, "SELECT pg_sleep(0.005)", nil, nil, nil, nil).Close(); err != nil && ctx.Err() == nil {
+					t.Errorf("a stranger: %v", err)
+					return
+				}
+			}
+		})
+	}
+	t.Cleanup(func() {
+		stop()
+		all.Wait()
+	})
+}
+
+// play plays one file and returns the conversation, without what is another one in each.
+func play(t *testing.T, c *testcluster.Cluster, w way, file string) string {
+	t.Helper()
+	prepare(t, c, "DROP TABLE IF EXISTS t", "CREATE TABLE t (n int PRIMARY KEY, s text)", "ALTER TABLE t OWNER TO "+testcluster.AppUser,
+		"INSERT INTO t SELECT n, 'row ' || n FROM generate_series(1, 10) n")
+	// pgproto ends with 1 when the server hangs up first, which some files want: what it has printed tells.
+	out, err := run(t, protoLimit, w.env(), suite(t, "bin", "pgproto"), "-d", testcluster.DefaultDatabase, "-f", file)
+	if err != nil && err.Error() != "exit status 1" {
+		t.Fatalf("%s: %v\n%s", w.name, err, out)
+	}
+	if !strings.Contains(out, "<= BE") {
+		t.Fatalf("%s: nothing was answered:\n%s", w.name, out)
+	}
+	return volatile.ReplaceAllString(out, "")
+}
+
+// volatile is what names a process, or a place in PostgreSQL's sources.
+var volatile = regexp.MustCompile(`F \S+\.[ch] L \d+ R \w+ |pid: \d+ `)

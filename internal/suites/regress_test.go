@@ -1,0 +1,183 @@
+//go:build suites
+
+package suites
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pgrouter/pgrouter/internal/testcluster"
+)
+
+// regressLimit is for one run of a suite; on an idle machine it takes two minutes.
+const regressLimit = 20 * time.Minute
+
+// regression is a suite that is run by pg_regress or its like.
+type regression struct {
+	driver   string // in the folder's bin
+	folder   string // of the suite; it holds the schedule
+	schedule string
+	database string
+	through  func(t *testing.T, c *testcluster.Cluster, mode string) way
+}
+
+// TestTheRegressionTestsPassAsTheyDoDirectly holds a client in session mode to all that PostgreSQL's own tests can tell.
+func TestTheRegressionTestsPassAsTheyDoDirectly(t *testing.T) {
+	regression{
+		driver: "pg_regress", folder: "regress", schedule: "parallel_schedule", database: "regression", through: throughFresh,
+	}.compare(t)
+}
+
+// TestTheIsolationTestsPassAsTheyDoDirectly does so with several clients that block each other.
+func TestTheIsolationTestsPassAsTheyDoDirectly(t *testing.T) {
+	regression{
+		driver: "pg_isolation_regress", folder: "isolation", schedule: "isolation_schedule", database: "isolation_regression", through: through,
+	}.compare(t)
+}
+
+// outcome is what came of one run.
+type outcome struct {
+	passed, failed []string          // names of tests
+	differences    map[string]string // by the name of the test: what it printed beside what it should have
+}
+
+// compare runs the suite both ways. Some of its tests look at statistics or at what else runs, and fail now and then wherever they run:
+// when one has failed through the router alone the whole is run both ways once more, which is said, and it must pass then.
+func (r regression) compare(t *testing.T) {
+	t.Helper()
+	lost, _ := r.once(t)
+	if len(lost) == 0 {
+		return
+	}
+	t.Logf("REPEATED: these failed through the router alone: %s", strings.Join(lost, " "))
+	_, routed := r.once(t)
+	for _, name := range lost {
+		if !slices.Contains(routed.passed, name) {
+			t.Errorf("%s passes directly and failed through the router twice", name)
+		}
+	}
+}
+
+// once runs the suite directly and through a router, each on a PostgreSQL of its own. What fails through the router alone is lost.
+func (r regression) once(t *testing.T) (lost []string, got outcome) {
+	t.Helper()
+	want := r.run(t, "directly", direct)
+	got = r.run(t, "session", r.through)
+	if all := len(want.passed) + len(want.failed); all == 0 || len(got.passed)+len(got.failed) != all {
+		t.Errorf("%d tests ran directly, %d through the router", all, len(got.passed)+len(got.failed))
+	}
+	for _, name := range got.passed {
+		if !slices.Contains(want.passed, name) {
+			t.Logf("%s fails directly and passes through the router", name)
+		}
+	}
+	for _, name := range want.passed {
+		if !slices.Contains(got.passed, name) {
+			t.Logf("%s passes directly and fails through the router:\n%s", name, got.differences[name])
+			lost = append(lost, name)
+		}
+	}
+	return lost, got
+}
+
+// throughFresh runs a router that uses no server connection for two sessions, because it closes what it cannot reset. Some tests see
+// what a server process keeps for good: temp that it has had temporary tables, guc that it has loaded a library, stats that no session
+// has begun.
+func throughFresh(t *testing.T, c *testcluster.Cluster, name string) way {
+	t.Helper()
+	return throughSet(t, c, name, `reset_query = "SELECT 1/0"`)
+}
+
+// run runs the suite one way, on a PostgreSQL of its own.
+func (r regression) run(t *testing.T, name string, reach func(t *testing.T, c *testcluster.Cluster, name string) way) (o outcome) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) {
+		c := startCluster(t)
+		r.createDatabase(t, c)
+		w := reach(t, c, name)
+		folder := openFolder(t)
+		began := time.Now()
+		// The server writes there too, as another account.
+		const script = `umask 0; exec "$0" "$@"`
+		out, err := run(t, regressLimit, w.env(), "/bin/sh", "-c", script, suite(t, "bin", r.driver), "--use-existing", "--dbname="+r.database,
+			"--bindir="+suite(t, "bin"), "--dlpath="+suite(t, "lib"), "--inputdir="+suite(t, r.folder), "--outputdir="+folder,
+			"--schedule="+suite(t, r.folder, r.schedule), "--max-connections=1")
+		if o = results(out); err != nil && len(o.failed) == 0 {
+			t.Errorf("%v\n%s", err, out)
+		}
+		o.differences = differences(t, filepath.Join(folder, "regression.diffs"))
+		t.Logf("%s, %s: %d of %d passed in %v; failed: %s", r.driver, w.name, len(o.passed), len(o.passed)+len(o.failed),
+			time.Since(began).Round(time.Second), strings.Join(o.failed, " "))
+	})
+	return o
+}
+
+// createDatabase makes the suite's database, set as pg_regress itself would.
+func (r regression) createDatabase(t *testing.T, c *testcluster.Cluster) {
+	t.Helper()
+	statements := []string{"CREATE DATABASE " + r.database + " TEMPLATE template0 OWNER " + testcluster.AppUser}
+	for _, setting := range []string{
+		"lc_messages TO 'C'", "lc_monetary TO 'C'", "lc_numeric TO 'C'", "lc_time TO 'C'", "bytea_output TO 'hex'", "timezone_abbreviations TO 'Default'",
+	} {
+		statements = append(statements, "ALTER DATABASE "+r.database+" SET "+setting)
+	}
+	prepare(t, c, statements...)
+}
+
+// openFolder returns a folder that every account may write in.
+func openFolder(t *testing.T) string {
+	t.Helper()
+	folder := t.TempDir()
+	for _, path := range []string{filepath.Dir(folder), folder} {
+		if err := os.Chmod(path, 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return folder
+}
+
+// The lines of pg_regress: those of PostgreSQL 15, and the Test Anything Protocol of later ones.
+var (
+	line15  = regexp.MustCompile(`(?m)^(?:test)? +(\S+) +\.\.\. (ok|FAILED|failed)`)
+	lineTAP = regexp.MustCompile(`(?m)^(ok|not ok) +\d+ +[-+] (\S+)`)
+)
+
+// results reads which tests passed and which did not from what pg_regress has printed.
+func results(out string) (o outcome) {
+	sort := func(name, result string) {
+		if result == "ok" {
+			o.passed = append(o.passed, name)
+		} else {
+			o.failed = append(o.failed, name)
+		}
+	}
+	for _, m := range line15.FindAllStringSubmatch(out, -1) {
+		sort(m[1], m[2])
+	}
+	for _, m := range lineTAP.FindAllStringSubmatch(out, -1) {
+		sort(m[2], m[1])
+	}
+	return o
+}
+
+// differences reads what pg_regress writes where tests fail: the output of one diff after another.
+func differences(t *testing.T, file string) map[string]string {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+	found := make(map[string]string)
+	for part := range strings.SplitSeq("\n"+string(b), "\ndiff ") {
+		heading, _, _ := strings.Cut(part, "\n")
+		found[strings.TrimSuffix(filepath.Base(heading), ".out")] += part
+	}
+	return found
+}
