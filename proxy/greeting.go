@@ -145,7 +145,8 @@ func (g *greeter) Granted(server *pool.Server) {
 	g.full = g.proxy.vectors.Overlay(defaults, g.wanted)
 	g.actual = server.Vector
 	g.link.Attach(server.Conn.HotStandby, event.PinNone)
-	sql := g.full.AppendChange(nil, server.Vector)
+	// From the defaults to what is wanted: a value such as "SQL" is but a part of a DateStyle, and the rest must not be a stranger's.
+	sql := g.full.AppendChange(defaults.AppendChange(nil, server.Vector), defaults)
 	if len(sql) == 0 {
 		g.succeed(pool.Clean)
 		return

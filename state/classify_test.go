@@ -101,4 +101,11 @@ func TestVectorsAreInterned(t *testing.T) {
 	if got := string(a.AppendChange(nil, a)); got != "" {
 		t.Errorf("no change: %s", got)
 	}
+	nameless := table.With(a, "application_name", "")
+	if got := string(nameless.AppendChange(nil, a)); got != `SET application_name TO '';` {
+		t.Errorf("who has no name does not keep another's: %s", got)
+	}
+	if got := string(table.With(a, "TimeZone", "").AppendChange(nil, a)); got != "" {
+		t.Errorf("what is not known is left alone: %s", got)
+	}
 }

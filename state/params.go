@@ -19,6 +19,9 @@ var trackedNames = [tracked]string{
 	"standard_conforming_strings",
 }
 
+// applicationName is the place of application_name, the only one of them that may be empty.
+const applicationName = 0
+
 // Tracked reports whether a parameter is part of the vector. Names are compared without regard to case, as PostgreSQL does.
 func Tracked(name string) bool { return index(name) >= 0 }
 

@@ -8,7 +8,8 @@ import (
 )
 
 // Vector is an immutable, interned set of the reported parameters that a client wants or a server has. Two vectors of one
-// Table are equal exactly when their pointers are. A parameter that is not known has the empty value and is never set.
+// Table are equal exactly when their pointers are. A parameter that is not known has the empty value and is never set, but for
+// application_name, which may be empty: who has none must not bear that of whoever used the server before.
 type Vector struct {
 	values [tracked]string
 }
@@ -97,10 +98,10 @@ func (v *Vector) Each(f func(name, value string)) {
 
 // AppendChange appends the SET statements that turn a server with the parameters of from into one with those of v, as the
 // text of one simple Query: PostgreSQL runs such a string as one transaction, so that all of it holds or none. Parameters
-// that v does not know are left alone.
+// that v does not know are left alone; an application's name that it does not know is taken away.
 func (v *Vector) AppendChange(dst []byte, from *Vector) []byte {
 	for i, value := range v.values {
-		if value == "" || value == from.values[i] {
+		if value == from.values[i] || value == "" && i != applicationName {
 			continue
 		}
 		dst = append(dst, "SET "...)
