@@ -5,6 +5,9 @@ export GOFLAGS := -buildvcs=false $(GOFLAGS)
 SOAK ?= 30m
 SOAK_LIMIT ?= 24h
 FUZZ ?= 60s
+STREAMS ?= 60s
+STREAMS_LIMIT ?= 24h
+ROWS ?= 1000000
 BENCH ?=
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
@@ -16,7 +19,7 @@ TEST_ENV := PGROUTER_VERIFY=1 PGROUTER_REQUIRE_PG=1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build demo test verify matrix check fuzz suites bench pgo soak storm docs clean setup unit arch allocs
+.PHONY: help build demo test verify matrix check fuzz streams suites bench pgo soak storm docs clean setup unit arch allocs
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,12 +33,14 @@ demo: build ## Run pgrouter in front of a real primary with standbys on loopback
 	bin/pgrouter demo
 
 test: setup unit arch allocs ## Everything that must hold before a commit is pushed; what CI runs (under 15 minutes on 2 cores)
+	$(MAKE) --no-print-directory streams
 	$(MAKE) --no-print-directory soak SOAK=2m SOAK_LIMIT=10m
 
-verify: test matrix ## Everything: test, PostgreSQL 17, test suites of others, a long soak, longer fuzzing, storm and a sanity run of the benchmark (about two hours)
+verify: test matrix ## Everything: test, PostgreSQL 17, test suites of others, longer fuzzing, streams, storm and soak, a sanity run of the benchmark (about two and a half hours)
 	scripts/fuzz $(FUZZ)
 	$(MAKE) --no-print-directory suites
 	$(MAKE) --no-print-directory storm
+	$(MAKE) --no-print-directory streams STREAMS=30m ROWS=100000000
 	$(MAKE) --no-print-directory soak SOAK=30m
 	$(MAKE) --no-print-directory bench BENCH='-rounds 2 -seconds 3'
 
@@ -55,6 +60,9 @@ fuzz: ## Fuzz each target for a while: make fuzz FUZZ=5m
 suites: setup ## Run PostgreSQL's own tests, libpq_pipeline and pgproto through the router and directly
 	@scripts/setup-suites
 	$(TEST_ENV) go test -count=1 -tags suites -timeout 3h -v ./internal/suites
+
+streams: setup ## Send random streams to PostgreSQL and through the router, and count rows: make streams STREAMS=5m ROWS=100000000
+	$(TEST_ENV) go test -count=1 -timeout $(STREAMS_LIMIT) -run 'Streams|Stranger' -v ./internal/oracle -stream-time $(STREAMS) -rows $(ROWS)
 
 bench: build ## Compare CPU and speed with PgBouncer's in paired rounds: make bench BENCH='-rounds 10 -write'
 	@scripts/setup-postgres

@@ -48,6 +48,7 @@ func PGRouter() House {
 			{Path: "internal/soak"},
 			{Path: "internal/system"},
 			{Path: "internal/suites"},
+			{Path: "internal/oracle"},
 			{Path: "internal/arch"},
 			{Path: "bench/...", UsedBy: []string{"bench/..."}},
 			{Path: "examples/...", UsedBy: []string{"examples/..."}},

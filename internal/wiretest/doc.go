@@ -5,6 +5,8 @@
 // It owns the sockets it opened; Close of each type ends its goroutines and waits for them. It knows the protocol through
 // pgproto3 only and nothing of pgrouter's own packages, so that both cannot be wrong in the same way.
 //
+// A Dialogue is what a client has heard of a real server, so that it can be compared with what another one says to the same bytes.
+//
 // Goroutines: a Server has one that accepts and one per connection; a Proxy has one that accepts and four per connection
 // (a reader and a writer per direction). A Peer has none.
 //

@@ -68,7 +68,10 @@ func formatBackend(m Message) string {
 	case *pgproto3.NegotiateProtocolVersion:
 		return "NegotiateProtocolVersion " + version(v.NewestMinorProtocol) + list(" unknown", v.UnrecognizedOptions)
 	}
-	return strings.TrimPrefix(fmt.Sprintf("%T", m.Value), "*pgproto3.")
+	if name, ok := strings.CutPrefix(fmt.Sprintf("%T", m.Value), "*pgproto3."); ok {
+		return name
+	}
+	return "Bytes " + quote(string(m.Raw))
 }
 
 // formatError prints the fields of an error or notice that people read.

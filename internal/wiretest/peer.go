@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -23,7 +24,11 @@ type Peer struct {
 	Limit time.Duration // for each wait; DefaultLimit when 0
 	Trace *Trace        // may be nil
 	Name  string        // in the trace; "client" or "server" when ""
+	Chunk int           // bytes of a write: 1 makes the other side see single bytes. 0: as many as there are
+	Mark  func() error  // what a step Mark does; may be nil
 	side  Side
+
+	dialogue *Dialogue // what Record has begun; may be nil
 }
 
 // NewPeer takes over conn as that side of it.
@@ -63,6 +68,9 @@ func (p *Peer) note(arrow, text string) {
 		name = "client"
 	}
 	p.Trace.Note(indent + name + arrow + text)
+	if arrow == sent {
+		p.dialogue.say(sent + text)
+	}
 }
 
 func (p *Peer) deadline() time.Time {
@@ -97,8 +105,14 @@ func (p *Peer) SendBytes(b []byte) error {
 	if err := p.Conn.SetWriteDeadline(p.deadline()); err != nil {
 		return err
 	}
-	if _, err := p.Conn.Write(b); err != nil {
-		return fmt.Errorf("send: %w", err)
+	chunk := p.Chunk
+	if chunk == 0 {
+		chunk = max(1, len(b))
+	}
+	for piece := range slices.Chunk(b, chunk) {
+		if _, err := p.Conn.Write(piece); err != nil {
+			return fmt.Errorf("send: %w", err)
+		}
 	}
 	return nil
 }
@@ -123,6 +137,7 @@ func (p *Peer) next(read func(io.Reader) (Message, error)) (Message, error) {
 		return Message{}, err
 	}
 	p.note(received, m.Text)
+	p.dialogue.heard(m)
 	return m, nil
 }
 

@@ -1,0 +1,127 @@
+package oracle
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/pgrouter/pgrouter/internal/wiretest"
+)
+
+// difference is what is not as on a direct connection, and why. An entry that differs no more fails the test.
+type difference struct {
+	why     string   // one sentence; "fault: " in front of what ought to be repaired
+	modes   []string // of pools
+	lacks   string   // the line that is not there, while all others are the same; "": hears is looked at
+	hears   string   // what a line of the router's answer contains
+	chance  bool     // it differs only when messages arrive apart from one another: an entry that differs no more is not noticed
+	scripts []string
+}
+
+func (d *difference) covers(mode, script string) bool {
+	return slices.Contains(d.modes, mode) && slices.Contains(d.scripts, script)
+}
+
+// explains reports whether a dialogue differs from the direct one as the entry says.
+func (d *difference) explains(direct, got *wiretest.Dialogue) bool {
+	if d.lacks != "" {
+		return got.Same(direct.Without(d.lacks))
+	}
+	return slices.ContainsFunc(got.Lines(), func(line string) bool { return strings.Contains(line, d.hears) })
+}
+
+// differences are all that there are.
+var differences = []difference{
+	{
+		why:   "Mode statement refuses transaction blocks.",
+		modes: []string{statement}, hears: "FATAL 0A000 \"transaction blocks are not allowed in statement pooling mode\"",
+		scripts: []string{
+			"a begin in the middle of a query takes in what stands before", "a transaction block from begin to commit",
+			"a block that failed refuses everything up to its end", "a block that ends and begins another one at once", "a begin inside of a block warns",
+			"characteristics of a block end with it", "a block of the extended protocol", "a client that leaves its block",
+			"cursors live as long as their block", "a deferred constraint fails at the commit", "the unnamed statement of a transaction that is rolled back stays",
+			"a statement whose result has changed", "a portal of a transaction is read in many batches", "a batch that begins a block",
+			"a function in a block that has failed", "a large object", "rows that come after the error in a block", "a COPY in a block",
+			"a setting that is rolled back", "a setting of a transaction", "a setting back to a savepoint", "a temporary table of a transaction",
+			"a lock of a transaction", "notifications wait for the commit", "a client that sends no more in a block",
+			"a message of a kind that does not exist in a block",
+		},
+	},
+	{
+		why:   "A block whose end has arrived before its beginning is answered passes in mode statement: nothing of it is left open.",
+		modes: []string{statement}, hears: "FATAL 0A000 \"transaction blocks are not allowed in statement pooling mode\"", chance: true,
+		scripts: []string{
+			"savepoints bring a failed block back", "pipelined blocks", "a block that fails in the extended protocol", "two-phase commit where it is not enabled",
+			"a whole block in one batch", "a notification that is rolled back", "DISCARD ALL",
+		},
+	},
+	{
+		why:   "A login that fails ends before AuthenticationOk, so that libpq tries its next host.",
+		modes: modes, lacks: " < AuthenticationOk",
+		scripts: []string{
+			"a login with an encoding that does not exist", "a time zone that does not exist", "a login with a value that is refused",
+			"a parameter that does not exist", "a parameter that only the server sets", "a parameter that only a superuser sets",
+			"a parameter that nobody sets", "a login with a role", "options with a value that is refused", "options that are none",
+			"a database that does not exist", "a user who does not exist",
+		},
+	},
+	{
+		why:   "The router reads the word of options itself, and PostgreSQL's hint names its own binary.",
+		modes: modes, hears: "FATAL 42601 \"invalid command-line argument for server process: -c\"",
+		scripts: []string{"options that end in the middle"},
+	},
+	{
+		why:   "fault: a DateStyle in options and another one as a parameter add up in PostgreSQL, and the router goes by the last one alone.",
+		modes: modes, hears: "DateStyle=SQL, MDY",
+		scripts: []string{"options that parameters override"},
+	},
+	{
+		why:   "There is no encryption by GSSAPI.",
+		modes: modes, hears: `< "N"`,
+		scripts: []string{"a client that wants encryption by GSSAPI"},
+	},
+	{
+		why:   "A request in the middle of a COPY ends the client at once, because what the server will answer cannot be known.",
+		modes: modes, hears: "FATAL 08P01",
+		scripts: []string{"a query in a COPY ends it", "a Parse in a COPY ends it", "a garbage message in a COPY"},
+	},
+	{
+		why:   "The COPY of a client that has gone is ended by CopyFail, so that its server lives on.",
+		modes: modes, hears: "ERROR 57014 \"COPY from stdin failed: the client has gone\"",
+		scripts: []string{"a client that leaves its COPY", "a client that sends no more in its COPY"},
+	},
+	{
+		why:   "A length that cannot be is answered with an error, where PostgreSQL closes the connection without a word.",
+		modes: modes, hears: "FATAL 08P01 \"invalid message length\"",
+		scripts: []string{"a length that is too small", "a length that is too large", "a length that is negative", "a short message that is too long"},
+	},
+	{
+		why:   "fault: what was asked before a message of an unknown kind is not answered any more.",
+		modes: modes, hears: "FATAL 08P01 \"invalid frontend message type 63\"",
+		scripts: []string{
+			"a message of a kind that does not exist", "a message of a kind that does not exist in a batch",
+			"a message of a kind that does not exist where a batch is read over",
+		},
+	},
+}
+
+// pins are the scripts whose client keeps its server at a mark in the modes transaction and statement, by the reason.
+var pins = map[string][]string{
+	"prepared_statement": {
+		"a named statement serves many batches", "a name that is taken", "a name that a failed Parse did not take", "a name that was closed is free",
+		"a statement is prepared by SQL and used by the protocol", "a statement is prepared by the protocol and used by SQL",
+		"DISCARD ALL forgets names", "a statement of the unnamed name by SQL",
+	},
+	"cursor":        {"a cursor with hold outlives its block"},
+	"listen":        {"one's own notification"},
+	"role":          {"a role"},
+	"temp_table":    {"a temporary table"},
+	"advisory_lock": {"a lock of the session"},
+	"setting": {
+		"a setting by a function for the session", "a setting that is not reported", "a setting of one's own", "the search path", "read-only by default",
+		"characteristics of a session",
+	},
+	"uncertain": {
+		"a FunctionCall in a batch that has failed is read over", "a function is called", "a function in a block that has failed",
+		"Sync and Flush in a COPY are read over", "an unnamed statement of a megabyte", "a FunctionCall without anything",
+	},
+}

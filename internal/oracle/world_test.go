@@ -1,0 +1,187 @@
+package oracle
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+	"go.uber.org/goleak"
+
+	"github.com/pgrouter/pgrouter/internal/testcluster"
+	"github.com/pgrouter/pgrouter/internal/testcluster/clustertest"
+	"github.com/pgrouter/pgrouter/internal/testrouter"
+	"github.com/pgrouter/pgrouter/internal/wiretest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// The pool modes. Each has a database of that name on the server, so that no two share server connections.
+const (
+	session     = "session"
+	transaction = "transaction"
+	statement   = "statement"
+)
+
+var modes = []string{session, transaction, statement}
+
+const config = `
+[admin]
+http = ""
+users = ["app"]
+[auth]
+method = "trust"
+[pool]
+size = 2
+[limits]
+loops = 2
+[database.session]
+mode = "session"
+[database.statement]
+mode = "statement"
+[cluster.main]
+nodes = []
+probe_user = "pgrouter"
+probe_password_file = "probe-password.txt"
+state_dir = ""
+[[listener]]
+address = ""
+route = "primary"
+`
+
+// world is a server and a router in front of it.
+type world struct {
+	cluster *testcluster.Cluster
+	direct  string // address of the server
+	router  string // address of the router
+	process *testrouter.Process
+}
+
+// newWorld starts both. Nobody is asked for a password: that is other tests' affair.
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	c := clustertest.Start(t, testcluster.Options{HBA: []string{"host all app,nobody 127.0.0.1/32 trust"}})
+	node := c.Primary()
+	for _, mode := range modes {
+		if err := node.Exec(t.Context(), "create database "+mode+" owner app"); err != nil {
+			t.Fatal(err)
+		}
+		p := login(t, node.Addr(), mode, nil)
+		for _, sql := range tables {
+			ask(t, p, sql)
+		}
+		leave(t, p)
+	}
+	r := testrouter.Example(t, c, config)
+	return &world{cluster: c, direct: node.Addr(), router: r.Write, process: r}
+}
+
+// sound checks the counters that must stay 0.
+func (w *world) sound(t *testing.T) {
+	t.Helper()
+	all := w.process.Metrics()
+	for _, name := range []string{"pgrouter_server_messages_unexpected_total", "pgrouter_pool_faults_total"} {
+		if n, ok := all[name]; n != 0 || !ok {
+			t.Errorf("%s is %v, known: %v", name, n, ok)
+		}
+	}
+}
+
+// startup is the packet that begins a session.
+func startup(database string, more map[string]string) *pgproto3.StartupMessage {
+	parameters := map[string]string{"user": "app", "database": database}
+	maps.Copy(parameters, more)
+	return &pgproto3.StartupMessage{ProtocolVersion: pgproto3.ProtocolVersion30, Parameters: parameters}
+}
+
+// dial connects a client.
+func dial(t testing.TB, address string) *wiretest.Peer {
+	t.Helper()
+	p, err := wiretest.Dial(context.Background(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Conn.Close() })
+	return p
+}
+
+// login connects a client and logs it in.
+func login(t testing.TB, address, database string, more map[string]string) *wiretest.Peer {
+	t.Helper()
+	p, err := enter(address, database, more)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Conn.Close() })
+	return p
+}
+
+// enter is login for any goroutine. The caller closes the connection.
+func enter(address, database string, more map[string]string) (*wiretest.Peer, error) {
+	p, err := wiretest.Dial(context.Background(), address)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.Play(wiretest.Send(startup(database, more)), wiretest.Ready(1)); err != nil {
+		p.Conn.Close()
+		return nil, fmt.Errorf("login: %w", err)
+	}
+	return p, nil
+}
+
+// leave says good-bye, and waits until the other side has understood.
+func leave(t testing.TB, p *wiretest.Peer) {
+	t.Helper()
+	if err := p.Play(wiretest.Send(&pgproto3.Terminate{})); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.ExpectEnd(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// ask runs a query and returns its rows, by the names of their columns.
+func ask(t testing.TB, p *wiretest.Peer, sql string) []map[string]string {
+	t.Helper()
+	if err := p.Query(sql); err != nil {
+		t.Fatal(err)
+	}
+	all, err := p.Until('Z')
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	var rows []map[string]string
+	for _, m := range all {
+		switch v := m.Value.(type) {
+		case *pgproto3.RowDescription:
+			names = nil
+			for _, f := range v.Fields {
+				names = append(names, string(f.Name))
+			}
+		case *pgproto3.DataRow:
+			row := map[string]string{}
+			for i, value := range v.Values {
+				row[names[i]] = string(value)
+			}
+			rows = append(rows, row)
+		case *pgproto3.ErrorResponse:
+			t.Fatalf("%s: %s", sql, m.Text)
+		}
+	}
+	return rows
+}
+
+// tables are what scripts find in each database.
+var tables = []string{
+	"create table sink(s text)",
+	"create table t(n int primary key, s text)",
+	"create function shout(text) returns int language plpgsql as $$begin raise notice '%', $1; raise warning 'more of %', $1; return 1; end$$",
+}
+
+// fill makes a database what a script expects, on a direct connection.
+func fill(t testing.TB, p *wiretest.Peer) {
+	t.Helper()
+	ask(t, p, "delete from t; insert into t values (1, 'one'), (2, 'two')")
+}
