@@ -49,18 +49,19 @@ func (s *stage) compare(t *testing.T, sc script) {
 		t.Fatalf("PostgreSQL leaves the client waiting: the script is wrong\n%s", direct.Beside("direct", direct, "direct"))
 	}
 	j := &judge{t: t, mode: s.mode, script: sc.name, direct: direct}
+	if marks > 0 && s.mode != session { // whose clients keep their servers
+		// First: what a server says to this client at login is asked of one that the thieves have used.
+		h := newThieves(t, s.world, s.mode, sc.parameters)
+		j.hear(withThieves, s.play(t, sc, s.router, h.follow))
+		h.leave()
+		j.heldOn(h.kept)
+	}
 	j.hear(whole, s.play(t, sc, s.router, func(*wiretest.Peer) {}))
 	if !sc.large {
 		j.hear(singleBytes, s.play(t, sc, s.router, func(p *wiretest.Peer) { p.Chunk = 1 }))
 	}
 	if sc.large || marks == 0 {
 		j.hear(pieces, s.play(t, sc, s.router, func(p *wiretest.Peer) { p.Chunk = 17 }))
-	}
-	if marks > 0 && s.mode != session { // whose clients keep their servers
-		h := newThieves(t, s.world, s.mode, sc.parameters)
-		j.hear(withThieves, s.play(t, sc, s.router, h.follow))
-		h.leave()
-		j.heldOn(h.kept)
 	}
 	j.sum()
 }

@@ -22,8 +22,8 @@ type thieves struct {
 	kept    []string // why the client kept its server, mark by mark; "" where it did not
 }
 
-// newThieves lets one of the two take one of the two servers, before the script begins. What they leave behind on a server is not
-// what the script's client has: their parameters are of the kind that moves from server to server.
+// newThieves lets each of the two use one of the two servers before the script begins, and one keep its own. What they leave behind on
+// a server is not what the script's client has: their parameters are of the kind that moves from server to server.
 func newThieves(t testing.TB, w *world, mode string, parameters map[string]string) *thieves {
 	t.Helper()
 	parameters = maps.Clone(parameters)
@@ -38,6 +38,8 @@ func newThieves(t testing.TB, w *world, mode string, parameters map[string]strin
 		ask(t, p, "set application_name = 'thief'; set datestyle = 'German'; set timezone = 'Asia/Kathmandu'; set intervalstyle = 'iso_8601'")
 	}
 	h.take(h.holding)
+	h.take(h.free)
+	h.giveBack(h.free)
 	return h
 }
 
