@@ -128,7 +128,7 @@ func (s *Session) upstream(b []byte) (rest []byte, more bool) {
 		s.ending = true
 		return nil, false
 	case relay.Refuse:
-		s.fatal(v.Fault, event.CloseProtocol)
+		s.ending, s.fault = true, v.Fault
 		return nil, false
 	case relay.Full:
 		s.waitForAnswers()
@@ -184,15 +184,24 @@ func (s *Session) endIfFed() {
 	}
 }
 
-// endIfDone closes a client that has said good-bye once nothing is owed to it.
+// depart ends a client that has said good-bye, or has broken the protocol, when nothing is owed to it any more.
+func (s *Session) depart() {
+	if s.fault != nil {
+		s.fatal(s.fault, event.CloseProtocol)
+		return
+	}
+	s.close(event.CloseByClient)
+}
+
+// endIfDone ends such a client if nothing is owed to it.
 func (s *Session) endIfDone() {
 	switch s.state() {
 	case stateIdle:
-		s.close(event.CloseByClient)
+		s.depart()
 	case stateLinked:
 		switch {
 		case s.link.Outstanding() == 0:
-			s.close(event.CloseByClient)
+			s.depart()
 		case s.link.MidMessage():
 			s.dismissServer()
 		default:
@@ -209,7 +218,11 @@ func (s *Session) endCopy() {
 		return
 	}
 	s.copyEnded = true
-	copyFail := pgwire.AppendCopyFail(nil, "the client has gone")
+	why := "the client has gone"
+	if s.fault != nil {
+		why = "the client has broken the protocol"
+	}
+	copyFail := pgwire.AppendCopyFail(nil, why)
 	if v := s.link.FromClient(copyFail); v.N == len(copyFail) && v.Verb == relay.More {
 		s.server.IO.Send(copyFail)
 		return
@@ -224,6 +237,9 @@ func (s *Session) dismissServer() {
 		return
 	}
 	s.dismissed = true
+	if s.fault != nil { // PostgreSQL's last word would bring what is answered
+		s.server.IO.Send(pgwire.AppendFlush(nil))
+	}
 	s.server.IO.CloseWrite()
 	s.server.IO.SetHandler((*dismissedEnd)(s))
 }
@@ -236,7 +252,7 @@ func (e *dismissedEnd) Received(c *reactor.Conn, b []byte) { (*serverEnd)(e).Rec
 
 // Ended: the server has seen the end of the client.
 func (e *dismissedEnd) Ended(*reactor.Conn) {
-	(*Session)(e).close(event.CloseByClient)
+	(*Session)(e).depart()
 	(*Session)(e).verify()
 }
 

@@ -102,7 +102,7 @@ func (s *Session) afterAnswer() {
 	case s.policy.Mode == ModeStatement && s.link.Status() != relay.StatusIdle:
 		s.fatal(pgwire.ErrStatementModeTransaction.New(""), event.CloseProtocol)
 	case s.ending:
-		s.close(event.CloseByClient)
+		s.depart()
 	}
 	s.resumeFed()
 }
@@ -168,7 +168,7 @@ func (s *Session) finishUnit() bool {
 	why := s.link.Pinned()
 	switch {
 	case s.ending:
-		s.close(event.CloseByClient)
+		s.depart()
 		return false
 	case s.farewell != nil:
 		s.fatal(s.farewell.words, s.farewell.why)

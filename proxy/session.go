@@ -52,7 +52,7 @@ type Session struct {
 	leaving     bool          // a switchover wants the server when the unit is over
 	stale       bool          // it is to be renewed once it has no unit, or no server
 	departed    bool          // the client has shut down its writing side; when all that came before is used, it is ending
-	ending      bool          // the client said good-bye, or has departed: finish and close
+	ending      bool          // the client said good-bye, has departed or has broken the protocol: finish and close
 	copyEnded   bool          // the server was told that a COPY, if there is one, is over
 	dismissed   bool          // the server was told that nothing more comes at all; nobody else gets it
 	clientFull  bool          // the client's socket takes no more
@@ -93,6 +93,7 @@ type Session struct {
 	shown atomic.Pointer[standing]     // place and mode, for others
 	door  *Door                        // through which it came
 	place *place                       // what it shares with the other clients of its queue
+	fault *pgwire.Error                // how the client has broken the protocol; it is told so when it has been answered
 	facts facts
 }
 

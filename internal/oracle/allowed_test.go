@@ -94,14 +94,6 @@ var differences = []difference{
 		modes: modes, hears: "FATAL 08P01 \"invalid message length\"",
 		scripts: []string{"a length that is too small", "a length that is too large", "a length that is negative", "a short message that is too long"},
 	},
-	{
-		why:   "fault: what was asked before a message of an unknown kind is not answered any more.",
-		modes: modes, hears: "FATAL 08P01 \"invalid frontend message type 63\"",
-		scripts: []string{
-			"a message of a kind that does not exist", "a message of a kind that does not exist in a batch",
-			"a message of a kind that does not exist where a batch is read over",
-		},
-	},
 }
 
 // pins are the scripts whose client keeps its server at a mark in the modes transaction and statement, by the reason.
