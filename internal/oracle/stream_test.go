@@ -146,7 +146,7 @@ func (s *stream) own(d *wiretest.Dialogue) error {
 
 // end ends both connections in one of the ways that there are.
 func (s *stream) end() error {
-	switch s.dice.IntN(4) {
+	switch s.dice.IntN(5) {
 	case 0: // in the middle of an answer
 		messages, _ := s.unit()
 		for _, p := range []*wiretest.Peer{s.through, s.beside} {
@@ -158,15 +158,18 @@ func (s *stream) end() error {
 		return nil
 	case 1: // with what is no message
 		return s.farewell(frame('?', "what"))
+	case 2:
+		return s.farewell(cut(query("select "+s.id()), 7+s.dice.IntN(10)))
 	default:
 		return s.farewell(&pgproto3.Terminate{})
 	}
 }
 
-// farewell sends a message that ends the connection.
-func (s *stream) farewell(m message) error {
-	direct := s.beside.Converse(wiretest.Send(m), wiretest.HearEnd())
-	got := s.through.Converse(wiretest.Send(m), wiretest.HearEnd())
+// farewell sends some messages more, and behind them what ends the connection, all at once.
+func (s *stream) farewell(last message) error {
+	messages, _ := s.unit()
+	farewell := []wiretest.Step{wiretest.Send(append(messages, last)...), wiretest.CloseWriting(), wiretest.HearEnd()}
+	direct, got := s.beside.Converse(farewell...), s.through.Converse(farewell...)
 	if !got.Same(direct) {
 		return fmt.Errorf("at the end\n%s", direct.Beside("direct", got, "through the router"))
 	}
