@@ -302,17 +302,18 @@ func (p *Pool) feed() {
 	}
 }
 
-// again opens connections on a shelf for which there may be room now. It returns false when none is wanted.
+// again opens connections on a shelf for which there may be room now. It returns false when none is opened, and so nobody will pass the
+// turn on: one that is being opened already has had it.
 func (q *Queue) again(sh *shelf) bool {
 	var t todo
 	now := q.pool.wires.clock()
 	q.mu.Lock()
 	q.pool.limits.delist(sh)
 	q.fillLocked(now, &t)
-	wanted := sh.dialing > 0
 	q.mu.Unlock()
+	opens := t.dials != nil
 	q.do(&t)
-	return wanted
+	return opens
 }
 
 // starveLocked notes that a limit leaves no room for a connection that somebody waits for. He is told when there is some.
