@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
@@ -509,4 +510,40 @@ func TestALoginSurvivesTheServerThatIsAskedForIt(t *testing.T) {
 			}
 		})
 	})
+}
+
+// TestALoginThatTheServerSpoils: what a server does instead of letting us in. A client that comes in then is told at once when it would
+// come again. A connection that breaks off may hold the next time, so that it waits as long as it may for one.
+func TestALoginThatTheServerSpoils(t *testing.T) {
+	ok := raw('R', "\x00\x00\x00\x00")
+	for name, tc := range map[string]struct {
+		says []byte
+		sees string
+	}{
+		"a kind that does not exist":   {raw('?', "x"), "!08004"},
+		"a negative length":            {[]byte{'R', 0xff, 0xff, 0xff, 0xff}, "!08004"},
+		"a method that nobody has":     {raw('R', "\x00\x00\x00\x63"), "!08004"},
+		"SCRAM without a secret of us": {raw('R', "\x00\x00\x00\x0aSCRAM-SHA-256\x00\x00"), "!08004"},
+		"a key of 1000 bytes":          {append(slices.Clone(ok), raw('K', strings.Repeat("k", 1004))...), "!08004"},
+		"an error without fields":      {raw('E', "\x00"), "!53300"},
+		"the end after Ok":             {ok, "!53300"},
+		"half a message":               {ok[:4], "!53300"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &stage{router: &router{t: t, policy: defaultPolicy(), loops: 1}, trace: &wiretest.Trace{}, over: make(chan struct{})}
+			t.Cleanup(s.strike)
+			withOneServer(s.router)
+			s.policy.LoginHoldTimeout, s.policy.WaitTimeout, s.policy.HoldTimeout = brief, brief, brief
+			s.policy.Pool.DialBackoffMin, s.policy.Pool.DialBackoffMax = time.Hour, time.Hour
+			s.start()
+			n := s.primary("n")
+			a := s.knocks("a")
+			n1 := n.accepts()
+			n1.hearsStartup()
+			n1.must(n1.SendBytes(tc.says))
+			n1.leaves()
+			a.sees(tc.sees)
+			s.curtain()
+		})
+	}
 }
