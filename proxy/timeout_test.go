@@ -126,3 +126,17 @@ func TestAConsoleIsNotCutForItsSilence(t *testing.T) {
 	}
 	watcher.send(pgwire.AppendTerminate(nil))
 }
+
+// Limits that are set while clients are here hold for those that are silent, too: nobody says a word that would set their timers.
+func TestNewTimeLimitsEndWhoIsSilent(t *testing.T) {
+	r, _ := newRouter(t, nil)
+	idle, keeps := r.raw(t), r.raw(t)
+	keeps.query("listen news")
+	keeps.expect("CZ")
+	limited := r.policy
+	limited.Limits.ClientIdle = brief
+	r.later.Store(&limited)
+	r.proxy.Renew()
+	idle.told("57P05")
+	keeps.told("57P05")
+}
