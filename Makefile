@@ -37,6 +37,7 @@ test: setup unit arch allocs ## Everything that must hold before a commit is pus
 	$(MAKE) --no-print-directory soak SOAK=2m SOAK_LIMIT=10m
 
 verify: test matrix ## Everything: test, PostgreSQL 17, test suites of others, longer fuzzing, streams, storm and soak, a sanity run of the benchmark (about two and a half hours)
+	PGROUTER_RELOADS=100 $(TEST_ENV) go test -race -count=1 -timeout 10m -run TestReloadsUnderLoad ./internal/system
 	scripts/fuzz $(FUZZ)
 	$(MAKE) --no-print-directory suites
 	$(MAKE) --no-print-directory storm

@@ -103,6 +103,11 @@ func (s *scene) Switchover(_ context.Context, cluster, to string, within time.Du
 	return s.fail
 }
 
+func (s *scene) Reload(context.Context) (applied, pending []string, err error) {
+	s.done = append(s.done, "reload")
+	return []string{"pool.size: 20 → 30"}, []string{"limits.loops: 1 → 2"}, s.fail
+}
+
 func newAdmin(t *testing.T, s *scene) (*Admin, http.Handler) {
 	t.Helper()
 	journal := NewJournal(slog.New(slog.DiscardHandler))
@@ -159,7 +164,11 @@ func TestReadyEndsWhenDiscoveryDoesNotConfirmItsPicture(t *testing.T) {
 	} {
 		a, h := newAdmin(t, &scene{primary: "a:5432", old: tc.old})
 		if tc.interval != 0 {
-			a.cfg.ProbeInterval = map[string]time.Duration{"main": tc.interval}
+			cfg := a.cfg.Load().Config
+			cfg.ProbeInterval = map[string]time.Duration{"main": tc.interval}
+			if err := a.Reconfigure(cfg); err != nil {
+				t.Fatal(err)
+			}
 		}
 		for path, want := range map[string]bool{"/readyz": tc.ready, "/primary": tc.ready, "/replica": tc.ready, "/healthz": true} {
 			code, body := get(h, path)

@@ -45,7 +45,8 @@ type command struct {
 	columns []string // nil: it returns no rows
 	tag     string   // of one that returns no rows
 	help    string
-	notice  func(a *Admin, args []string) *pgwire.Error // comes before the answer; nil: there is nothing to tell
+	notice  func(a *Admin, args []string) *pgwire.Error                  // comes before the answer; nil: there is nothing to tell
+	tells   func(ctx context.Context, a *Admin) ([]*pgwire.Error, error) // instead of run: all that it answers is notices
 	run     func(ctx context.Context, a *Admin, args []string) ([][]string, error)
 }
 
@@ -65,6 +66,7 @@ func commands() []command {
 		{name: "HELP", needs: roleStats, columns: helpColumns(), help: "this list", run: showHelp},
 		{name: "PAUSE", args: "[db]", most: 1, waits: true, needs: roleAdmin, tag: "PAUSE", help: "hand no more servers to clients of a database, or of all, and wait for running work", notice: pausedAhead, run: pause},
 		{name: "RESUME", args: "[db]", most: 1, needs: roleAdmin, tag: "RESUME", help: "end a PAUSE", run: resume},
+		{name: "RELOAD", needs: roleAdmin, tag: "RELOAD", help: "read the configuration again and put it in force, all of it or, when it has faults, nothing", tells: reload},
 		{name: "SWITCHOVER", args: "node [cluster]", most: 2, needs: roleAdmin, tag: "SWITCHOVER", help: "make a standby the primary without an error for anybody", run: switchover},
 		{name: "SET", args: "parameter = value", raw: true, needs: roleStats, tag: "SET", help: "accepted for PostgreSQL's parameters, changes nothing", run: set},
 		{name: "RESET", args: "parameter", raw: true, needs: roleStats, tag: "RESET", quiet: true, run: reset},
@@ -99,7 +101,7 @@ func showHelp(context.Context, *Admin, []string) ([][]string, error) {
 }
 
 func showVersion(_ context.Context, a *Admin, _ []string) ([][]string, error) {
-	return [][]string{{"pgrouter " + a.cfg.Version}}, nil
+	return [][]string{{"pgrouter " + a.cfg.Load().Version}}, nil
 }
 
 func clientColumns() []string {

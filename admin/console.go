@@ -38,10 +38,10 @@ func (c *Console) Admit(user string) *pgwire.Error {
 
 // role is what a user may do.
 func (c *Console) role(user string) role {
-	if slices.Contains(c.admin.cfg.Users, user) {
+	if slices.Contains(c.admin.cfg.Load().Users, user) {
 		return roleAdmin
 	}
-	if slices.Contains(c.admin.cfg.StatsUsers, user) {
+	if slices.Contains(c.admin.cfg.Load().StatsUsers, user) {
 		return roleStats
 	}
 	return roleNone
@@ -62,7 +62,7 @@ func (c *Console) Serve(ctx context.Context, conn net.Conn, login proxy.Login) e
 	defer stop()
 	keen := &keenConn{Conn: conn}
 	s := &consoleSession{
-		admin: c.admin, role: c.role(login.User), conn: keen, cancelled: login.Cancelled, backend: pgproto3.NewBackend(keen, keen),
+		admin: c.admin, role: func() role { return c.role(login.User) }, conn: keen, cancelled: login.Cancelled, backend: pgproto3.NewBackend(keen, keen),
 		statements: make(map[string]string), portals: make(map[string]*portal),
 	}
 	s.backend.SetMaxBodyLen(consoleMessageLimit)
@@ -87,7 +87,7 @@ func (c *Console) Serve(ctx context.Context, conn net.Conn, login proxy.Login) e
 // consoleSession is one client of the console.
 type consoleSession struct {
 	admin     *Admin
-	role      role
+	role      func() role // what the user may do at this moment
 	conn      *keenConn
 	cancelled <-chan struct{} // cancel requests
 	backend   *pgproto3.Backend
@@ -210,7 +210,7 @@ func (s *consoleSession) run(ctx context.Context, text string) (result, error) {
 	if err != nil || cmd == nil {
 		return result{}, err
 	}
-	if cmd.needs > s.role {
+	if cmd.needs > s.role() {
 		return result{}, pgwire.ErrConsoleDenied.New("", cmd.name)
 	}
 	if cmd.waits {
@@ -222,6 +222,13 @@ func (s *consoleSession) run(ctx context.Context, text string) (result, error) {
 		if n := cmd.notice(s.admin, args); n != nil {
 			s.backend.Send((*pgproto3.NoticeResponse)(response(n)))
 		}
+	}
+	if cmd.tells != nil {
+		notices, err := cmd.tells(ctx, s.admin)
+		for _, n := range notices {
+			s.backend.Send((*pgproto3.NoticeResponse)(response(n)))
+		}
+		return result{tag: cmd.tag}, err
 	}
 	rows, err := cmd.run(ctx, s.admin, args)
 	if err != nil {

@@ -90,7 +90,8 @@ func collectors(t *testing.T) []prometheus.Collector {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return []prometheus.Collector{NewJournal(slog.New(slog.DiscardHandler)), p.Collector(), x.Collector(), m.Collector()}
+	a, _ := newAdmin(t, &scene{})
+	return []prometheus.Collector{NewJournal(slog.New(slog.DiscardHandler)), a.Collector(), p.Collector(), x.Collector(), m.Collector()}
 }
 
 // idleParts stands for what is never asked here.

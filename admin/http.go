@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/pgrouter/pgrouter/metrics"
@@ -40,12 +41,12 @@ type Config struct {
 
 // Admin shows and does.
 type Admin struct {
-	cfg     Config
+	cfg     atomic.Pointer[settings]
+	reload  atomic.Pointer[Reload]
 	world   World
 	actions Actions
 	journal *Journal
 	log     *slog.Logger
-	allow   []netip.Prefix
 	started time.Time
 	page    *template.Template
 
@@ -64,16 +65,13 @@ var pageText string
 
 // New makes an Admin. It serves nothing yet.
 func New(cfg Config, world World, actions Actions, journal *Journal, log *slog.Logger) (*Admin, error) {
-	a := &Admin{cfg: cfg, world: world, actions: actions, journal: journal, log: log, started: time.Now(), patience: pauseLimit}
+	a := &Admin{world: world, actions: actions, journal: journal, log: log, started: time.Now(), patience: pauseLimit}
 	a.life, a.end = context.WithCancel(context.Background())
-	for _, text := range cfg.Allow {
-		p, err := parsePrefix(text)
-		if err != nil {
-			return nil, err
-		}
-		a.allow = append(a.allow, p)
+	a.Reloaded(Reload{At: a.started})
+	err := a.Reconfigure(cfg)
+	if err != nil {
+		return nil, err
 	}
-	var err error
 	a.page, err = template.New("page").Funcs(pageFuncs()).Parse(pageText)
 	return a, err
 }
@@ -252,7 +250,7 @@ func (a *Admin) allowed(r *http.Request) bool {
 	if addr.IsLoopback() {
 		return true
 	}
-	for _, p := range a.allow {
+	for _, p := range a.cfg.Load().allow {
 		if p.Contains(addr) {
 			return true
 		}

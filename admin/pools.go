@@ -73,8 +73,8 @@ func (s *share) addClient(c proxy.ClientInfo) {
 
 // mode is the pool mode of the row: that of its clients, or while there are none that of the configuration.
 func (s *share) mode(a *Admin) string {
-	if len(s.modes) == 0 && a.cfg.PoolMode != nil {
-		return a.cfg.PoolMode(s.database, s.user)
+	if len(s.modes) == 0 && a.cfg.Load().PoolMode != nil {
+		return a.cfg.Load().PoolMode(s.database, s.user)
 	}
 	return strings.Join(s.modes, ",")
 }

@@ -56,7 +56,7 @@ func (a *Admin) serves(cluster, route string) (ok bool, why string) {
 
 // fresh reports whether discovery has confirmed a picture in time.
 func (a *Admin) fresh(s *topology.Snapshot) (ok bool, why string) {
-	interval := a.cfg.ProbeInterval[string(s.Cluster)]
+	interval := a.cfg.Load().ProbeInterval[string(s.Cluster)]
 	if interval == 0 {
 		interval = discovery.DefaultProbeInterval
 	}

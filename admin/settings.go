@@ -39,7 +39,7 @@ func (a *Admin) settings() []setting {
 }
 
 // serverVersion is what the console says at login: drivers want a PostgreSQL.
-func (a *Admin) serverVersion() string { return "15.0 (pgrouter " + a.cfg.Version + ")" }
+func (a *Admin) serverVersion() string { return "15.0 (pgrouter " + a.cfg.Load().Version + ")" }
 
 // setting finds a parameter; names are not sensitive to case.
 func (a *Admin) setting(name string) (setting, bool) {

@@ -40,6 +40,9 @@ type Actions interface {
 	Pause(ctx context.Context, database string) error
 	Resume(database string) error // "" = all
 	Switchover(ctx context.Context, cluster, to string, within time.Duration) error
+	// Reload reads the configuration again and puts it in force. It returns what has changed, and what keeps its value until a
+	// restart. The error is a *ReloadError when the configuration has faults; nothing has changed then.
+	Reload(ctx context.Context) (applied, pending []string, err error)
 }
 
 // View is the one picture that the JSON, the page and the console show.
@@ -49,6 +52,7 @@ type View struct {
 	Now       time.Time         `json:"now"`
 	Ready     bool              `json:"ready"`
 	NotReady  string            `json:"not_ready,omitempty"`
+	Config    ConfigView        `json:"config"`
 	Clusters  []ClusterView     `json:"clusters"`
 	Pools     []PoolView        `json:"pools"`
 	Listeners []Door            `json:"listeners"`
@@ -56,6 +60,13 @@ type View struct {
 	Totals    TotalsView        `json:"totals"`
 	Failovers []failover.Report `json:"failovers"`
 	Events    []EventView       `json:"events"`
+}
+
+// ConfigView is what has become of the configuration.
+type ConfigView struct {
+	ReadAt         time.Time `json:"read_at"`
+	Failed         bool      `json:"failed"` // what was read last has faults and changed nothing
+	RestartPending []string  `json:"restart_pending"`
 }
 
 // TotalsView is the counters of all clients since the start (see proxy.Totals).
@@ -135,11 +146,15 @@ type ClientCounts struct {
 	Pinned  int `json:"pinned"`
 }
 
+func viewConfig(r *Reload) ConfigView {
+	return ConfigView{ReadAt: r.At, Failed: r.Failed, RestartPending: list(r.Pending)}
+}
+
 // View makes the picture of this moment.
 func (a *Admin) View() View {
 	v := View{
-		Version: a.cfg.Version, Started: a.started, Now: time.Now(), Listeners: list(a.world.Doors()), Totals: viewTotals(a.world.Totals()),
-		Failovers: list(a.world.Failovers()), Clusters: []ClusterView{}, Pools: []PoolView{}, Events: []EventView{},
+		Version: a.cfg.Load().Version, Started: a.started, Now: time.Now(), Listeners: list(a.world.Doors()), Totals: viewTotals(a.world.Totals()),
+		Config: viewConfig(a.reload.Load()), Failovers: list(a.world.Failovers()), Clusters: []ClusterView{}, Pools: []PoolView{}, Events: []EventView{},
 	}
 	for _, e := range a.journal.Last() {
 		v.Events = append(v.Events, viewEvent(e))

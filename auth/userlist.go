@@ -3,8 +3,10 @@ package auth
 import (
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -103,6 +105,9 @@ func (o UserlistOptions) seed() Seed {
 
 // Len returns the number of users.
 func (u *Userlist) Len() int { return len(u.entries) }
+
+// Names returns all users, in no order.
+func (u *Userlist) Names() []string { return slices.Collect(maps.Keys(u.entries)) }
 
 // Warnings returns what an operator should hear about the file.
 func (u *Userlist) Warnings() []string { return u.warnings }

@@ -47,6 +47,9 @@ func (r *Registry) Register(cs ...prometheus.Collector) error {
 	return nil
 }
 
+// Unregister takes out a collector whose metrics are those of c.
+func (r *Registry) Unregister(c prometheus.Collector) { r.registry.Unregister(c) }
+
 // Gatherer returns the reading side, for whoever serves or checks the metrics in another way.
 func (r *Registry) Gatherer() prometheus.Gatherer { return r.registry }
 

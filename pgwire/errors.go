@@ -99,6 +99,9 @@ const (
 	ErrConsoleDenied  // arg: the command
 	ErrConsoleUnknown // args: the kind of thing, its name
 	NoticePausedAhead // arg: the database; a notice
+	NoticeReloaded    // arg: the change; a notice
+	NoticeRestart     // arg: the change; a notice
+	ErrConsoleReload
 	ErrConsoleSetting // arg: the setting
 	ErrConsoleValue   // args: the setting, the value
 	ErrConsoleRestart // arg: the setting

@@ -33,5 +33,6 @@ const (
 	CodeCrashShutdown            = "57P02"
 	CodeCannotConnectNow         = "57P03"
 	CodeIdleSessionTimeout       = "57P05"
+	CodeConfigFile               = "F0000" // config_file_error
 	CodeInternalError            = "XX000"
 )

@@ -26,11 +26,7 @@ var consoleNames = [...]string{"pgrouter", "pgbouncer"}
 func (r *router) startAdmin(context.Context) (err error) {
 	journal := admin.NewJournal(r.log)
 	r.events.sinks = append(r.events.sinks, journal)
-	cfg := r.inForce.Load().Admin
-	r.admin, err = admin.New(admin.Config{
-		Version: version, Users: cfg.Users, StatsUsers: cfg.StatsUsers, Allow: cfg.Allow,
-		PoolMode: r.poolMode, ProbeInterval: r.probeIntervals(),
-	}, &outlook{r}, &orders{r}, journal, r.log)
+	r.admin, err = admin.New(r.adminConfig(r.inForce.Load().Config), &outlook{r}, &orders{r}, journal, r.log)
 	if err != nil {
 		return err
 	}
@@ -40,21 +36,23 @@ func (r *router) startAdmin(context.Context) (err error) {
 	return r.registry.Register(journal)
 }
 
+func (r *router) adminConfig(cfg *config.Config) admin.Config {
+	return admin.Config{
+		Version: version, Users: cfg.Admin.Users, StatsUsers: cfg.Admin.StatsUsers, Allow: cfg.Admin.Allow,
+		PoolMode: r.poolMode, ProbeInterval: probeIntervals(cfg),
+	}
+}
+
 // poolMode is the configured mode of a pool, by the names that servers know.
 func (r *router) poolMode(database, user string) string {
-	cfg := r.inForce.Load().Config
-	for i := range cfg.Databases {
-		if name := cfg.Databases[i].Name; cfg.ServerDatabase(name) == database {
-			return cfg.PoolFor(name, user).Mode
-		}
-	}
-	return cfg.PoolFor(database, user).Mode
+	now := r.inForce.Load()
+	return now.PoolFor(now.clientNames(database, user)).Mode
 }
 
 // probeIntervals tells how often each cluster is looked at.
-func (r *router) probeIntervals() map[string]time.Duration {
+func probeIntervals(cfg *config.Config) map[string]time.Duration {
 	all := make(map[string]time.Duration)
-	for _, c := range r.inForce.Load().Clusters {
+	for _, c := range cfg.Clusters {
 		all[c.Name] = c.ProbeInterval
 	}
 	return all
@@ -71,7 +69,7 @@ func (r *router) consoles() map[string]proxy.Virtual {
 
 // startHTTP serves metrics, JSON and the page, when everything that they show exists.
 func (r *router) startHTTP(context.Context) error {
-	if err := r.registry.Register(r.pool.Collector(), r.proxy.Collector()); err != nil {
+	if err := r.registry.Register(r.pool.Collector(), r.proxy.Collector(), r.admin.Collector()); err != nil {
 		return err
 	}
 	for _, c := range *r.clusters.Load() {
@@ -90,6 +88,11 @@ func (r *router) startHTTP(context.Context) error {
 	r.admin.Serve(ln, r.registry)
 	r.log.Info("listening", "address", ln.Addr().String(), "route", "http")
 	return nil
+}
+
+// Reload reads the configuration again and puts it in force (admin.Actions). Who asked may leave: half of it is never done.
+func (o *orders) Reload(context.Context) (applied, pending []string, err error) {
+	return o.router.reload()
 }
 
 // outlook is what admin sees of the router (admin.World).
@@ -127,12 +130,8 @@ func (o *outlook) Failovers() []failover.Report {
 
 // Doors returns the open listeners.
 func (o *outlook) Doors() []admin.Door {
-	doors := o.router.doors.Load()
-	if doors == nil {
-		return nil
-	}
 	var all []admin.Door
-	for _, d := range *doors {
+	for _, d := range o.router.listeners() {
 		all = append(all, admin.Door{Address: d.Address, Cluster: string(d.Cluster), Route: d.Route.String()})
 	}
 	return all
@@ -155,11 +154,9 @@ func (o *outlook) Serves(cluster, route string) (bool, string) {
 		return false, err.Error()
 	}
 	var rules routing.Rules
-	if doors := o.router.doors.Load(); doors != nil {
-		for _, d := range *doors {
-			if string(d.Cluster) == cluster && d.Route == want {
-				rules = d.Rules
-			}
+	for _, d := range o.router.listeners() {
+		if string(d.Cluster) == cluster && d.Route == want {
+			rules = d.Rules
 		}
 	}
 	decision := routing.Decide(want, rules, o.router.snapshot(topology.ClusterID(cluster)))

@@ -150,7 +150,7 @@ func (d *demoRouter) WriteDSN() string { return d.dsn(routing.Primary) }
 func (d *demoRouter) ReadDSN() string { return d.dsn(routing.Replica) }
 
 func (d *demoRouter) dsn(route routing.Route) string {
-	for _, door := range *d.router.doors.Load() {
+	for _, door := range d.router.listeners() {
 		if door.Route == route {
 			u := url.URL{
 				Scheme: "postgres", User: url.UserPassword(d.setup.AppUser, d.setup.AppPassword), Host: door.Address, Path: "/" + d.setup.Database,

@@ -17,46 +17,75 @@ import (
 	"github.com/pgrouter/pgrouter/topology"
 )
 
-// door is a configured listener and its open sockets: one, or as many as we were started with for it.
+// door is a configured listener and its open sockets: one, or as many as we were started with for it. It does not change once clients
+// come through it: a reload makes another of the same sockets.
 type door struct {
 	config  proxy.ListenerConfig
-	sockets []*reactor.Listener
+	sockets []*reactor.Listener // not served yet
+	open    []*proxy.Door
 }
 
 // startListeners lets clients in, when everything behind the doors stands and all of them can be opened.
 func (r *router) startListeners(ctx context.Context) error {
 	doors, err := r.openDoors(ctx)
-	var open []proxy.ListenerConfig
+	if err != nil {
+		return errors.Join(err, closeSockets(doors))
+	}
 	for _, d := range doors {
-		for _, ln := range d.sockets {
-			if err != nil {
-				err = errors.Join(err, ln.Close())
-				continue
-			}
-			cfg := d.config
-			cfg.Address = ln.Addr().String()
-			if _, err = r.proxy.Serve(ln, cfg); err != nil {
-				continue
-			}
-			open = append(open, cfg)
-			r.log.Info("listening", "address", cfg.Address, "route", cfg.Route.String(), "cluster", string(cfg.Cluster))
+		if err := r.serve(d); err != nil {
+			return err
 		}
 	}
-	r.doors.Store(&open)
+	r.doors.Store(&doors)
+	return nil
+}
+
+// serve lets clients through a door.
+func (r *router) serve(d *door) error {
+	for i, ln := range d.sockets {
+		cfg := d.config
+		cfg.Address = ln.Addr().String()
+		open, err := r.proxy.Serve(ln, cfg)
+		if err != nil {
+			d.sockets = d.sockets[i:]
+			return errors.Join(err, closeSockets([]*door{d}))
+		}
+		d.open = append(d.open, open)
+		r.log.Info("listening", "address", cfg.Address, "route", cfg.Route.String(), "cluster", string(cfg.Cluster))
+	}
+	d.sockets = nil
+	return nil
+}
+
+// closeSockets gives up what nobody was let through.
+func closeSockets(doors []*door) (err error) {
+	for _, d := range doors {
+		for _, ln := range d.sockets {
+			err = errors.Join(err, ln.Close())
+		}
+	}
 	return err
+}
+
+// listeners returns the open listeners, with the ports that were given.
+func (r *router) listeners() []proxy.ListenerConfig {
+	var all []proxy.ListenerConfig
+	for _, d := range *r.doors.Load() {
+		for _, open := range d.open {
+			cfg := d.config
+			cfg.Address = open.Address()
+			all = append(all, cfg)
+		}
+	}
+	return all
 }
 
 // openDoors finds the doors of the sockets that we were started with, and listens for the others. What it has opened is returned
 // with an error too.
 func (r *router) openDoors(ctx context.Context) ([]*door, error) {
-	listeners := r.inForce.Load().Listeners
-	doors := make([]*door, 0, len(listeners))
-	for i := range listeners {
-		d, err := newDoor(&listeners[i])
-		if err != nil {
-			return nil, err
-		}
-		doors = append(doors, d)
+	doors, err := newDoors(r.inForce.Load().Listeners)
+	if err != nil {
+		return nil, err
 	}
 	for _, socket := range r.sockets {
 		if err := socket.settle(ctx, doors, r.proxy.ListenOptions()); err != nil {
@@ -67,11 +96,31 @@ func (r *router) openDoors(ctx context.Context) ([]*door, error) {
 		if len(d.sockets) > 0 {
 			continue
 		}
-		ln, err := reactor.Listen(d.config.Network, d.config.Address, r.proxy.ListenOptions())
-		if err != nil {
-			return doors, fmt.Errorf("listener %s: %w", d.config.Address, err)
+		if err := d.listen(r.proxy.ListenOptions()); err != nil {
+			return doors, err
 		}
-		d.sockets = append(d.sockets, ln)
+	}
+	return doors, nil
+}
+
+// listen opens the door's own socket.
+func (d *door) listen(o reactor.ListenOptions) error {
+	ln, err := reactor.Listen(d.config.Network, d.config.Address, o)
+	if err != nil {
+		return fmt.Errorf("listener %s: %w", d.config.Address, err)
+	}
+	d.sockets = append(d.sockets, ln)
+	return nil
+}
+
+// newDoors makes the doors of a configuration, closed.
+func newDoors(listeners []config.Listener) ([]*door, error) {
+	doors := make([]*door, len(listeners))
+	for i := range listeners {
+		var err error
+		if doors[i], err = newDoor(&listeners[i]); err != nil {
+			return nil, err
+		}
 	}
 	return doors, nil
 }

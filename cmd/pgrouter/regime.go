@@ -14,9 +14,9 @@ type regime struct {
 	people *people
 }
 
-// newRegime reads what the configuration only names.
-func newRegime(cfg *config.Config) (*regime, error) {
-	people, err := newPeople(cfg)
+// newRegime reads what the configuration only names. former are the people whom it finds, nil at the start.
+func newRegime(cfg *config.Config, former *people) (*regime, error) {
+	people, err := newPeople(cfg, former)
 	if err != nil {
 		return nil, err
 	}
@@ -29,6 +29,28 @@ func (r *regime) serverSecret(k pool.Key) auth.Secret {
 		return auth.PlainSecret(password.Reveal())
 	}
 	return r.people.serverSecret(k.User)
+}
+
+// clientNames returns the names under which clients come to a database and a user of the servers: those of the first database that
+// leads there, and no user where the router logs in as somebody of its own.
+func (r *regime) clientNames(database, user string) (clientDatabase, clientUser string) {
+	for i := range r.Databases {
+		d := &r.Databases[i]
+		switch {
+		case r.ServerDatabase(d.Name) != database:
+		case d.User == "":
+			return d.Name, user
+		case d.User == user:
+			return d.Name, ""
+		}
+	}
+	return database, user
+}
+
+// poolConfig returns the settings of a queue. Clients who use it bring their own, which may be those of other names.
+func (r *regime) poolConfig(k pool.Key) pool.Config {
+	database, user := r.clientNames(k.Database, k.User)
+	return poolConfig(r.PoolFor(database, user), r.QuotaFor(database, user))
 }
 
 // inForce holds the regime in force. Whoever needs a part of it asks here, anew each time.

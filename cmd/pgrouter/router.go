@@ -11,9 +11,6 @@ import (
 
 	"github.com/pgrouter/pgrouter/admin"
 	"github.com/pgrouter/pgrouter/config"
-	"github.com/pgrouter/pgrouter/discovery"
-	"github.com/pgrouter/pgrouter/discovery/probe"
-	"github.com/pgrouter/pgrouter/discovery/static"
 	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/failover"
 	"github.com/pgrouter/pgrouter/metrics"
@@ -39,32 +36,38 @@ type router struct {
 	sockets  []inherited        // that we were started with
 	stop     context.CancelFunc // ends the goroutines of the control plane
 	wg       sync.WaitGroup
-	doors    atomic.Pointer[[]proxy.ListenerConfig] // as they were opened, with the ports that were given
-	failed   chan error                             // capacity 1: the first goroutine of the control plane that gave up
-}
+	doors    atomic.Pointer[[]*door]
+	failed   chan error                              // capacity 1: the first goroutine of the control plane that gave up
+	life     context.Context                         //nolint:containedctx // of the control plane's goroutines
+	read     func() (*config.Config, []config.Fault) // the configuration, anew; nil: there is nothing to read
+	level    *slog.LevelVar                          // of the log; nil: nobody changes it
 
-// clusterRun is one cluster's discovery and conductor.
-type clusterRun struct {
-	manager   *discovery.Manager
-	conductor *failover.Conductor
+	reloading struct {
+		sync.Mutex
+		closed bool // the router ends
+	}
 }
 
 // surroundings are what a router is given by whoever starts it, besides its configuration. All of it may be missing.
 type surroundings struct {
-	watch   func(event.Event) // is told what happens
-	sockets []inherited       // listen already
+	watch   func(event.Event)                       // is told what happens
+	sockets []inherited                             // listen already
+	read    func() (*config.Config, []config.Fault) // the configuration, for a reload
+	level   *slog.LevelVar                          // of the log, for a reload
 }
 
 // startRouter builds and starts everything, bottom up. What was started before a failure is stopped again.
 func startRouter(ctx context.Context, cfg *config.Config, log *slog.Logger, given surroundings) (*router, error) {
-	regime, err := newRegime(cfg)
+	regime, err := newRegime(cfg, nil)
 	if err != nil {
 		return nil, err
 	}
-	r := &router{log: log, sockets: given.sockets, failed: make(chan error, 1)}
+	r := &router{log: log, sockets: given.sockets, read: given.read, level: given.level, failed: make(chan error, 1)}
 	r.inForce.Store(regime)
 	r.clusters.Store(&[]*clusterRun{})
+	r.doors.Store(&[]*door{})
 	ctx, r.stop = context.WithCancel(ctx)
+	r.life = ctx
 	r.events = newEventHub(log)
 	if given.watch != nil {
 		r.events.sinks = append(r.events.sinks, sinkFunc(given.watch))
@@ -134,41 +137,6 @@ func (r *router) snapshot(id topology.ClusterID) *topology.Snapshot {
 	return nil
 }
 
-// startClusters starts the discovery of each cluster.
-func (r *router) startClusters(ctx context.Context) error {
-	var clusters []*clusterRun
-	for _, c := range r.inForce.Load().Clusters {
-		m, err := r.newManager(c)
-		if err != nil {
-			return err
-		}
-		clusters = append(clusters, &clusterRun{manager: m})
-	}
-	r.clusters.Store(&clusters)
-	for _, c := range clusters {
-		r.goRun(ctx, "discovery", c.manager.Run)
-	}
-	return nil
-}
-
-func (r *router) newManager(c config.Cluster) (*discovery.Manager, error) {
-	nodes, err := static.New(c.Nodes)
-	if err != nil {
-		return nil, fmt.Errorf("cluster.%s.nodes: %w", c.Name, err)
-	}
-	login := probe.Defaults()
-	login.User, login.Password, login.Database = c.ProbeUser, c.ProbePassword.Reveal(), c.ProbeDatabase
-	prober, err := probe.New(login)
-	if err != nil {
-		return nil, fmt.Errorf("cluster.%s: %w", c.Name, err)
-	}
-	cfg := discovery.Defaults()
-	cfg.Cluster, cfg.ProbeInterval, cfg.Heartbeat, cfg.StateDir = topology.ClusterID(c.Name), c.ProbeInterval, c.ProbeTimeout, c.StateDir
-	return discovery.NewManager(cfg, discovery.Deps{
-		Sources: []discovery.Source{nodes}, Prober: prober, Events: r.events, Logger: r.log,
-	})
-}
-
 func (r *router) startProxy(context.Context) (err error) {
 	cfg := r.inForce.Load().Config
 	r.proxy, err = proxy.New(proxyConfig(cfg), proxy.Deps{
@@ -176,29 +144,6 @@ func (r *router) startProxy(context.Context) (err error) {
 		Authenticator: &r.inForce, Policies: &policies{&r.inForce}, Virtuals: r.consoles(), Events: r.events, Trouble: r.trigger, Logger: r.log,
 	})
 	return err
-}
-
-// startConductors lets snapshots reach the pool.
-func (r *router) startConductors(ctx context.Context) error {
-	for i, c := range *r.clusters.Load() {
-		conductor, err := failover.New(conductorConfig(r.inForce.Load().Clusters[i]), failover.Deps{
-			Topology: c.manager, Pool: r.pool, Counters: r.counters, Events: r.events, Logger: r.log,
-		})
-		if err != nil {
-			return err
-		}
-		c.conductor = conductor
-		r.goRun(ctx, "conductor", conductor.Run)
-	}
-	return nil
-}
-
-func conductorConfig(c config.Cluster) failover.Config {
-	return failover.Config{
-		Cluster: topology.ClusterID(c.Name), DrainTimeout: c.DrainTimeout, SwitchTimeout: c.SwitchTimeout,
-		DemoteCommand: c.DemoteCommand, PromoteCommand: c.PromoteCommand, PromoteUser: c.SwitchoverUser,
-		PromoteSecret: c.SwitchoverPassword.Reveal(), PromoteDB: c.ProbeDatabase,
-	}
 }
 
 // counters are what failover reports count with.
@@ -224,6 +169,9 @@ func (r *router) goRun(ctx context.Context, what string, run func(context.Contex
 
 // close stops everything, top down. ctx bounds how long clients in the middle of their work may go on.
 func (r *router) close(ctx context.Context) error {
+	r.reloading.Lock() // a reload under way is finished, and none begins
+	r.reloading.closed = true
+	r.reloading.Unlock()
 	var errs []error
 	for _, c := range *r.clusters.Load() { // first: clients may be held by a switchover, and go on at its end
 		if c.conductor != nil {

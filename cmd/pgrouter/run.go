@@ -21,8 +21,12 @@ func runRouter(ctx context.Context, path string, s streams) error {
 	if err != nil {
 		return err
 	}
-	log := newLogger(cfg.Log, s)
-	r, err := startRouter(context.WithoutCancel(ctx), cfg, log, surroundings{sockets: sockets})
+	level := new(slog.LevelVar)
+	log := newLogger(cfg.Log, level, s)
+	r, err := startRouter(context.WithoutCancel(ctx), cfg, log, surroundings{
+		sockets: sockets, level: level,
+		read: func() (*config.Config, []config.Fault) { return config.Load(path, os.Environ()) },
+	})
 	if err != nil {
 		return err
 	}
@@ -33,18 +37,18 @@ func runRouter(ctx context.Context, path string, s streams) error {
 	for running := true; running; {
 		select {
 		case <-ctx.Done():
-			log.Info("shutting down", "within", cfg.Limits.ShutdownTimeout)
+			log.Info("shutting down", "within", r.inForce.Load().Limits.ShutdownTimeout)
 			running = false
 		case err = <-r.failed:
 			log.Error("giving up", "error", err)
 			running = false
 		case <-hup:
-			log.Warn("this version cannot reload its configuration: restart it", "signal", "SIGHUP")
+			r.reloadOnSignal()
 		}
 	}
 	drain, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer cancel()
-	drain, cancel = context.WithTimeout(drain, cfg.Limits.ShutdownTimeout)
+	drain, cancel = context.WithTimeout(drain, r.inForce.Load().Limits.ShutdownTimeout)
 	defer cancel()
 	if cerr := r.close(drain); cerr != nil {
 		log.Warn("shutdown was not clean", "error", cerr)
@@ -53,14 +57,20 @@ func runRouter(ctx context.Context, path string, s streams) error {
 	return errors.Join(err)
 }
 
-func newLogger(cfg config.Log, s streams) *slog.Logger {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(cfg.Level)); err != nil {
-		level = slog.LevelInfo
-	}
+// newLogger makes the log, whose level can be changed.
+func newLogger(cfg config.Log, level *slog.LevelVar, s streams) *slog.Logger {
+	setLevel(level, cfg)
 	options := &slog.HandlerOptions{Level: level}
 	if cfg.Format == "json" {
 		return slog.New(slog.NewJSONHandler(s.err, options))
 	}
 	return slog.New(slog.NewTextHandler(s.err, options))
+}
+
+// setLevel lets the log's level be the configured one; nil: there is none to set.
+func setLevel(level *slog.LevelVar, cfg config.Log) {
+	var to slog.Level
+	if level != nil && to.UnmarshalText([]byte(cfg.Level)) == nil {
+		level.Set(to)
+	}
 }

@@ -91,7 +91,7 @@ func checkCommand(s streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if _, err := newPeople(cfg); err != nil {
+			if _, err := newPeople(cfg, nil); err != nil {
 				return err
 			}
 			fmt.Fprintf(s.out, "%s: good: %d cluster(s), %d listener(s)\n", cfg.Source, len(cfg.Clusters), len(cfg.Listeners))

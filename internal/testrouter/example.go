@@ -68,6 +68,19 @@ func (p *Process) Run(sockets ...*os.File) {
 	p.awaitReady()
 }
 
+// Rewrite changes one of the router's files: pgrouter.toml, or one that it names. The router reads it when it is told to.
+func (p *Process) Rewrite(name string, change func(text string) string) {
+	p.t.Helper()
+	path := filepath.Join(p.dir, name)
+	text, err := os.ReadFile(path)
+	if err == nil {
+		err = os.WriteFile(path, []byte(change(string(text))), 0o600)
+	}
+	if err != nil {
+		p.t.Fatal(err)
+	}
+}
+
 // Activated is a command line that runs another one as systemd does with sockets: the variables name the process that it becomes.
 func Activated(sockets int, args ...string) []string {
 	const script = `export LISTEN_PID=$$ LISTEN_FDS=$0 LISTEN_FDNAMES=pgrouter.socket:spare; exec "$@"`

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/pgrouter/pgrouter/config"
+	"github.com/pgrouter/pgrouter/discovery"
+	"github.com/pgrouter/pgrouter/discovery/probe"
+	"github.com/pgrouter/pgrouter/discovery/static"
+	"github.com/pgrouter/pgrouter/failover"
+	"github.com/pgrouter/pgrouter/topology"
+)
+
+// clusterRun is one cluster's discovery and conductor.
+type clusterRun struct {
+	cfg       *config.Cluster // in force; for reloads
+	nodes     *static.Source
+	prober    *probe.Prober
+	manager   *discovery.Manager
+	conductor *failover.Conductor
+	life      context.Context    //nolint:containedctx // of both; the parent of their work
+	stop      context.CancelFunc // ends it
+	running   sync.WaitGroup
+}
+
+// startClusters starts the discovery of each cluster.
+func (r *router) startClusters(ctx context.Context) error {
+	var clusters []*clusterRun
+	for i := range r.inForce.Load().Clusters {
+		c, err := r.newCluster(&r.inForce.Load().Clusters[i])
+		if err != nil {
+			return err
+		}
+		clusters = append(clusters, c)
+	}
+	r.clusters.Store(&clusters)
+	for _, c := range clusters {
+		r.discover(ctx, c)
+	}
+	return nil
+}
+
+// newCluster makes a cluster's discovery and starts nothing.
+func (r *router) newCluster(c *config.Cluster) (run *clusterRun, err error) {
+	run = &clusterRun{cfg: c}
+	if run.nodes, err = static.New(c.Nodes); err != nil {
+		return nil, fmt.Errorf("cluster.%s.nodes: %w", c.Name, err)
+	}
+	if run.prober, err = probe.New(probeConfig(c)); err != nil {
+		return nil, fmt.Errorf("cluster.%s: %w", c.Name, err)
+	}
+	run.manager, err = discovery.NewManager(discoveryConfig(c), discovery.Deps{
+		Sources: []discovery.Source{run.nodes}, Prober: run.prober, Events: r.events, Logger: r.log,
+	})
+	return run, err
+}
+
+func probeConfig(c *config.Cluster) probe.Config {
+	out := probe.Defaults()
+	out.User, out.Password, out.Database = c.ProbeUser, c.ProbePassword.Reveal(), c.ProbeDatabase
+	return out
+}
+
+func discoveryConfig(c *config.Cluster) discovery.Config {
+	out := discovery.Defaults()
+	out.Cluster, out.ProbeInterval, out.Heartbeat, out.StateDir = topology.ClusterID(c.Name), c.ProbeInterval, c.ProbeTimeout, c.StateDir
+	return out
+}
+
+func conductorConfig(c *config.Cluster) failover.Config {
+	return failover.Config{
+		Cluster: topology.ClusterID(c.Name), DrainTimeout: c.DrainTimeout, SwitchTimeout: c.SwitchTimeout,
+		DemoteCommand: c.DemoteCommand, PromoteCommand: c.PromoteCommand, PromoteUser: c.SwitchoverUser,
+		PromoteSecret: c.SwitchoverPassword.Reveal(), PromoteDB: c.ProbeDatabase,
+	}
+}
+
+// discover lets the discovery run.
+func (r *router) discover(ctx context.Context, c *clusterRun) {
+	c.life, c.stop = context.WithCancel(ctx)
+	r.goCluster(c, "discovery", c.manager.Run)
+}
+
+// startConductors lets snapshots reach the pool.
+func (r *router) startConductors(context.Context) error {
+	for i, c := range *r.clusters.Load() {
+		if err := r.conduct(c, &r.inForce.Load().Clusters[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// conduct lets the snapshots of a cluster whose discovery runs reach the pool.
+func (r *router) conduct(c *clusterRun, cfg *config.Cluster) (err error) {
+	c.conductor, err = failover.New(conductorConfig(cfg), failover.Deps{
+		Topology: c.manager, Pool: r.pool, Counters: r.counters, Events: r.events, Logger: r.log,
+	})
+	if err == nil {
+		r.goCluster(c, "conductor", c.conductor.Run)
+	}
+	return err
+}
+
+// goCluster runs a goroutine that belongs to a cluster.
+func (r *router) goCluster(c *clusterRun, what string, run func(context.Context) error) {
+	c.running.Add(1)
+	r.goRun(c.life, what, func(ctx context.Context) error {
+		defer c.running.Done()
+		return run(ctx)
+	})
+}
+
+// reload puts another configuration of the cluster in force. What is as it was is left alone: probes would log in anew.
+func (c *clusterRun) reload(ctx context.Context, cfg *config.Cluster) error {
+	errs := []error{c.conductor.Reload(conductorConfig(cfg))}
+	if discoveryConfig(c.cfg) != discoveryConfig(cfg) {
+		_, err := c.manager.Reload(ctx, discoveryConfig(cfg))
+		errs = append(errs, err)
+	}
+	if probeConfig(c.cfg) != probeConfig(cfg) {
+		errs = append(errs, c.prober.Reload(probeConfig(cfg)))
+	}
+	if !slices.Equal(c.cfg.Nodes, cfg.Nodes) {
+		errs = append(errs, c.nodes.SetNodes(cfg.Nodes))
+	}
+	c.cfg = cfg
+	return errors.Join(errs...)
+}
+
+// retire ends a cluster that is not served any more. A switchover that has touched its primary is finished first.
+func (r *router) retire(ctx context.Context, c *clusterRun) error {
+	err := c.conductor.Close(ctx)
+	c.stop()
+	c.running.Wait()
+	r.pool.Withdraw(c.manager.Cluster())
+	r.registry.Unregister(c.manager.Collector())
+	return err
+}
