@@ -50,14 +50,14 @@ func (s *Session) renew() {
 	switch {
 	case gone != nil:
 		s.dismissWith(farewell{gone, event.CloseReconfigured})
-	case s.state() == stateIdle:
+	case s.state() != stateIdle && !s.resting():
+		s.stale = true
+	case s.state() == stateIdle, s.keyUnder(policy) == s.queue.Key() && now.Rules == s.place.rules:
 		s.settle(now, policy)
-	case s.resting(): // it keeps its server, and with it the place
-		s.stale = s.keyUnder(policy) != s.queue.Key() || now.Rules != s.place.rules
+	default: // it keeps its server, and with it the place
+		s.stale = true
 		s.goBy(policy)
 		s.watch()
-	default:
-		s.stale = true
 	}
 }
 
@@ -86,7 +86,8 @@ func (s *Session) keyUnder(policy Policy) pool.Key {
 	return policy.key(s.queue.Key(), s.facts.user, s.facts.database)
 }
 
-// settle gives a session without a server its policy and the place that goes with it.
+// settle gives a session its policy and the place that goes with it, which is another one only when it has no server. The place's queue
+// gets the policy's settings.
 func (s *Session) settle(now *ListenerConfig, policy Policy) {
 	former := s.place
 	s.place = s.proxy.placeOf(s.keyUnder(policy), *now, policy)

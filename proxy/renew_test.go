@@ -83,6 +83,11 @@ func TestAnotherModeCountsFromTheNextServerOn(t *testing.T) {
 	r.later.Store(&policy)
 	r.proxy.Renew()
 	text(t, free, "select 1")
+	larger := policy
+	larger.Pool.Size = 7
+	r.later.Store(&larger)
+	r.proxy.Renew()
+	r.await("its queue has another size", func() bool { return r.pool.Stats()[0].Size == 7 })
 	if got := r.proxy.Clients()[0]; got.Mode != "session" || r.pool.Stats()[0].Nodes[0].Linked != 1 {
 		t.Errorf("%+v", got)
 	}

@@ -45,9 +45,11 @@ probe_password_file = "probe-password.txt"
 state_dir = ""
 [[listener]]
 address = ""
+cluster = "main"
 route = "primary"
 [[listener]]
 address = ""
+cluster = "main"
 route = "replica"
 fallback = "primary"
 `
@@ -162,6 +164,7 @@ func TestAReloadDropsNobodyWhomItDoesNotConcern(t *testing.T) {
 	t.Run("databases", r.databases)
 	t.Run("users", r.users)
 	t.Run("nodes", r.nodes)
+	t.Run("clusters", r.clusters)
 	r.get(waits, "select pg_is_in_recovery()", "t")
 
 	waiting := open(t, r.c, r.Write, "app", "&application_name=w")
@@ -214,7 +217,7 @@ func (r *reloading) faults(t *testing.T) {
 }
 
 func listenerAt(address string) string {
-	return fmt.Sprintf("[[listener]]\naddress = %q\nroute = \"primary\"\n", address)
+	return fmt.Sprintf("[[listener]]\naddress = %q\ncluster = \"main\"\nroute = \"primary\"\n", address)
 }
 
 func (r *reloading) listeners(t *testing.T) {
@@ -223,12 +226,12 @@ func (r *reloading) listeners(t *testing.T) {
 	r.must("[cluster.main]", listenerAt(address)+"[cluster.main]", table+": added")
 	former := open(t, r.c, address, "app", "&options=-c%20geqo%3Doff")
 	r.get(former, "select pg_is_in_recovery()", "f")
-	old := fmt.Sprintf("%q\nroute = \"primary\"", address)
-	r.must(old, fmt.Sprintf("%q\nroute = \"replica\"", address), table+`.route: "primary" → "replica"`)
+	old := fmt.Sprintf("%q\ncluster = \"main\"\nroute = \"primary\"", address)
+	r.must(old, strings.Replace(old, "primary", "replica", 1), table+`.route: "primary" → "replica"`)
 	r.endsWith(former, "Its listener leads elsewhere.")
 	later := open(t, r.c, address, "app", "")
 	r.get(later, "select pg_is_in_recovery()", "t")
-	r.must("[[listener]]\naddress = "+strconv.Quote(address)+"\nroute = \"replica\"\n", "", table+": removed")
+	r.must(strings.Replace(listenerAt(address), "primary", "replica", 1), "", table+": removed")
 	r.endsWith(later, "Its listener was removed.")
 	if conn, err := net.Dial("tcp", address); err == nil {
 		conn.Close()
@@ -302,6 +305,37 @@ func (r *reloading) nodes(t *testing.T) {
 	}
 	r.must("nodes = ["+addresses[0]+"]", "nodes = ["+all+"]", "cluster.main.nodes: ["+addresses[0]+"] → ["+all+"]")
 	r.Await("both are known", time.Minute, func() bool { return cmp.Equal(before, shown()) })
+}
+
+// clusters adds a second cluster, of the same primary, takes it away and brings it back.
+func (r *reloading) clusters(t *testing.T) {
+	address := testrouter.FreeAddress(t)
+	west := fmt.Sprintf("[cluster.west]\nnodes = [%q]\nprobe_user = \"pgrouter\"\nprobe_password_file = \"probe-password.txt\"\n"+
+		"[[listener]]\naddress = %q\nroute = \"primary\"\ncluster = \"west\"\n", r.c.Primary().Addr(), address)
+	described := func() (n int) {
+		for _, row := range table(t, r.console, "SHOW NODES", "cluster") {
+			if row[0] == "west" {
+				n++
+			}
+		}
+		return n
+	}
+	for range 2 {
+		r.must("[[listener]]", west+"[[listener]]", "cluster.west: added", "listener["+address+"]: added")
+		conn := open(t, r.c, address, "app", "")
+		r.get(conn, "select pg_is_in_recovery()", "f")
+		if _, err := query(conn, "begin; select 1"); err != nil || described() != 1 {
+			t.Errorf("%v, %d nodes", err, described())
+		}
+		r.must(west, "", "cluster.west: removed", "listener["+address+"]: removed")
+		if described() != 0 {
+			t.Error("its nodes are shown still")
+		}
+		if _, err := query(conn, "commit"); err != nil {
+			t.Errorf("at the end of a transaction: %v", err)
+		}
+		r.endsWith(conn, "Its listener was removed.")
+	}
 }
 
 // TestReloadsUnderLoadCostNoQuery reloads, by console and by SIGHUP, while clients work: listeners, users, databases and nodes come and
