@@ -101,9 +101,9 @@ func (q *Queue) floorLocked(sh *shelf) int {
 	return min(q.mu.cfg.MinSize, q.mu.cfg.Size)
 }
 
-// warmLocked opens connections up to min_size before anybody asks for them.
+// warmLocked opens connections up to min_size before anybody asks for them, unless somebody waits under a limit for a place.
 func (q *Queue) warmLocked(now int64, t *todo) {
-	if q.mu.closed || q.mu.hold != event.HoldNone {
+	if q.mu.closed || q.mu.hold != event.HoldNone || q.pool.limits.hunger.Load() > 0 {
 		return
 	}
 	for _, sh := range q.mu.nodes {

@@ -83,6 +83,10 @@ const evictions = 2 * int(scopes)
 // afford spends the limits for a dial. Where one has no room an idle connection of somebody else has to go; if there is none the dial
 // is forgotten, and its shelf is told when there is room.
 func (q *Queue) afford(d *dial) bool {
+	if d.warm && q.pool.limits.hunger.Load() > 0 {
+		q.dialDropped(d)
+		return false
+	}
 	var short *budget
 	for range evictions {
 		if short = q.pool.limits.take(&d.shelf.purse); short == nil {

@@ -289,6 +289,28 @@ func (q *Queue) sacrifice(b *budget) bool {
 	return s != nil
 }
 
+// relieve looks once more for what could make room for those who hunger: a connection that has become idle since they looked.
+func (p *Pool) relieve() {
+	for _, b := range p.limits.shortages() {
+		p.evict(b)
+	}
+	p.limits.passOn()
+	p.feed()
+}
+
+// shortages returns the budgets that have no room for somebody.
+func (l *limits) shortages() []*budget {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []*budget
+	for _, sh := range l.mu.hungry {
+		if !sh.short.room() && !slices.Contains(all, sh.short) {
+			all = append(all, sh.short)
+		}
+	}
+	return all
+}
+
 // feed lets who has waited longest under each limit try again, when there may be room. He passes the turn on.
 func (p *Pool) feed() {
 	if !p.limits.freed.Load() || !p.limits.freed.CompareAndSwap(true, false) {

@@ -37,6 +37,7 @@ func (p *Pool) sweep() {
 		}
 	}
 	p.forget(unused)
+	p.relieve()
 }
 
 // sweep closes what is too old, unused for too long or stuck in a reset, and says whether the queue has nothing left. It is told
@@ -50,7 +51,6 @@ func (q *Queue) sweep(unused bool) (nothingLeft bool) {
 		sh.eachLocked(func(s *Server) { q.sweepLocked(s, now, unused, &t) })
 	}
 	q.mu.shelves = slices.DeleteFunc(q.mu.shelves, func(sh *shelf) bool { return !sh.eligible && sh.total() == 0 })
-	q.sateLocked()
 	q.fillLocked(now, &t)
 	q.warmLocked(now, &t)
 	nothingLeft = q.nothingLeftLocked(now)
