@@ -65,10 +65,17 @@ func (d *Dialogue) say(text string) {
 	}
 }
 
+// heard adds a message. Parameters that are reported one behind the other are put into their alphabetical order: that of PostgreSQL 16
+// and newer depends on what the server has been through.
 func (d *Dialogue) heard(m Message) {
-	if d != nil {
-		d.lines = append(d.lines, remark{text: received + m.Text, exact: exact(m)})
+	if d == nil {
+		return
 	}
+	line, i := remark{text: received + m.Text, exact: exact(m)}, len(d.lines)
+	for m.Kind == 'S' && i > 0 && strings.HasPrefix(d.lines[i-1].exact, "S") && d.lines[i-1].exact > line.exact {
+		i--
+	}
+	d.lines = slices.Insert(d.lines, i, line)
 }
 
 // Lines returns what a trace would show of the dialogue.

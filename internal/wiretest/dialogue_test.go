@@ -73,3 +73,22 @@ func TestASilentServerIsNotWaitedForEternally(t *testing.T) {
 		t.Errorf("%d marks and %q", marks, d.Lines())
 	}
 }
+
+func TestTheOrderInWhichParametersAreReportedDoesNotMatter(t *testing.T) {
+	report := func(names ...string) func() []pgproto3.Message {
+		return func() []pgproto3.Message {
+			var all []pgproto3.Message
+			for _, name := range names {
+				all = append(all, &pgproto3.ParameterStatus{Name: name, Value: "x"})
+			}
+			return append(all, &pgproto3.ReadyForQuery{TxStatus: 'I'})
+		}
+	}
+	reset := []wiretest.Step{wiretest.Send(&pgproto3.Query{String: "reset all"}), wiretest.Ready(1)}
+	a := conversation(t, report("DateStyle", "TimeZone"), nothing, reset...)
+	b := conversation(t, report("TimeZone", "DateStyle"), nothing, reset...)
+	c := conversation(t, report("TimeZone"), nothing, reset...)
+	if !a.Same(b) || a.Same(c) {
+		t.Errorf("%q\n%q\n%q", a.Lines(), b.Lines(), c.Lines())
+	}
+}
