@@ -43,7 +43,7 @@ func TestNoRowReachesAStranger(t *testing.T) {
 		})
 	}
 	if err := all.Wait(); err != nil {
-		t.Error(err)
+		t.Fatal(err)
 	}
 	t.Logf("%d rows, none of them a stranger's, %.0f a second", count.Load(), float64(count.Load())/time.Since(began).Seconds())
 	w.sound(t)
