@@ -17,8 +17,9 @@ type dial struct {
 	queue  *Queue
 	shelf  *shelf
 	target backend.Target
-	warm   bool // for balance: nobody waits for it
-	limit  int  // dials to the node at once
+	round  uint64 // of the queue's connections
+	warm   bool   // for balance: nobody waits for it
+	limit  int    // dials to the node at once
 }
 
 // dialLocked counts a dial to a shelf; it must be launched.
@@ -28,7 +29,7 @@ func (q *Queue) dialLocked(sh *shelf, warm bool) *dial {
 	}
 	sh.dialing++
 	q.pool.wg.Add(1) // closed is set under this lock before anybody waits for the group
-	return &dial{queue: q, shelf: sh, target: sh.target, warm: warm, limit: q.mu.cfg.DialParallel}
+	return &dial{queue: q, shelf: sh, target: sh.target, round: q.mu.round, warm: warm, limit: q.mu.cfg.DialParallel}
 }
 
 // runDial is the goroutine of one dial. After a failure it stays for the pause that follows, to try again for who waits then.
@@ -263,7 +264,7 @@ type arrival struct {
 // Run makes it a server.
 func (a *arrival) Run(l *reactor.Loop) {
 	q := a.dial.queue
-	s := &Server{Conn: a.conn, queue: q, shelf: a.dial.shelf, loop: l}
+	s := &Server{Conn: a.conn, queue: q, shelf: a.dial.shelf, loop: l, round: a.dial.round}
 	s.IO = q.pool.wires.attach(l, a.conn.Socket, (*keeper)(s))
 	if !s.IO.Open() { // for want of a descriptor; the next sweep tries again
 		q.pool.wires.cutOff(s.IO)
@@ -285,7 +286,7 @@ func (q *Queue) arriveLocked(s *Server, d *dial, now int64, t *todo) (errand, ha
 	if d.target == d.shelf.target {
 		d.shelf.forgive()
 	}
-	if q.mu.closed || q.mu.hold == event.HoldPaused || q.staleLocked(&s.Conn.Target) {
+	if q.mu.closed || q.mu.hold == event.HoldPaused || d.round != q.mu.round || q.staleLocked(&s.Conn.Target) {
 		q.mu.count.closed[closedLate]++
 		q.pool.limits.giveBack(&d.shelf.purse)
 		q.fillLocked(now, t)

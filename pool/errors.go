@@ -15,8 +15,12 @@ var (
 	ErrHasPlace  = errors.New("pool: this waiter has a place already") // a fault of the caller's (I5)
 )
 
-// ErrResumed says that a pause was ended while somebody waited for running work.
-var ErrResumed = errors.New("pool: the pause was ended by a RESUME")
+// Why a pause has ended, for who waits for running work.
+var (
+	ErrResumed   = errors.New("pool: the pause was ended by a RESUME")
+	ErrUndone    = errors.New("pool: the pause was taken back")
+	ErrPauseOver = errors.New("pool: the pause has reached its limit")
+)
 
 // BusyError says that connections were still in use when the time was over.
 type BusyError struct {

@@ -115,8 +115,8 @@ func TestWhoComesToAQueueThatIsMadeAgainFindsTheDoorAsItIs(t *testing.T) {
 		shut, open func()
 		want       event.HoldReason
 	}{
-		{func() { w.pool.Pause("db") }, func() { w.pool.Unpause("db") }, event.HoldPaused},
-		{func() { w.pool.Pause("") }, func() { w.pool.Unpause("") }, event.HoldPaused},
+		{func() { w.pool.Pause("db", time.Hour) }, func() { w.pool.Unpause("db") }, event.HoldPaused},
+		{func() { w.pool.Pause("", time.Hour) }, func() { w.pool.Unpause("") }, event.HoldPaused},
 		{func() { w.pool.Hold(testCluster, event.HoldSwitchover) }, func() { w.pool.Resume(testCluster) }, event.HoldSwitchover},
 	} {
 		tc.shut()
@@ -296,7 +296,7 @@ func TestEverybodyIsServedWhileQueuesAreForgotten(t *testing.T) {
 	var over atomic.Bool
 	others.Go(func() {
 		for !over.Load() { // looks at all queues
-			st.pool.Pause("another")
+			st.pool.Pause("another", time.Hour)
 			st.pool.Unpause("another")
 			if st.pool.Waits(routing.Primary) > visitors*visits {
 				t.Error("more have waited than have come")

@@ -159,7 +159,7 @@ func TestNoLimitIsExceededAndNobodyIsForgottenUnderOne(t *testing.T) {
 			"time": func(t *rapid.T) {
 				m.elapse(rapid.SampledFrom([]time.Duration{time.Millisecond, 2 * time.Second, 6 * time.Second, time.Hour}).Draw(t, "time"))
 				if rapid.Bool().Draw(t, "sweep") {
-					m.pool.sweep()
+					m.sweep()
 				}
 			},
 			"death": func(t *rapid.T) { m.stepDeath(t) },
@@ -168,10 +168,10 @@ func TestNoLimitIsExceededAndNobodyIsForgottenUnderOne(t *testing.T) {
 				m.pool.SetLimits(Limits{Total: limit("all"), Node: limit("node")})
 			},
 			"door": func(t *rapid.T) {
-				if m.paused = !m.paused; m.paused {
-					m.pool.Pause("")
+				if m.isPaused() {
+					m.unpause("")
 				} else {
-					m.pool.Unpause("")
+					m.pause("", rapid.SampledFrom([]time.Duration{time.Minute, 24 * time.Hour}).Draw(t, "limit"))
 				}
 			},
 		})
@@ -221,8 +221,7 @@ func (m *tenants) stepDeath(t *rapid.T) {
 
 // rest lets everybody who waits be served in the end: who has a server gives it back, the others get theirs in time.
 func (m *tenants) rest() {
-	m.paused = false
-	m.pool.Unpause("")
+	m.unpause("")
 	for round := 0; ; round++ {
 		if round > 200 {
 			m.t.Fatalf("somebody waits for ever")

@@ -1,7 +1,11 @@
 package pool
 
 import (
+	"cmp"
+
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/pgrouter/pgrouter/event"
 )
 
 // collector turns Stats into metrics at each scrape: nothing is counted twice, nothing costs anything between scrapes.
@@ -12,6 +16,7 @@ type collector struct {
 	acquires, waits, waitSeconds, gaveUp, refused    *prometheus.Desc
 	dials, moves, resets, closed, violations, faults *prometheus.Desc
 	connections, limit, turned                       *prometheus.Desc
+	paused                                           *prometheus.Desc
 }
 
 // Collector returns the pool's metrics, to be registered once.
@@ -37,6 +42,7 @@ func (p *Pool) Collector() prometheus.Collector {
 		resets:      desc("pgrouter_pool_resets_total", "Server connections reset after use."),
 		closed:      desc("pgrouter_pool_closed_total", "Server connections closed.", "reason"),
 		violations:  desc("pgrouter_pool_protocol_violations_total", "Messages that a server must not send while it is idle or reset. Must stay 0."),
+		paused:      prometheus.NewDesc("pgrouter_paused", "1 while an operator holds new work for the database.", []string{"database"}, nil),
 		connections: prometheus.NewDesc("pgrouter_server_connections", "Server connections of all queues, open or being opened.", nil, nil),
 		limit:       prometheus.NewDesc("pgrouter_server_connections_limit", "Limit of server connections (max_server_connections), 0: none.", nil, nil),
 		turned: prometheus.NewDesc("pgrouter_server_connections_refused_total",
@@ -49,7 +55,7 @@ func (p *Pool) Collector() prometheus.Collector {
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.queues, c.servers, c.size, c.waiting, c.oldest, c.acquires, c.waits, c.waitSeconds, c.gaveUp, c.refused, c.dials, c.moves, c.resets,
-		c.closed, c.violations, c.faults, c.connections, c.limit, c.turned,
+		c.closed, c.violations, c.faults, c.paused, c.connections, c.limit, c.turned,
 	} {
 		out <- d
 	}
@@ -59,6 +65,9 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 func (c *collector) Collect(out chan<- prometheus.Metric) {
 	for _, st := range c.pool.sums() {
 		c.collect(out, st)
+	}
+	for _, name := range c.pool.PausedNames() {
+		out <- prometheus.MustNewConstMetric(c.paused, prometheus.GaugeValue, 1, cmp.Or(name, event.AllDatabases))
 	}
 	all := c.pool.Connections()
 	out <- prometheus.MustNewConstMetric(c.connections, prometheus.GaugeValue, float64(all.Used))

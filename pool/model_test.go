@@ -61,6 +61,9 @@ func TestNothingIsLostAndNobodyServedTwiceWhateverHappens(t *testing.T) {
 			"end cancel":    m.stepEndCancel,
 			"publish":       m.stepPublish,
 			"door":          m.stepDoor,
+			"pause":         m.stepPause,
+			"resume":        m.stepResume,
+			"reconnect":     m.stepReconnect,
 			"cut":           m.stepCut,
 			"move":          m.stepMove,
 			"configure":     m.stepConfigure,
@@ -163,7 +166,7 @@ func (m *model) stepDialFails(t *rapid.T) {
 func (m *model) stepTime(t *rapid.T) {
 	m.elapse(rapid.SampledFrom([]time.Duration{time.Millisecond, time.Millisecond, 6 * time.Second, 2 * time.Hour}).Draw(t, "time"))
 	if rapid.Bool().Draw(t, "sweep") {
-		m.pool.sweep()
+		m.sweep()
 	}
 }
 
@@ -249,20 +252,57 @@ func (m *model) stepPublish(t *rapid.T) {
 }
 
 func (m *model) stepDoor(t *rapid.T) {
-	switch rapid.IntRange(0, 3).Draw(t, "door") {
-	case 0:
-		m.held = true
+	if m.held = rapid.Bool().Draw(t, "held"); m.held {
 		m.pool.Hold(testCluster, event.HoldSwitchover)
-	case 1:
-		m.held = false
+	} else {
 		m.pool.Resume(testCluster)
-	case 2:
-		m.paused = true
-		m.pool.Pause(rapid.SampledFrom([]string{"db", ""}).Draw(t, "database"))
-	case 3:
-		m.paused = false
-		m.pool.Unpause("")
 	}
+}
+
+// stepPause is one more operator. Some pauses end by themselves.
+func (m *model) stepPause(t *rapid.T) {
+	database := rapid.SampledFrom([]string{"db", "db", "", "other"}).Draw(t, "database")
+	m.pause(database, rapid.SampledFrom([]time.Duration{time.Second, time.Hour, 24 * time.Hour}).Draw(t, "limit"))
+}
+
+// stepResume ends pauses, or takes one back.
+func (m *model) stepResume(t *rapid.T) {
+	if len(m.orders) == 0 {
+		t.Skip("nothing is paused")
+	}
+	i := rapid.IntRange(0, len(m.orders)-1).Draw(t, "order")
+	switch rapid.SampledFrom([]string{"one", "its database", "all"}).Draw(t, "which") {
+	case "one":
+		m.undo(i)
+	case "its database":
+		m.unpause(m.orders[i].database)
+	case "all":
+		m.unpause("")
+	}
+}
+
+// stepReconnect lets all connections be renewed. How many are still in use is what the pool says.
+func (m *model) stepReconnect(t *rapid.T) {
+	database := rapid.SampledFrom([]string{"db", "db", "", "other"}).Draw(t, "database")
+	linked := 0
+	if database != "other" {
+		m.rounds++
+		linked = m.queue.liveIn(stateLinked)
+	}
+	if left := m.pool.Reconnect(database); left != linked {
+		t.Fatalf("%d connections are left, %d are in use", left, linked)
+	}
+}
+
+// older counts the servers that are there and were begun before the last Reconnect.
+func (m *model) older() int {
+	n := 0
+	for _, x := range m.wires {
+		if x.server.queue == m.queue && x.server.state != stateClosed && x.server.state != stateBorn && m.born[x.server.Conn] != m.rounds {
+			n++
+		}
+	}
+	return n
 }
 
 func (m *model) stepCut(t *rapid.T) {
@@ -420,13 +460,19 @@ func (m *model) check() {
 		m.t.Fatalf("%d faults; counted %d waiting and %d grants, there are %d and %d", m.pool.Faults(), waiting, all.Grants, wait, granted)
 	}
 	m.checkCounters(all)
+	if got, want := q.outdated(), m.older(); got != want {
+		m.t.Fatalf("WAIT_CLOSE waits for %d connections, %d are older", got, want)
+	}
+	if m.pool.Paused("db") != m.isPaused() {
+		m.t.Fatalf("paused: %v", m.pool.Paused("db"))
+	}
 }
 
 // end brings everything to rest: who waits is served, nothing is left behind.
 func (m *model) end() {
-	m.held, m.paused = false, false
+	m.held = false
 	m.pool.Resume(testCluster)
-	m.pool.Unpause("")
+	m.unpause("")
 	m.publish(m.picture("b", m.lives[0], m.lives[1]))
 	for round := 0; ; round++ {
 		if round > 200 {

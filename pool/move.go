@@ -19,6 +19,7 @@ const (
 	closedCut                          // Cut
 	closedShutdown                     // the pool closes
 	closedPaused                       // its database is paused
+	closedReconnect                    // Reconnect
 	closedDoubtful                     // another one of its node was lost
 	closedEvicted                      // a limit had no room for somebody else's
 	closedSurplus                      // there are more than size and reserve_size
@@ -50,6 +51,8 @@ func (r closeReason) String() string {
 		return "shutdown"
 	case closedPaused:
 		return "paused"
+	case closedReconnect:
+		return "reconnect"
 	case closedDoubtful:
 		return "doubtful"
 	case closedEvicted:

@@ -109,7 +109,7 @@ func newPool(o Options) *Pool {
 	if p.wallClock == nil {
 		p.wallClock = time.Now
 	}
-	p.paused.Store(&pauses{})
+	p.paused.Store(new(pauses))
 	p.limits.init()
 	p.limits.set(o.Limits)
 	p.ctx, p.stop = context.WithCancel(context.Background())

@@ -43,6 +43,7 @@ type queueState struct {
 	shelves []*shelf
 	nodes   []*shelf // those that the routing decision in force names
 	turn    int      // where balancing begins to look
+	round   uint64   // of connections: each Reconnect begins another
 	line    line
 	count   counters
 }

@@ -121,11 +121,11 @@ func TestPausingOneDatabaseHoldsOnlyItsQueues(t *testing.T) {
 		do   func()
 		want event.HoldReason
 	}{
-		{func() { w.pool.Pause("other") }, event.HoldNone},
-		{func() { w.pool.Pause("db") }, event.HoldPaused},
+		{func() { w.pool.Pause("other", time.Hour) }, event.HoldNone},
+		{func() { w.pool.Pause("db", time.Hour) }, event.HoldPaused},
 		{func() { w.pool.Unpause("other") }, event.HoldPaused},
 		{func() { w.pool.Unpause("db") }, event.HoldNone},
-		{func() { w.pool.Pause("") }, event.HoldPaused},
+		{func() { w.pool.Pause("", time.Hour) }, event.HoldPaused},
 		{func() { w.pool.Unpause("") }, event.HoldNone},
 	} {
 		step.do()

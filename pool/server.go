@@ -55,6 +55,7 @@ type Server struct {
 	since      int64       // pool clock when it got into its state
 	born       int64       // pool clock when it was opened
 	expires    int64       // pool clock at the end of its lifetime; 0: there is none
+	round      uint64      // of its queue's connections; never changes
 
 	chain    *Server           // in a todo
 	detached *reactor.Detached // the hop's own
@@ -141,6 +142,13 @@ func (s *Server) BeginCancel() bool {
 	}
 	s.cancels++
 	return true
+}
+
+// HeldFor says for how long its holder has had the server. Its loop only.
+func (s *Server) HeldFor() time.Duration {
+	s.queue.mu.Lock()
+	defer s.queue.mu.Unlock()
+	return time.Duration(s.queue.pool.wires.now(s.loop) - s.since)
 }
 
 // Promoted notes that the server's session is not in hot standby any more, and so may write. Its loop only.

@@ -27,8 +27,9 @@ func (p *Pool) runSweeps(interval time.Duration) {
 	}
 }
 
-// sweep looks at every queue, and forgets those that nobody uses and that have nothing left.
+// sweep ends the pauses whose time is over, looks at every queue, and forgets those that nobody uses and that have nothing left.
 func (p *Pool) sweep() {
+	p.expirePauses()
 	unused := p.unused()
 	for _, q := range p.allQueues() {
 		_, lonely := unused[q]

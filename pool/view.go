@@ -1,7 +1,6 @@
 package pool
 
 import (
-	"context"
 	"sync/atomic"
 	"time"
 
@@ -23,33 +22,6 @@ type clusterView struct {
 	held event.HoldReason   // of the queues with Route Primary
 }
 
-// pauses is immutable: which databases an operator has paused.
-type pauses struct {
-	all       bool
-	databases map[string]struct{}
-}
-
-func (p *pauses) cover(database string) bool {
-	_, one := p.databases[database]
-	return p.all || one
-}
-
-// with returns the pauses with one more, or one less; "" means all.
-func (p *pauses) with(database string, paused bool) *pauses {
-	if database == "" {
-		return &pauses{all: paused}
-	}
-	next := &pauses{all: p.all, databases: make(map[string]struct{}, len(p.databases)+1)}
-	for d := range p.databases {
-		next.databases[d] = struct{}{}
-	}
-	delete(next.databases, database)
-	if paused {
-		next.databases[database] = struct{}{}
-	}
-	return next
-}
-
 // Publish puts another picture of a cluster in force: waiters are routed anew, connections whose node's life, role or address
 // is another one are closed (those in use when they are released), connections are opened for those who wait. A snapshot older
 // than the one in force is ignored. Any goroutine.
@@ -69,57 +41,6 @@ func (p *Pool) Hold(c topology.ClusterID, why event.HoldReason) {
 // Resume ends Hold. Any goroutine.
 func (p *Pool) Resume(c topology.ClusterID) {
 	p.change(c, func(v *clusterView) { v.held = event.HoldNone })
-}
-
-// Pause closes the door of all queues to a database, "" of all: units of work that run go on, none begins. Connections that
-// nobody uses are closed, the others when they are released, so that the database can be renamed or restarted. Any goroutine.
-func (p *Pool) Pause(database string) { p.pause(database, true) }
-
-// Paused reports whether a database is paused, by itself or with all others; "" asks for all. Any goroutine.
-func (p *Pool) Paused(database string) bool { return p.paused.Load().cover(database) }
-
-// WaitPaused waits, after Pause, until no connection to the database, "" to any, is in use. The error is a *BusyError that
-// tells how many are left when ctx ends, or ErrResumed. Any goroutine that may block.
-func (p *Pool) WaitPaused(ctx context.Context, database string) error {
-	err := p.drained.wait(ctx, "", func() int {
-		left := 0
-		if !p.Paused(database) {
-			return left
-		}
-		for _, q := range p.allQueues() {
-			if database == "" || q.key.Database == database {
-				left += q.linked()
-			}
-		}
-		return left
-	})
-	if err == nil && !p.Paused(database) {
-		return ErrResumed
-	}
-	return err
-}
-
-// linked counts the servers in use.
-func (q *Queue) linked() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	n := 0
-	for _, sh := range q.mu.shelves {
-		n += sh.lists[stateLinked].n
-	}
-	return n
-}
-
-// Unpause ends Pause; "" ends all pauses. Any goroutine.
-func (p *Pool) Unpause(database string) { p.pause(database, false) }
-
-func (p *Pool) pause(database string, paused bool) {
-	p.mu.Lock()
-	p.paused.Store(p.paused.Load().with(database, paused))
-	queues := p.mu.queues
-	p.mu.Unlock()
-	p.refresh(queues)
-	p.drained.tell() // who waits for a pause that is over
 }
 
 // change publishes another view of a cluster.
@@ -241,7 +162,7 @@ func (q *Queue) routeLocked(v *clusterView) event.HoldReason {
 	switch {
 	case q.mu.closed:
 		return event.HoldClosing
-	case q.pool.Paused(q.key.Database):
+	case q.pool.paused.Load().cover(q.key.Database):
 		return event.HoldPaused
 	case v.held != event.HoldNone && q.key.Route == routing.Primary:
 		return v.held

@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/pgrouter/pgrouter/backend"
@@ -33,11 +34,21 @@ type world struct {
 	wires   []*wire
 	snap    *topology.Snapshot
 	held    bool
-	paused  bool
+	orders  []order // pauses in force
+	rounds  int     // Reconnects
+	begun   map[*dial]int
+	born    map[*backend.Conn]int // in which round the connection was begun
 	trouble int
 	events  []event.Event
 	clients []*client
 	ended   bool // the loops take no tasks any more
+}
+
+// order is a pause, as the world remembers it.
+type order struct {
+	pause    *Pause
+	database string
+	until    int64
 }
 
 // wire is a fake connection.
@@ -56,7 +67,7 @@ type wire struct {
 const testCluster = topology.ClusterID("main")
 
 func newWorld(t failer, route routing.Route, loops int, cfg Config) *world {
-	w := &world{t: t, time: int64(time.Hour)}
+	w := &world{t: t, time: int64(time.Hour), begun: make(map[*dial]int), born: make(map[*backend.Conn]int)}
 	for range loops {
 		w.loops = append(w.loops, new(reactor.Loop))
 	}
@@ -72,8 +83,11 @@ func newWorld(t failer, route routing.Route, loops int, cfg Config) *world {
 func (w *world) clock() int64            { return w.time }
 func (w *world) now(*reactor.Loop) int64 { return w.time }
 func (w *world) pick() *reactor.Loop     { return w.loops[0] }
-func (w *world) launch(d *dial)          { w.dials = append(w.dials, d) }
-func (w *world) Emit(e event.Event)      { w.events = append(w.events, e) }
+func (w *world) launch(d *dial) {
+	w.dials = append(w.dials, d)
+	w.begun[d] = w.rounds
+}
+func (w *world) Emit(e event.Event) { w.events = append(w.events, e) }
 func (w *world) index(l *reactor.Loop) int {
 	for i, x := range w.loops {
 		if x == l {
@@ -242,7 +256,9 @@ func (w *world) takeDial(i int) *dial {
 
 func (w *world) dialOK(i int) {
 	if d := w.takeDial(i); d != nil {
-		d.queue.dialed(d, &backend.Conn{Target: d.target})
+		conn := &backend.Conn{Target: d.target}
+		w.born[conn] = w.begun[d]
+		d.queue.dialed(d, conn)
 		w.pool.wg.Done()
 	}
 }
@@ -313,10 +329,39 @@ func (w *world) publish(s *topology.Snapshot) {
 	w.pool.Publish(s)
 }
 
+// pause, unpause, undo and sweep do what the pool's do, and remember it.
+func (w *world) pause(database string, limit time.Duration) *Pause {
+	p := w.pool.Pause(database, limit)
+	w.orders = append(w.orders, order{pause: p, database: database, until: w.time + int64(limit)})
+	return p
+}
+
+func (w *world) unpause(database string) {
+	w.forgetOrders(func(o order) bool { return database == "" || o.database == database })
+	w.pool.Unpause(database)
+}
+
+func (w *world) undo(i int) {
+	p := w.orders[i].pause
+	w.forgetOrders(func(o order) bool { return o.pause == p })
+	p.Undo()
+}
+
+func (w *world) sweep() {
+	w.forgetOrders(func(o order) bool { return w.time >= o.until })
+	w.pool.sweep()
+}
+
+func (w *world) forgetOrders(over func(order) bool) { w.orders = slices.DeleteFunc(w.orders, over) }
+
+func (w *world) isPaused() bool {
+	return slices.ContainsFunc(w.orders, func(o order) bool { return o.database == "" || o.database == w.queue.key.Database })
+}
+
 // mayServe says, by the model's own knowledge, whether a server of that target may be handed out now.
 func (w *world) mayServe(t backend.Target) error {
 	switch {
-	case w.paused:
+	case w.isPaused():
 		return fmt.Errorf("paused")
 	case w.held && w.queue.key.Route == routing.Primary:
 		return fmt.Errorf("held")
@@ -393,6 +438,9 @@ func (c *client) got(s *Server) {
 		if other.server == s {
 			w.t.Fatalf("I3: handed to two clients")
 		}
+	}
+	if w.born[s.Conn] != w.rounds {
+		w.t.Fatalf("I2: handed out although it is older than RECONNECT")
 	}
 	if s.Holder != nil {
 		w.t.Fatalf("I3: it has a holder")

@@ -143,7 +143,7 @@ var waitScenarios = []scenario{
 			b := s.joins("b")
 			a.asks("select 1")
 			n1.hears("Q")
-			s.pool.Pause("app")
+			s.pool.Pause("app", time.Hour)
 			s.remark("app is paused")
 			b.asks("select 2")
 			s.awaits(1, "b waits")
@@ -164,7 +164,7 @@ var waitScenarios = []scenario{
 			r.policy.WaitTimeout = brief
 		}, func(s *stage) {
 			a, n1 := s.enters("a", s.primary("n"))
-			s.pool.Pause("app")
+			s.pool.Pause("app", time.Hour)
 			s.remark("app is paused")
 			n1.hears("X")
 			n1.ends()

@@ -172,17 +172,15 @@ type orders struct{ router *router }
 // Pause holds a database, or all of them, and waits until nobody has a server connection of it. Operators may give the name
 // that clients use.
 func (o *orders) Pause(ctx context.Context, database string) error {
-	database = o.router.inForce.Load().ServerDatabase(database)
-	o.router.pool.Pause(database)
-	o.router.log.Info("paused", "database", database)
-	return o.router.pool.WaitPaused(ctx, database)
+	return o.router.pool.Pause(o.router.inForce.Load().ServerDatabase(database), pauseLimit).Wait(ctx)
 }
+
+// pauseLimit is when a pause ends by itself.
+const pauseLimit = 24 * time.Hour
 
 // Resume ends a pause.
 func (o *orders) Resume(database string) error {
-	database = o.router.inForce.Load().ServerDatabase(database)
-	o.router.pool.Unpause(database)
-	o.router.log.Info("resumed", "database", database)
+	o.router.pool.Unpause(o.router.inForce.Load().ServerDatabase(database))
 	return nil
 }
 
