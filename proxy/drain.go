@@ -4,36 +4,31 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/pgwire"
 )
 
-// Shutdown stops accepting, lets every unit of work that has begun end, tells each client FATAL 57P01 and returns when all
-// are gone. When ctx ends first, the rest is closed at once and the error says how many that were.
-func (p *Proxy) Shutdown(ctx context.Context) error {
-	p.draining.Store(true)
-	p.closeListeners()
-	for _, m := range p.registry.all() {
-		m.Drain()
-	}
-	var err error
-	select {
-	case <-p.registry.gone():
-	case <-ctx.Done():
-		left := p.registry.all()
-		err = fmt.Errorf("proxy: %d clients were still at work: %w", len(left), ctx.Err())
-		for _, m := range left {
-			m.Close(event.CloseShutdown)
-		}
-	}
-	p.stop()
-	p.wg.Wait()
-	return err
+// BusyError says that clients were in the middle of their work when the time to end was over.
+type BusyError struct {
+	Left int
+	Err  error // why the waiting ended
 }
 
-// closeListeners stops accepting.
-func (p *Proxy) closeListeners() {
+// Error implements error.
+func (e *BusyError) Error() string {
+	return fmt.Sprintf("proxy: %d clients were still at work: %v", e.Left, e.Err)
+}
+
+// Unwrap returns why the waiting ended.
+func (e *BusyError) Unwrap() error { return e.Err }
+
+// closeGrace bounds how long clients that are closed may take to be told: their loops have that to do and no more.
+const closeGrace = time.Second
+
+// StopAccepting closes all listeners. Who is in, or on the way in, may go on. Any goroutine.
+func (p *Proxy) StopAccepting() {
 	p.mu.Lock()
 	p.mu.closed = true
 	doors := p.mu.doors
@@ -44,6 +39,50 @@ func (p *Proxy) closeListeners() {
 			p.log.Warn("listener did not close", "error", err)
 		}
 	}
+}
+
+// Gone is closed when no client is here but consoles. It counts after StopAccepting. Any goroutine.
+func (p *Proxy) Gone() <-chan struct{} { return p.registry.gone() }
+
+// Shutdown stops accepting, lets every unit of work that has begun end, tells each client FATAL 57P01 and returns when all
+// are gone. When ctx ends first, the rest is closed at once and the error is a *BusyError. Consoles are waited for by nobody: they
+// are closed at the end.
+func (p *Proxy) Shutdown(ctx context.Context) error {
+	p.draining.Store(true)
+	p.StopAccepting()
+	for _, m := range p.registry.all() {
+		m.Drain()
+	}
+	var err error
+	select {
+	case <-p.registry.gone():
+	case <-ctx.Done():
+		err = p.closeAll(ctx.Err())
+	}
+	p.stop()
+	p.wg.Wait()
+	return err
+}
+
+// closeAll closes who is left, and says how many of them were at work.
+func (p *Proxy) closeAll(why error) error {
+	busy := 0
+	for _, m := range p.registry.clients() {
+		if m.Info().State == stateLinked.String() {
+			busy++
+		}
+		m.Close(event.CloseShutdown)
+	}
+	timer := time.NewTimer(closeGrace)
+	defer timer.Stop()
+	select {
+	case <-p.registry.gone():
+	case <-timer.C:
+	}
+	if busy == 0 {
+		return nil
+	}
+	return &BusyError{Left: busy, Err: why}
 }
 
 // drain ends the session with its unit of work.

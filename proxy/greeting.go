@@ -82,7 +82,7 @@ func (g *greeter) wait(ctx context.Context, policy Policy) (*greeting, *pgwire.E
 		case r := <-g.done:
 			return r.greeting, r.fault
 		case <-ctx.Done():
-			fault = pgwire.ErrShuttingDown.New("")
+			fault = ended(ctx)
 			if errors.Is(context.Cause(ctx), errGone) {
 				fault = pgwire.ErrStartupIncomplete.New("")
 			}

@@ -52,6 +52,9 @@ func (l *login) proceed(ctx context.Context, stop func() bool) *pgwire.Error {
 		fault = refused
 	}
 	if fault == nil {
+		fault = l.closedTo()
+	}
+	if fault == nil {
 		fault = l.claim(policy)
 	}
 	if fault != nil {
@@ -60,8 +63,11 @@ func (l *login) proceed(ctx context.Context, stop func() bool) *pgwire.Error {
 	l.sock.SetDeadline(time.Time{}) // the holds have limits of their own
 	pl := p.placeOf(identity, l.listener, policy)
 	g, fault := l.greet(ctx, pl, wanted, policy)
+	if fault == nil {
+		fault = l.closedTo() // meanwhile
+	}
 	if fault == nil && !stop() {
-		fault = pgwire.ErrShuttingDown.New("")
+		fault = ended(ctx)
 	}
 	if fault == nil {
 		pl.stayFor(policy)
@@ -189,6 +195,7 @@ func (l *login) serveVirtual(ctx context.Context, v Virtual) *pgwire.Error {
 		return pgwire.ErrStartupIncomplete.New("")
 	}
 	l.console.Store(true)
+	l.proxy.registry.console(l.id)
 	l.sock.SetDeadline(time.Time{})
 	l.proxy.logins.Add(-1) // a console is not a login any more
 	defer l.proxy.logins.Add(1)

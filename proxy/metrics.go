@@ -136,7 +136,7 @@ func (p *Proxy) Totals() Totals {
 type collector struct {
 	proxy *Proxy
 
-	clients, moves, connections, refused, closed, units, wait, errors, losses, pins, cancels, preludes, violations, held *prometheus.Desc
+	clients, moves, connections, refused, closed, units, wait, errors, losses, pins, cancels, preludes, violations, held, disabled *prometheus.Desc
 }
 
 // Collector returns the proxy's metrics for a registry.
@@ -159,6 +159,7 @@ func (p *Proxy) Collector() prometheus.Collector {
 		cancels:     desc("cancel_requests_total", "Cancel requests.", "result"),
 		preludes:    desc("preludes_total", "Times a server was given a client's parameters first."),
 		violations:  desc("server_messages_unexpected_total", "Messages from servers that nobody asked for. Must stay 0."),
+		disabled:    desc("disabled", "1 while an operator lets nobody in to the database.", "database"),
 		held:        desc("held_bytes", "Bytes of queries that wait for a server."),
 	}
 }
@@ -167,7 +168,7 @@ func (p *Proxy) Collector() prometheus.Collector {
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.clients, c.moves, c.connections, c.refused, c.closed, c.units, c.wait, c.errors, c.losses, c.pins, c.cancels, c.preludes,
-		c.violations, c.held,
+		c.violations, c.held, c.disabled,
 	} {
 		ch <- d
 	}
@@ -185,6 +186,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	count(c.preludes, m.preludes.Load())
 	count(c.violations, m.violations.Load())
 	ch <- prometheus.MustNewConstMetric(c.held, prometheus.GaugeValue, float64(c.proxy.heldBytes.Load()))
+	for _, name := range c.proxy.DisabledNames() {
+		ch <- prometheus.MustNewConstMetric(c.disabled, prometheus.GaugeValue, 1, name)
+	}
 	for i, name := range refusedNames {
 		count(c.refused, m.refused[i].Load(), name)
 	}

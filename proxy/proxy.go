@@ -86,8 +86,9 @@ type Proxy struct {
 	cancelling atomic.Int64 // cancel requests under way
 	mu         struct {
 		sync.Mutex
-		doors  []*Door
-		closed bool
+		doors    []*Door
+		closed   bool
+		disabled map[string]struct{} // databases, by the names that clients use
 	}
 }
 
@@ -108,6 +109,7 @@ func New(cfg Config, deps Deps) (*Proxy, error) {
 		p.deps.Trouble = func(topology.ClusterID, topology.NodeID) {}
 	}
 	p.verifies = verifying()
+	p.mu.disabled = make(map[string]struct{})
 	p.registry.init()
 	p.cancels.init()
 	return p, nil

@@ -73,11 +73,12 @@ func (c *unitCount) add(m Member) {
 type registry struct {
 	mu struct {
 		sync.Mutex
-		members map[uint64]Member
-		claims  map[uint64]claim // of the members that have one
-		held    map[claimed]int  // how many claims there are on each
-		empty   chan struct{}    // closed while there are none
-		ended   unitCount        // units of sessions that are gone
+		members  map[uint64]Member
+		claims   map[uint64]claim    // of the members that have one
+		held     map[claimed]int     // how many claims there are on each
+		consoles map[uint64]struct{} // the members that are no clients of servers
+		empty    chan struct{}       // closed while all members are consoles
+		ended    unitCount           // units of sessions that are gone
 	}
 }
 
@@ -85,6 +86,7 @@ func (r *registry) init() {
 	r.mu.members = make(map[uint64]Member)
 	r.mu.claims = make(map[uint64]claim)
 	r.mu.held = make(map[claimed]int)
+	r.mu.consoles = make(map[uint64]struct{})
 	r.mu.empty = make(chan struct{})
 	close(r.mu.empty)
 }
@@ -96,11 +98,28 @@ func (r *registry) put(id uint64, m Member, limit int) bool {
 	if _, known := r.mu.members[id]; !known && len(r.mu.members) >= limit {
 		return false
 	}
-	if len(r.mu.members) == 0 {
+	if r.clientsLocked() == 0 {
 		r.mu.empty = make(chan struct{})
 	}
 	r.mu.members[id] = m
 	return true
+}
+
+// console notes that a member is a console from now on: nobody waits for its end.
+func (r *registry) console(id uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.mu.consoles[id] = struct{}{}
+	r.emptiedLocked()
+}
+
+func (r *registry) clientsLocked() int { return len(r.mu.members) - len(r.mu.consoles) }
+
+// emptiedLocked tells who waits for it that the last client has gone.
+func (r *registry) emptiedLocked() {
+	if r.clientsLocked() == 0 {
+		close(r.mu.empty)
+	}
 }
 
 func (r *registry) remove(id uint64) {
@@ -113,9 +132,18 @@ func (r *registry) remove(id uint64) {
 	r.mu.ended.add(m)
 	delete(r.mu.members, id)
 	r.disclaimLocked(id)
-	if len(r.mu.members) == 0 {
-		close(r.mu.empty)
+	if _, console := r.mu.consoles[id]; console {
+		delete(r.mu.consoles, id)
+		return
 	}
+	r.emptiedLocked()
+}
+
+// member returns the one of a number, nil when there is none.
+func (r *registry) member(id uint64) Member {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.mu.members[id]
 }
 
 // claim counts a member, until it is removed, as a client of a database and a user, which may have so many; 0 = any number. It says
@@ -186,7 +214,20 @@ func (r *registry) all() []Member {
 	return members
 }
 
-// gone is closed when there are no members, at the moment of the call or later.
+// clients returns the members of this moment that are no consoles.
+func (r *registry) clients() []Member {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	members := make([]Member, 0, len(r.mu.members))
+	for id, m := range r.mu.members {
+		if _, console := r.mu.consoles[id]; !console {
+			members = append(members, m)
+		}
+	}
+	return members
+}
+
+// gone is closed when all members are consoles, at the moment of the call or later.
 func (r *registry) gone() <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -229,7 +270,7 @@ func (s *Session) Info() ClientInfo {
 
 // Close ends the session from any goroutine (Member).
 func (s *Session) Close(why event.CloseReason) {
-	s.post(func() { s.fatal(closeError(why), why) })
+	s.post(func() { s.end(why) })
 }
 
 // Drain ends the session from any goroutine, when its unit is over (Member).

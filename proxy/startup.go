@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -28,11 +29,16 @@ type login struct {
 	message  pgwire.StartupMessage
 	ahead    []byte // bytes read behind the message under way
 	console  atomic.Bool
-	cancel   context.CancelFunc
-	limit    int // which one turned it away: refusedClients …; 0 = none
+	cancel   context.CancelCauseFunc // with what the client is told
+	limit    int                     // which one turned it away: refusedClients …; 0 = none
 
 	key       cancelKey     // a console's
 	cancelled chan struct{} // a cancel request for a console that waits for something
+
+	mu struct {
+		sync.Mutex
+		refused bool // it is told why it ends
+	}
 }
 
 // newLogin begins a login; nil when the door has been closed this moment.
@@ -49,10 +55,10 @@ func (p *Proxy) newLogin(sock *reactor.Socket, d *Door) *login {
 
 // run takes the client to the end of its login, and on to where it belongs.
 func (l *login) run(parent context.Context) {
-	ctx, cancel := context.WithCancel(parent)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(parent)
+	defer cancel(nil)
 	l.cancel = cancel
-	stop := context.AfterFunc(ctx, func() { l.sock.SetDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, l.interrupt)
 	defer stop()
 	if err := l.sock.SetDeadline(l.began.Add(l.proxy.config().LoginTimeout)); err != nil {
 		l.sock.Close()
@@ -70,6 +76,15 @@ func (l *login) run(parent context.Context) {
 		l.register(ctx, stop)
 	default:
 		l.sock.Close() // a port scan, or a client that did not like our 'N'
+	}
+}
+
+// interrupt ends whatever the login reads or writes, but not what it is told at its end.
+func (l *login) interrupt() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.mu.refused {
+		l.sock.SetDeadline(longAgo)
 	}
 }
 
@@ -126,6 +141,9 @@ func (l *login) refuse(e *pgwire.Error) {
 		"database", l.message.Database, "sqlstate", e.Code, "error", e.Message)
 	if !e.Silent() {
 		l.proxy.metrics.errorSent(e.Code)
+		l.mu.Lock()
+		l.mu.refused = true
+		l.mu.Unlock()
 		l.sock.SetDeadline(time.Now().Add(refuseLimit))
 		_, _ = l.sock.Write(pgwire.AppendError(nil, e)) // a client that is gone need not be told
 	}
@@ -148,11 +166,19 @@ func (l *login) Info() ClientInfo {
 }
 
 // Close ends the login (Member).
-func (l *login) Close(event.CloseReason) { l.cancel() }
+func (l *login) Close(why event.CloseReason) { l.cancel(closeError(why)) }
 
 // Drain ends a login: nothing of it is under way at a server. A console stays until Close, so that it can watch.
 func (l *login) Drain() {
 	if !l.console.Load() {
-		l.cancel()
+		l.cancel(pgwire.ErrShuttingDown.New(""))
 	}
+}
+
+// ended is what a login is told whose context has ended.
+func ended(ctx context.Context) *pgwire.Error {
+	if e, ok := errors.AsType[*pgwire.Error](context.Cause(ctx)); ok {
+		return e
+	}
+	return pgwire.ErrShuttingDown.New("")
 }
