@@ -41,6 +41,8 @@ type scene struct {
 	fail    error
 
 	cancelled chan struct{} // cancel requests for the console
+	disabled  []string
+	left      int // server connections that WAIT_CLOSE would wait for
 }
 
 func (s *scene) Clusters() []*topology.Snapshot {
@@ -89,15 +91,6 @@ func (s *scene) Database(name string) (known, paused bool) {
 	known = name == "" || slices.ContainsFunc(s.Queues(), func(q pool.QueueStats) bool { return q.Key.Database == name })
 	return known, slices.Contains(s.paused, name) || slices.Contains(s.paused, "")
 }
-func (s *scene) Pause(_ context.Context, db string) error {
-	s.done, s.paused = append(s.done, "pause "+db), append(s.paused, db)
-	return s.fail
-}
-func (s *scene) Resume(db string) error {
-	s.done = append(s.done, "resume "+db)
-	s.paused = slices.DeleteFunc(s.paused, func(p string) bool { return db == "" || p == db })
-	return s.fail
-}
 func (s *scene) Switchover(_ context.Context, cluster, to string, within time.Duration) error {
 	s.done = append(s.done, "switchover "+cluster+" "+to+" "+within.String())
 	return s.fail
@@ -112,7 +105,7 @@ func newAdmin(t *testing.T, s *scene) (*Admin, http.Handler) {
 	t.Helper()
 	journal := NewJournal(slog.New(slog.DiscardHandler))
 	journal.Emit(event.Event{Kind: event.PrimaryChanged, Cluster: "main", To: "a:5432", Time: time.Now()})
-	a, err := New(Config{Version: "9.9", Users: []string{"boss"}, StatsUsers: []string{"watcher"}, Allow: []string{"10.1.0.0/16"}, PoolMode: func(_, user string) string { return map[string]string{"batch": "session"}[user] }}, s, s, journal, slog.New(slog.DiscardHandler))
+	a, err := New(Config{Version: "9.9", Names: []string{"pgrouter", "pgbouncer"}, Users: []string{"boss"}, StatsUsers: []string{"watcher"}, Allow: []string{"10.1.0.0/16"}, PoolMode: func(_, user string) string { return map[string]string{"batch": "session"}[user] }}, s, s, journal, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,12 +60,22 @@ func commands() []command {
 		{name: "SHOW SERVERS", needs: roleStats, columns: serverColumns(), help: "server connections by database, user, route and node", run: showServers},
 		{name: "SHOW NODES", needs: roleStats, columns: nodeColumns(), help: "nodes: who is primary, since when, how far the others are", run: showNodes},
 		{name: "SHOW FAILOVERS", needs: roleStats, columns: failoverColumns(), help: "the last changes of primary", run: showFailovers},
-		{name: "SHOW EVENTS", needs: roleStats, columns: []string{"time", "event", "cluster", "node", "from", "to", "reason"}, help: "what happened last", run: showEvents},
+		{name: "SHOW EVENTS", needs: roleStats, columns: []string{"time", "event", "cluster", "node", "from", "to", "reason", "database"}, help: "what happened last", run: showEvents},
 		{name: "SHOW", args: "parameter", most: settingWords, needs: roleStats, columns: []string{"setting"}, help: "a parameter of PostgreSQL's, for drivers", run: showSetting},
 		{name: "SHOW HELP", needs: roleStats, columns: helpColumns(), help: "this list", run: showHelp},
 		{name: "HELP", needs: roleStats, columns: helpColumns(), help: "this list", run: showHelp},
-		{name: "PAUSE", args: "[db]", most: 1, waits: true, needs: roleAdmin, tag: "PAUSE", help: "hand no more servers to clients of a database, or of all, and wait for running work", notice: pausedAhead, run: pause},
+		{name: "PAUSE", args: "[db] [WITHIN duration] [FOR duration]", most: 5, waits: true, needs: roleAdmin, tag: "PAUSE", help: "hand no more servers to clients of a database, or of all, and wait for running work", notice: unasked, run: pause},
 		{name: "RESUME", args: "[db]", most: 1, needs: roleAdmin, tag: "RESUME", help: "end a PAUSE", run: resume},
+		{name: "KILL", args: "[db] [FOR duration]", most: 3, needs: roleAdmin, tag: "KILL", help: "close all clients and server connections of a database, or of all, and pause it", notice: unasked, run: kill},
+		{name: "KILL_CLIENT", args: "id", most: 1, needs: roleAdmin, tag: "KILL_CLIENT", help: "close one client, by its id in SHOW CLIENTS", run: killClient},
+		{name: "DISABLE", args: "db", most: 1, needs: roleAdmin, tag: "DISABLE", help: "let no new client in to a database", notice: unasked, run: disable},
+		{name: "ENABLE", args: "db", most: 1, needs: roleAdmin, tag: "ENABLE", help: "end a DISABLE", run: enable},
+		{name: "RECONNECT", args: "[db]", most: 1, needs: roleAdmin, tag: "RECONNECT", help: "close each server connection as soon as nobody uses it", run: reconnect},
+		{name: "WAIT_CLOSE", args: "[db]", most: 1, waits: true, needs: roleAdmin, tag: "WAIT_CLOSE", help: "wait until the server connections are closed that RECONNECT has found", run: waitClose},
+		{name: "SUSPEND", needs: roleAdmin, tag: "SUSPEND", quiet: true, run: suspend},
+		{name: "SHUTDOWN", needs: roleAdmin, tag: "SHUTDOWN", help: "end the router at once", run: shutdown(EndNow)},
+		{name: "SHUTDOWN WAIT_FOR_SERVERS", needs: roleAdmin, tag: "SHUTDOWN", help: "end it when running work is done, as SIGTERM does", run: shutdown(EndWaitForServers)},
+		{name: "SHUTDOWN WAIT_FOR_CLIENTS", needs: roleAdmin, tag: "SHUTDOWN", help: "let nobody in any more, and end when the last client has left", run: shutdown(EndWaitForClients)},
 		{name: "RELOAD", needs: roleAdmin, tag: "RELOAD", help: "read the configuration again and put it in force, all of it or, when it has faults, nothing", tells: reload},
 		{name: "SWITCHOVER", args: "node [cluster]", most: 2, needs: roleAdmin, tag: "SWITCHOVER", help: "make a standby the primary without an error for anybody", run: switchover},
 		{name: "SET", args: "parameter = value", raw: true, needs: roleStats, tag: "SET", help: "accepted for PostgreSQL's parameters, changes nothing", run: set},
@@ -227,7 +237,7 @@ func showEvents(_ context.Context, a *Admin, _ []string) ([][]string, error) {
 	events := a.journal.Last()
 	slices.SortStableFunc(events, func(x, y event.Event) int { return x.Time.Compare(y.Time) })
 	for _, e := range events {
-		rows = append(rows, []string{e.Time.UTC().Format("2006-01-02 15:04:05.000"), string(e.Kind), e.Cluster, e.Node, e.From, e.To, e.Reason})
+		rows = append(rows, []string{e.Time.UTC().Format("2006-01-02 15:04:05.000"), string(e.Kind), e.Cluster, e.Node, e.From, e.To, e.Reason, e.Database})
 	}
 	return rows, nil
 }

@@ -33,6 +33,7 @@ type Config struct {
 	Version    string
 	Users      []string // who may do everything in the console
 	StatsUsers []string // who may look
+	Names      []string // of the console among the databases: nothing can be done to those
 	Allow      []string // from where changes may be asked over HTTP, besides the machine itself: addresses and networks
 
 	PoolMode      func(database, user string) string // by the servers' names; for pools without clients. nil: not known
@@ -50,7 +51,8 @@ type Admin struct {
 	started time.Time
 	page    *template.Template
 
-	patience time.Duration // of PAUSE
+	patience time.Duration // of WAIT_CLOSE
+	leaving  atomic.Bool
 
 	life context.Context //nolint:containedctx // ends with Close; the parent of what operators ask for
 	end  context.CancelFunc
@@ -65,7 +67,7 @@ var pageText string
 
 // New makes an Admin. It serves nothing yet.
 func New(cfg Config, world World, actions Actions, journal *Journal, log *slog.Logger) (*Admin, error) {
-	a := &Admin{world: world, actions: actions, journal: journal, log: log, started: time.Now(), patience: pauseLimit}
+	a := &Admin{world: world, actions: actions, journal: journal, log: log, started: time.Now(), patience: waitCloseLimit}
 	a.life, a.end = context.WithCancel(context.Background())
 	a.Reloaded(Reload{At: a.started})
 	err := a.Reconfigure(cfg)
@@ -106,6 +108,9 @@ func (a *Admin) Address() net.Addr {
 	}
 	return a.ln.Addr()
 }
+
+// Leave makes the router not ready from now on: whoever sends clients here shall do so no more.
+func (a *Admin) Leave() { a.leaving.Store(true) }
 
 // Close ends the HTTP server and waits for it. A switchover that does not end in time is told to give up.
 func (a *Admin) Close() error {

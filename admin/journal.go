@@ -48,7 +48,7 @@ func (j *Journal) Emit(e event.Event) {
 func (j *Journal) write(e event.Event) {
 	fields := []any{"event", string(e.Kind)}
 	for _, f := range []struct{ key, value string }{
-		{"cluster", e.Cluster}, {"node", e.Node}, {"from", e.From}, {"to", e.To}, {"reason", e.Reason},
+		{"cluster", e.Cluster}, {"node", e.Node}, {"database", e.Database}, {"from", e.From}, {"to", e.To}, {"reason", e.Reason},
 	} {
 		if f.value != "" {
 			fields = append(fields, f.key, f.value)
@@ -72,7 +72,7 @@ func level(k event.Kind) slog.Level {
 	case event.SplitBrain, event.ProtocolViolation:
 		return slog.LevelError
 	case event.PrimaryLost, event.PrimaryDoubtful, event.NodeRefused, event.NodeSuspect, event.NodeDown, event.SwitchoverFailed,
-		event.AcceptPaused, event.ConfigRefused, event.SessionCut:
+		event.AcceptPaused, event.ConfigRefused, event.SessionCut, event.PauseExpired, event.DatabaseKilled:
 		return slog.LevelWarn
 	default:
 		return slog.LevelInfo

@@ -19,32 +19,60 @@ import (
 // busyScene is a router whose databases are at work until the test says otherwise.
 type busyScene struct {
 	scene
+	admin *Admin
 	begun chan string   // a PAUSE that waits
 	ended chan error    // how its wait ended: nil, or why ctx did
 	idle  chan struct{} // closed: the work is done
 
-	resumed chan struct{} // closed: another operator has ended the pause
-	mu      sync.Mutex
+	over chan error // how the pause ends under it
+	mu   sync.Mutex
 }
 
-func (s *busyScene) Pause(ctx context.Context, db string) error {
-	s.begun <- db
+func (s *busyScene) Pause(db string, limit time.Duration) Pause {
+	p := &busyPause{scenePause: scenePause{scene: &s.scene, db: db}, busy: s}
+	s.scene.Pause(db, limit)
+	s.done = nil
+	return p
+}
+
+// busyPause waits until the test says otherwise.
+type busyPause struct {
+	scenePause
+	busy *busyScene
+}
+
+func (p *busyPause) Wait(ctx context.Context) error {
+	s := p.busy
+	s.begun <- p.db
 	select {
 	case <-s.idle:
 		s.ended <- nil
 		return nil
 	case <-ctx.Done():
 		s.ended <- context.Cause(ctx)
-		return &pool.BusyError{Left: 2, Err: ctx.Err()}
-	case <-s.resumed:
-		return pool.ErrResumed
+		return &pool.BusyError{Left: 3, Err: ctx.Err()}
+	case err := <-s.over:
+		return err
 	}
 }
 
-func (s *busyScene) Resume(db string) error {
+func (p *busyPause) Undo() {
+	p.busy.mu.Lock()
+	defer p.busy.mu.Unlock()
+	p.scenePause.Undo()
+}
+
+func (s *busyScene) Resume(db string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.scene.Resume(db)
+}
+
+func (s *busyScene) Holders(context.Context, string) []proxy.Holder {
+	return []proxy.Holder{
+		{Client: 9, User: "late", Database: "voip", Remote: "10.0.0.7:4000", Node: "a:5432", PID: 4300, Since: time.Now().Add(-time.Minute)},
+		{Client: 7, User: "kamailio", Database: "voip", Remote: "10.0.0.6:4711", Application: "kam", Node: "a:5432", PID: 4242, Since: time.Now().Add(-time.Hour)},
+	}
 }
 
 func (s *busyScene) did() string {
@@ -54,16 +82,16 @@ func (s *busyScene) did() string {
 }
 
 // busyConsole is a console of a router at work.
-func busyConsole(t *testing.T, patience time.Duration) (*busyScene, net.Conn, *pgproto3.Frontend, context.CancelFunc) {
+func busyConsole(t *testing.T) (*busyScene, net.Conn, *pgproto3.Frontend, context.CancelFunc) {
 	t.Helper()
-	s := &busyScene{begun: make(chan string, 1), ended: make(chan error, 1), idle: make(chan struct{}), resumed: make(chan struct{})}
+	s := &busyScene{begun: make(chan string, 1), ended: make(chan error, 1), idle: make(chan struct{}), over: make(chan error)}
 	s.cancelled = make(chan struct{})
 	log := slog.New(slog.DiscardHandler)
 	a, err := New(Config{Version: "9.9", Users: []string{"boss"}}, s, s, NewJournal(log), log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.patience = patience
+	s.admin = a
 	near, far := net.Pipe()
 	ctx, cancel := context.WithCancel(context.Background())
 	over := make(chan error, 1)
@@ -110,7 +138,7 @@ func hear(t *testing.T, f *pgproto3.Frontend) string {
 }
 
 func TestPauseAnswersWhenTheWorkIsDone(t *testing.T) {
-	s, _, f, _ := busyConsole(t, time.Minute)
+	s, _, f, _ := busyConsole(t)
 	send(t, f, "pause voip")
 	if db := <-s.begun; db != "voip" {
 		t.Errorf("paused %q", db)
@@ -127,14 +155,14 @@ func TestPauseAnswersWhenTheWorkIsDone(t *testing.T) {
 }
 
 func TestACancelUndoesThePause(t *testing.T) {
-	s, _, f, _ := busyConsole(t, time.Minute)
+	s, _, f, _ := busyConsole(t)
 	send(t, f, "pause")
 	<-s.begun
 	s.cancelled <- struct{}{}
 	if got := hear(t, f); !strings.HasPrefix(got, "57014 canceling statement") {
 		t.Errorf("it says %q", got)
 	}
-	if err := <-s.ended; !errors.Is(err, errCancelled) || s.did() != "resume " {
+	if err := <-s.ended; !errors.Is(err, errCancelled) || s.did() != "undo " {
 		t.Errorf("the wait ended with %v, it did %q", err, s.did())
 	}
 	send(t, f, "show version")
@@ -144,7 +172,7 @@ func TestACancelUndoesThePause(t *testing.T) {
 }
 
 func TestAPauseStaysWhenItsClientGoesAway(t *testing.T) {
-	s, conn, f, _ := busyConsole(t, time.Hour)
+	s, conn, f, _ := busyConsole(t)
 	send(t, f, "pause")
 	<-s.begun
 	send(t, f, "show version")
@@ -157,39 +185,49 @@ func TestAPauseStaysWhenItsClientGoesAway(t *testing.T) {
 	}
 }
 
-func TestAPauseThatWaitsTooLongStaysAndSaysSo(t *testing.T) {
-	s, _, f, _ := busyConsole(t, 10*time.Millisecond)
-	send(t, f, "pause")
-	<-s.begun
-	got := hear(t, f)
-	for _, want := range []string{"55000 2 server connections are still in use after 10ms", "The pause stays in force"} {
-		if !strings.Contains(got, want) {
-			t.Errorf("no %q in %q", want, got)
+// TestAPauseThatCannotBeCompletedIsTakenBackAndSaysWhoIsInTheWay: by WITHIN, or because its own limit is reached first.
+func TestAPauseThatCannotBeCompletedIsTakenBackAndSaysWhoIsInTheWay(t *testing.T) {
+	for _, sql := range []string{"pause voip within 10ms for 1h", "pause voip for 10ms"} {
+		s, _, f, _ := busyConsole(t)
+		send(t, f, sql)
+		if db := <-s.begun; db != "voip" {
+			t.Errorf("paused %q", db)
 		}
-	}
-	if did := s.did(); did != "" {
-		t.Errorf("it did %q", did)
-	}
-	<-s.ended
-	close(s.idle)
-	send(t, f, "pause")
-	if got := hear(t, f); got != "PAUSE" {
-		t.Errorf("the second says %q", got)
+		if !strings.Contains(sql, "within") {
+			s.over <- pool.ErrPauseOver
+		}
+		got := hear(t, f)
+		for _, want := range []string{
+			"55000 running work did not end within ",
+			"client 7 (kamailio@voip from 10.0.0.6:4711, kam) has server process 4242 of a:5432 since 20", " (1h0m0s)\nclient 9 (late@voip from 10.0.0.7:4000) has",
+		} {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s: no %q in %q", sql, want, got)
+			}
+		}
+		if strings.Contains(sql, "within") != strings.Contains(got, "(server connections in use: 3)") || strings.Contains(sql, "within") != strings.Contains(got, "and 1 more") {
+			t.Errorf("%s: %q", sql, got)
+		}
+		if did := s.did(); did != "undo voip" {
+			t.Errorf("%s: it did %q", sql, did)
+		}
 	}
 }
 
 func TestAPauseThatSomebodyElseEndsSaysSo(t *testing.T) {
-	s, _, f, _ := busyConsole(t, time.Hour)
-	send(t, f, "pause")
-	<-s.begun
-	close(s.resumed)
-	if got := hear(t, f); !strings.HasPrefix(got, "55000 the pause was ended by a RESUME") {
-		t.Errorf("it says %q", got)
+	for _, why := range []error{pool.ErrResumed, pool.ErrUndone} {
+		s, _, f, _ := busyConsole(t)
+		send(t, f, "pause")
+		<-s.begun
+		s.over <- why
+		if got := hear(t, f); !strings.HasPrefix(got, "55000 the pause was ended by a RESUME") {
+			t.Errorf("it says %q", got)
+		}
 	}
 }
 
 func TestAConsoleThatWaitsEndsWithItsServer(t *testing.T) {
-	s, conn, f, end := busyConsole(t, time.Hour)
+	s, conn, f, end := busyConsole(t)
 	send(t, f, "pause")
 	<-s.begun
 	end()

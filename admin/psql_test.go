@@ -115,11 +115,11 @@ func TestPsqlActsAsAdmin(t *testing.T) {
 // meant to be, and says so; a RESUME that would change nothing is an error.
 func TestPauseAndResumeKnowWhomTheyConcern(t *testing.T) {
 	s := &scene{primary: "a:5432"}
-	got := psql(t, s, "boss", "resume viop;\npause viop;\npause viop;\nresume viop;\npause;\nresume voip;\nresume viop;\nresume;\nresume voip;\n")
+	got := psql(t, s, "boss", "resume viop;\npause viop;\npause viop;\nresume viop;\npause;\nresume voip;\nresume viop;\nresume;\nresume voip;\nresume;\n")
 	want := `ERROR:  database "viop" does not exist
 DETAIL:  It is not paused, no client has asked for it, and the configuration does not name it.
 NOTICE:  no client has asked for database "viop" yet
-HINT:  It is paused for whoever comes. If the name was a mistake, RESUME it; SHOW POOLS has those that clients use.
+HINT:  The command holds for whoever comes. If the name was a mistake, take it back with RESUME or ENABLE; SHOW POOLS has those that clients use.
 PAUSE
 PAUSE
 RESUME
@@ -129,7 +129,10 @@ DETAIL:  RESUME without a name ends the pause of all.
 ERROR:  database "viop" is still paused, with all others
 DETAIL:  RESUME without a name ends the pause of all.
 RESUME
-RESUME
+ERROR:  database voip is not paused
+DETAIL:  A pause ends by itself: after FOR, or [admin] pause_limit. SHOW EVENTS says when it did.
+ERROR:  pooler is not paused/suspended
+DETAIL:  A pause ends by itself: after FOR, or [admin] pause_limit. SHOW EVENTS says when it did.
 `
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

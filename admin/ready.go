@@ -41,8 +41,11 @@ func (a *Admin) ready() (ok bool, why string) {
 	return false, why
 }
 
-// serves reports whether a route of a cluster has a node, by a picture that is not too old to be believed.
+// serves reports whether a route of a cluster has a node, by a picture that is not too old to be believed, and new clients are welcome.
 func (a *Admin) serves(cluster, route string) (ok bool, why string) {
+	if a.leaving.Load() {
+		return false, "the router is shutting down"
+	}
 	if ok, why := a.world.Serves(cluster, route); !ok {
 		return false, why
 	}

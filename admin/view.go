@@ -29,20 +29,10 @@ type World interface {
 	// Database reports whether a database, by the name that clients or servers know, was asked for by a client or is named in the
 	// configuration, and whether it is paused. "" is all.
 	Database(name string) (known, paused bool)
+	// Holders tells which clients of a database, "" = of all, have a server connection now, as far as it is known before ctx ends.
+	Holders(ctx context.Context, database string) []proxy.Holder
 	// Serves reports whether a route of a cluster has a node now, and why not.
 	Serves(cluster, route string) (ok bool, why string)
-}
-
-// Actions is what an operator may do.
-type Actions interface {
-	// Pause holds a database, "" = all, and waits until none of its server connections is in use. When ctx ends first the
-	// pause stays in force, and the error tells how many are left.
-	Pause(ctx context.Context, database string) error
-	Resume(database string) error // "" = all
-	Switchover(ctx context.Context, cluster, to string, within time.Duration) error
-	// Reload reads the configuration again and puts it in force. It returns what has changed, and what keeps its value until a
-	// restart. The error is a *ReloadError when the configuration has faults; nothing has changed then.
-	Reload(ctx context.Context) (applied, pending []string, err error)
 }
 
 // View is the one picture that the JSON, the page and the console show.
@@ -83,16 +73,17 @@ type TotalsView struct {
 
 // EventView is one event. Empty fields do not apply.
 type EventView struct {
-	Time    time.Time  `json:"time"`
-	Kind    event.Kind `json:"event"`
-	Cluster string     `json:"cluster,omitempty"`
-	Node    string     `json:"node,omitempty"`
-	From    string     `json:"from,omitempty"`
-	To      string     `json:"to,omitempty"`
-	Epoch   uint64     `json:"epoch,omitempty"`
-	Reason  string     `json:"reason,omitempty"`
-	Took    float64    `json:"took_seconds,omitempty"` // how long the state that ended lasted
-	Count   int        `json:"count,omitempty"`
+	Time     time.Time  `json:"time"`
+	Kind     event.Kind `json:"event"`
+	Cluster  string     `json:"cluster,omitempty"`
+	Node     string     `json:"node,omitempty"`
+	From     string     `json:"from,omitempty"`
+	To       string     `json:"to,omitempty"`
+	Database string     `json:"database,omitempty"`
+	Epoch    uint64     `json:"epoch,omitempty"`
+	Reason   string     `json:"reason,omitempty"`
+	Took     float64    `json:"took_seconds,omitempty"` // how long the state that ended lasted
+	Count    int        `json:"count,omitempty"`
 }
 
 // ClusterView is one cluster.
@@ -193,7 +184,7 @@ func viewTotals(t proxy.Totals) TotalsView {
 
 func viewEvent(e event.Event) EventView {
 	return EventView{
-		Time: e.Time, Kind: e.Kind, Cluster: e.Cluster, Node: e.Node, From: e.From, To: e.To, Epoch: e.Epoch, Reason: e.Reason,
+		Time: e.Time, Kind: e.Kind, Cluster: e.Cluster, Node: e.Node, From: e.From, To: e.To, Database: e.Database, Epoch: e.Epoch, Reason: e.Reason,
 		Took: e.Took.Seconds(), Count: e.Count,
 	}
 }

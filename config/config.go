@@ -25,10 +25,11 @@ type Config struct {
 
 // Admin is [admin].
 type Admin struct {
-	HTTP       string   `key:"http" default:"127.0.0.1:7000" unit:"host:port" reload:"restart" doc:"Address of the HTTP server: /metrics, /healthz, /readyz, /primary, /replica, /api/v1 and the status page at /. Empty: no HTTP server."`
-	Allow      []string `key:"allow" unit:"addresses, networks" doc:"From where changes may be made over HTTP (a switchover), besides the machine itself. Looking is open to everybody who reaches the address."`
-	Users      []string `key:"users" unit:"user names" doc:"Who may do everything in the console, the database pgrouter (alias pgbouncer) on every listener."`
-	StatsUsers []string `key:"stats_users" unit:"user names" doc:"Who may only look in the console: monitoring."`
+	HTTP       string        `key:"http" default:"127.0.0.1:7000" unit:"host:port" reload:"restart" doc:"Address of the HTTP server: /metrics, /healthz, /readyz, /primary, /replica, /api/v1 and the status page at /. Empty: no HTTP server."`
+	Allow      []string      `key:"allow" unit:"addresses, networks" doc:"From where changes may be made over HTTP (a switchover), besides the machine itself. Looking is open to everybody who reaches the address."`
+	Users      []string      `key:"users" unit:"user names" doc:"Who may do everything in the console, the database pgrouter (alias pgbouncer) on every listener."`
+	PauseLimit time.Duration `key:"pause_limit" default:"10m" min:"1s" max:"24h" doc:"When a PAUSE or KILL of the console that says no FOR ends by itself, and the pause of SIGUSR1: nothing stays paused because somebody forgot it."`
+	StatsUsers []string      `key:"stats_users" unit:"user names" doc:"Who may only look in the console: monitoring."`
 }
 
 // Auth is [auth].
@@ -88,6 +89,7 @@ type Limits struct {
 	CancelParallel  int           `key:"cancel_parallel" default:"100" min:"1" max:"100000" unit:"connections" doc:"How many cancel requests may be under way to servers at once."`
 	CancelTimeout   time.Duration `key:"cancel_timeout" default:"10s" min:"1ms" doc:"How long one of them may take."`
 	ShutdownTimeout time.Duration `key:"shutdown_timeout" default:"30s" min:"0s" doc:"How long clients in the middle of their work may go on after SIGTERM."`
+	DrainDelay      time.Duration `key:"drain_delay" default:"0s" min:"0s" doc:"How long clients are still let in after SIGTERM, while /readyz, /primary and /replica say 503 already: the time that a load balancer or Kubernetes takes to see it. It comes before shutdown_timeout."`
 	Databases       string        `key:"databases" default:"any" oneof:"any listed" doc:"Which databases clients may ask for: any, or only those that have a [database.NAME]. The others get FATAL 3D000."`
 	Loops           int           `key:"loops" default:"0" min:"0" max:"256" unit:"event loops" reload:"restart" doc:"How many event loops move bytes. 0: one fewer than there are processors, at least one."`
 }

@@ -98,7 +98,7 @@ const (
 	ErrConsoleSyntax  // arg: the word near which it is wrong
 	ErrConsoleDenied  // arg: the command
 	ErrConsoleUnknown // args: the kind of thing, its name
-	NoticePausedAhead // arg: the database; a notice
+	NoticeUnasked     // arg: the database; a notice
 	NoticeReloaded    // arg: the change; a notice
 	NoticeRestart     // arg: the change; a notice
 	ErrConsoleReload
@@ -106,6 +106,8 @@ const (
 	ErrConsoleValue   // args: the setting, the value
 	ErrConsoleRestart // arg: the setting
 	ErrConsoleState   // arg: what is in the way
+	ErrConsoleBusy    // args: the time, how many
+	ErrConsoleSuspend
 	ErrConsoleProtocol
 	ErrConsoleFailed // arg: what went wrong
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -38,7 +37,7 @@ func (r *router) startAdmin(context.Context) (err error) {
 
 func (r *router) adminConfig(cfg *config.Config) admin.Config {
 	return admin.Config{
-		Version: version, Users: cfg.Admin.Users, StatsUsers: cfg.Admin.StatsUsers, Allow: cfg.Admin.Allow,
+		Version: version, Users: cfg.Admin.Users, StatsUsers: cfg.Admin.StatsUsers, Allow: cfg.Admin.Allow, Names: consoleNames[:],
 		PoolMode: r.poolMode, ProbeInterval: probeIntervals(cfg),
 	}
 }
@@ -140,11 +139,16 @@ func (o *outlook) Doors() []admin.Door {
 // Database reports whether a database is known by the name that clients use or that on the servers, and whether it is paused.
 func (o *outlook) Database(name string) (known, paused bool) {
 	cfg := o.router.inForce.Load().Config
-	server := cfg.ServerDatabase(name)
+	server := o.router.serverDatabase(name)
 	known = name == "" ||
 		slices.ContainsFunc(cfg.Databases, func(d config.Database) bool { return d.Name == name || d.DBName == name }) ||
 		slices.ContainsFunc(o.router.pool.Stats(), func(q pool.QueueStats) bool { return q.Key.Database == server })
 	return known, o.router.pool.Paused(server)
+}
+
+// Holders tells which clients of a database, "" = of all, have a server connection now.
+func (o *outlook) Holders(ctx context.Context, database string) []proxy.Holder {
+	return o.router.proxy.Holders(ctx, o.router.meant(database))
 }
 
 // Serves reports whether a route has a node now, under the rules of its listener.
@@ -164,37 +168,4 @@ func (o *outlook) Serves(cluster, route string) (bool, string) {
 		return true, ""
 	}
 	return false, decision.Hold.String()
-}
-
-// orders is what an operator may do (admin.Actions).
-type orders struct{ router *router }
-
-// Pause holds a database, or all of them, and waits until nobody has a server connection of it. Operators may give the name
-// that clients use.
-func (o *orders) Pause(ctx context.Context, database string) error {
-	return o.router.pool.Pause(o.router.inForce.Load().ServerDatabase(database), pauseLimit).Wait(ctx)
-}
-
-// pauseLimit is when a pause ends by itself.
-const pauseLimit = 24 * time.Hour
-
-// Resume ends a pause.
-func (o *orders) Resume(database string) error {
-	o.router.pool.Unpause(o.router.inForce.Load().ServerDatabase(database))
-	return nil
-}
-
-// errNoNode says that a switchover needs a target.
-var errNoNode = errors.New("which node? host:port of a standby, as SHOW NODES prints it")
-
-// Switchover moves the primary of a cluster.
-func (o *orders) Switchover(ctx context.Context, cluster, to string, within time.Duration) error {
-	if to == "" {
-		return errNoNode
-	}
-	c := o.router.cluster(topology.ClusterID(cluster))
-	if c == nil || c.conductor == nil {
-		return fmt.Errorf("no cluster %q", cluster)
-	}
-	return c.conductor.Switchover(ctx, topology.NodeID(to), within)
 }

@@ -12,8 +12,9 @@ import (
 
 // Exit codes.
 const (
-	exitFailure = 1
-	exitUsage   = 2
+	exitFailure  = 1
+	exitUsage    = 2 // a command line or a configuration that cannot be used
+	exitDegraded = 3 // done, but not as it should have been
 )
 
 func main() {
@@ -36,12 +37,19 @@ type streams struct {
 	err io.Writer
 }
 
-// usageError is a command line that cannot be understood.
+// usageError is a command line or a configuration that cannot be used.
 type usageError struct{ err error }
 
 func (e *usageError) Error() string { return e.err.Error() }
 
 func (e *usageError) Unwrap() error { return e.err }
+
+// degradedError says that what was asked for is done, at somebody's cost.
+type degradedError struct{ err error }
+
+func (e *degradedError) Error() string { return e.err.Error() }
+
+func (e *degradedError) Unwrap() error { return e.err }
 
 // toldError is a failure that the verb has told already.
 type toldError struct{ err error }
@@ -53,6 +61,9 @@ func (e *toldError) Unwrap() error { return e.err }
 func exitCode(err error) int {
 	if _, ok := errors.AsType[*usageError](err); ok {
 		return exitUsage
+	}
+	if _, ok := errors.AsType[*degradedError](err); ok {
+		return exitDegraded
 	}
 	return exitFailure
 }

@@ -38,7 +38,7 @@ func newPeople(cfg *config.Config, former *people) (*people, error) {
 		previous, _ := former.others.(*auth.Userlist)
 		list, err := auth.LoadUserlist(cfg.Auth.Userlist, auth.UserlistOptions{Name: cfg.Auth.Userlist, Seed: p.seed, Previous: previous})
 		if err != nil {
-			return nil, fmt.Errorf("auth.userlist: %w", err)
+			return nil, &usageError{fmt.Errorf("auth.userlist: %w", err)}
 		}
 		p.others = list
 	case method == auth.MethodTrust:
@@ -47,7 +47,7 @@ func newPeople(cfg *config.Config, former *people) (*people, error) {
 	if cfg.Auth.User != "" {
 		entry, err := auth.NewEntry(cfg.Auth.User, auth.PlainSecret(cfg.Auth.Password.Reveal()), p.seed, auth.DefaultIterations)
 		if err != nil {
-			return nil, fmt.Errorf("auth.user: %w", err)
+			return nil, &usageError{fmt.Errorf("auth.user: %w", err)}
 		}
 		p.single[cfg.Auth.User] = entry
 	}

@@ -37,6 +37,7 @@ type router struct {
 	stop     context.CancelFunc // ends the goroutines of the control plane
 	wg       sync.WaitGroup
 	doors    atomic.Pointer[[]*door]
+	endings  chan admin.Ending                       // asked for at the console
 	failed   chan error                              // capacity 1: the first goroutine of the control plane that gave up
 	life     context.Context                         //nolint:containedctx // of the control plane's goroutines
 	read     func() (*config.Config, []config.Fault) // the configuration, anew; nil: there is nothing to read
@@ -62,7 +63,9 @@ func startRouter(ctx context.Context, cfg *config.Config, log *slog.Logger, give
 	if err != nil {
 		return nil, err
 	}
-	r := &router{log: log, sockets: given.sockets, read: given.read, level: given.level, failed: make(chan error, 1)}
+	r := &router{
+		log: log, sockets: given.sockets, read: given.read, level: given.level, endings: make(chan admin.Ending, endingsKept), failed: make(chan error, 1),
+	}
 	r.inForce.Store(regime)
 	r.clusters.Store(&[]*clusterRun{})
 	r.doors.Store(&[]*door{})

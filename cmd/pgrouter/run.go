@@ -8,11 +8,18 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/pgrouter/pgrouter/admin"
 	"github.com/pgrouter/pgrouter/config"
 )
 
-// runRouter is the verb run: until SIGTERM or SIGINT, then a drain; a second signal ends it at once.
+// runRouter is the verb run: until a signal or the console ends it (see finale).
 func runRouter(ctx context.Context, path string, s streams) error {
+	signals := make(chan os.Signal, endingsKept)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
+	defer signal.Stop(signals)
+	if ctx.Err() != nil { // a signal came before they were heard here
+		return nil
+	}
 	sockets, err := takeInherited()
 	if err != nil {
 		return err
@@ -34,27 +41,20 @@ func runRouter(ctx context.Context, path string, s streams) error {
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
 	log.Info("pgrouter runs", "version", version, "config", cfg.Source, "pid", os.Getpid())
-	for running := true; running; {
+	end := &finale{router: r, signals: signals}
+	for end.how == admin.EndNot {
 		select {
-		case <-ctx.Done():
-			log.Info("shutting down", "within", r.inForce.Load().Limits.ShutdownTimeout)
-			running = false
+		case sig := <-signals:
+			end.hear(sig)
+		case end.how = <-r.endings:
 		case err = <-r.failed:
 			log.Error("giving up", "error", err)
-			running = false
+			end.how = admin.EndWaitForServers
 		case <-hup:
 			r.reloadOnSignal()
 		}
 	}
-	drain, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer cancel()
-	drain, cancel = context.WithTimeout(drain, r.inForce.Load().Limits.ShutdownTimeout)
-	defer cancel()
-	if cerr := r.close(drain); cerr != nil {
-		log.Warn("shutdown was not clean", "error", cerr)
-	}
-	log.Info("pgrouter ended")
-	return errors.Join(err)
+	return errors.Join(err, end.run())
 }
 
 // newLogger makes the log, whose level can be changed.

@@ -70,7 +70,7 @@ func adminURL(path, admin string, s streams) (string, error) {
 		for _, f := range faults {
 			fmt.Fprintln(s.err, f)
 		}
-		return "", &toldError{errFaulty}
+		return "", &toldError{&usageError{errFaulty}}
 	}
 	if cfg.Admin.HTTP == "" {
 		return "", errors.New("the router has no HTTP server ([admin] http is empty): a switchover is asked there")

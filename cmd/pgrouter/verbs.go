@@ -156,7 +156,7 @@ func loadConfig(path string, s streams) (*config.Config, error) {
 		fmt.Fprintln(s.err, f)
 	}
 	if config.Failed(faults) {
-		return nil, &toldError{errFaulty}
+		return nil, &toldError{&usageError{errFaulty}}
 	}
 	return cfg, nil
 }

@@ -248,7 +248,9 @@ func TestAPauseAheadOfTheFirstClientHoldsAndSaysSo(t *testing.T) {
 		t.Errorf("the first client: %v", err)
 	}
 	p.must(console, "PAUSE postgres; RESUME postgres") // known by now
-	p.must(console, "RESUME app")                      // known and not paused
+	if _, err := query(console, "RESUME app"); !errors.As(err, &pg) || pg.Code != "55000" || pg.Message != "database app is not paused" {
+		t.Errorf("RESUME of what is not paused: %v", err)
+	}
 	if len(notices) != 1 {
 		t.Errorf("notices: %q", notices)
 	}
@@ -337,6 +339,9 @@ func TestMetricsAreDocumentedAsTheyAreServed(t *testing.T) {
 		t.Error("a stranger gets in")
 	}
 	r.Await("the lag is known", time.Minute, func() bool { _, known := r.Metrics()["pgrouter_node_lag_bytes"]; return known })
+	if _, err := query(open(t, c, r.Write, "pgrouter", ""), "PAUSE another; DISABLE another"); err != nil {
+		t.Fatal(err)
+	}
 	served := metricTypes(t, r)
 	if err := c.Standbys()[0].StopFast(ctx); err != nil { // probe_failures
 		t.Fatal(err)

@@ -210,11 +210,15 @@ func TestFaultyStartsAreToldWithTheirPlace(t *testing.T) {
 	dir := t.TempDir()
 	taken := testrouter.FreeAddress(t)
 	c := clustertest.Start(t, testcluster.Options{})
-	cases := []struct{ name, text, want string }{
-		{"wrong TOML", "[pool\nsize = 1", "pgrouter.toml:2"},
-		{"unknown key", "[pool]\nsise = 1\n[cluster.main]\nnodes=[\"a\"]", "sise"},
-		{"unreadable userlist", "[auth]\nuserlist = \"nowhere.txt\"\n[cluster.main]\nnodes=[\"a\"]\n[admin]\nhttp=\"\"", "nowhere.txt"},
-		{"port taken", fmt.Sprintf("[auth]\nmethod=\"trust\"\n[admin]\nhttp=\"\"\n[cluster.main]\nnodes=[\"a\"]\n[[listener]]\naddress=%q\n[[listener]]\naddress=%q\n", c.Primary().Addr(), taken), "in use"},
+	cases := []struct {
+		name, text string
+		status     int
+		want       string
+	}{
+		{"wrong TOML", "[pool\nsize = 1", 2, "pgrouter.toml:2"},
+		{"unknown key", "[pool]\nsise = 1\n[cluster.main]\nnodes=[\"a\"]", 2, "sise"},
+		{"unreadable userlist", "[auth]\nuserlist = \"nowhere.txt\"\n[cluster.main]\nnodes=[\"a\"]\n[admin]\nhttp=\"\"", 2, "nowhere.txt"},
+		{"port taken", fmt.Sprintf("[auth]\nmethod=\"trust\"\n[admin]\nhttp=\"\"\n[cluster.main]\nnodes=[\"a\"]\n[[listener]]\naddress=%q\n[[listener]]\naddress=%q\n", c.Primary().Addr(), taken), 1, "in use"},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
@@ -229,7 +233,7 @@ func TestFaultyStartsAreToldWithTheirPlace(t *testing.T) {
 			cmd.Stdout, cmd.Stderr = &out, &out
 			err := cmd.Run()
 			var exit *exec.ExitError
-			if !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(out.String(), tc.want) {
+			if !errors.As(err, &exit) || exit.ExitCode() != tc.status || !strings.Contains(out.String(), tc.want) {
 				t.Fatalf("%v, want a mention of %q:\n%s", err, tc.want, out.String())
 			}
 		})

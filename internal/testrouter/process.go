@@ -27,6 +27,7 @@ type Process struct {
 	log       string
 	dir       string
 	inherited []*os.File // sockets
+	ended     bool       // by the test, which has its exit status
 }
 
 // Options say how the router runs in front of a cluster.
@@ -137,21 +138,34 @@ func (p *Process) run(args []string, env ...string) {
 }
 
 func (p *Process) stop() {
-	p.cmd.Process.Signal(syscall.SIGTERM)
-	ended := make(chan error, 1)
-	go func() { ended <- p.cmd.Wait() }()
-	select {
-	case err := <-ended:
-		if err != nil {
-			p.t.Errorf("the router ended with %v\n%s", err, p.Tail())
+	if !p.ended {
+		p.cmd.Process.Signal(syscall.SIGTERM)
+		if status := p.End(); status != 0 {
+			p.t.Errorf("the router ended with exit status %d\n%s", status, p.Tail())
 		}
-	case <-time.After(time.Minute):
-		p.cmd.Process.Kill()
-		p.t.Errorf("the router did not end\n%s", p.Tail())
 	}
 	if p.t.Failed() {
 		p.t.Logf("log of the router:\n%s", p.Tail())
 	}
+}
+
+// End waits for the end of a router that was told to end, and returns its exit status.
+func (p *Process) End() int {
+	p.t.Helper()
+	p.ended = true
+	ended := make(chan struct{})
+	go func() {
+		_ = p.cmd.Wait() // its status says how
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(time.Minute):
+		p.cmd.Process.Kill()
+		p.t.Errorf("the router did not end\n%s", p.Tail())
+		<-ended
+	}
+	return p.cmd.ProcessState.ExitCode()
 }
 
 // Tail returns the end of the router's log.

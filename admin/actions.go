@@ -1,0 +1,66 @@
+package admin
+
+import (
+	"context"
+	"time"
+)
+
+// Actions is what an operator may do. Databases are given by the name that clients use or that on the servers, but for logins: there
+// only the first counts. "" is all of them. Methods may be called from any goroutine.
+type Actions interface {
+	// Pause holds new work for no longer than limit; 0: as configured.
+	Pause(database string, limit time.Duration) Pause
+	// Resume ends the pauses of a database, "" all that there are; false: there was none.
+	Resume(database string) bool
+	// Kill pauses a database, closes its clients, and waits until none of its server connections is in use. The pause stays.
+	Kill(ctx context.Context, database string, limit time.Duration) error
+	// KillClient closes one client by its number; false: there is none.
+	KillClient(id uint64) bool
+	// Disable lets no new client in, Enable lets them in again; false: it was so before.
+	Disable(database string) bool
+	Enable(database string) bool
+	// Reconnect lets server connections be closed as soon as nobody uses them.
+	Reconnect(database string)
+	// WaitClose waits until those that Reconnect has found are closed. The error is a *pool.BusyError when ctx ends first.
+	WaitClose(ctx context.Context, database string) error
+	// Shutdown begins to end the router, and returns at once.
+	Shutdown(how Ending)
+	// Reload reads the configuration again and puts it in force. It returns what has changed, and what keeps its value until a
+	// restart. The error is a *ReloadError when the configuration has faults; nothing has changed then.
+	Reload(ctx context.Context) (applied, pending []string, err error)
+	Switchover(ctx context.Context, cluster, to string, within time.Duration) error
+}
+
+// Pause is a pause in force.
+type Pause interface {
+	// Wait waits until no server connection of the paused database is in use. The error is a *pool.BusyError when ctx ends first, or
+	// says why the pause ended before that: pool.ErrResumed, pool.ErrUndone, pool.ErrPauseOver.
+	Wait(ctx context.Context) error
+	// Undo ends this pause. The database may be paused by others.
+	Undo()
+}
+
+// Ending is how the router goes away. A later one is sooner over.
+type Ending uint8
+
+// The ways to end.
+const (
+	EndNot            Ending = iota // it runs
+	EndWaitForClients               // nobody is let in any more; when the last client has left by itself it ends
+	EndWaitForServers               // the drain: idle clients are closed, the others when their unit of work is over
+	EndNow                          // all clients are closed
+)
+
+// String returns the ending as PgBouncer's SHUTDOWN names it.
+func (e Ending) String() string {
+	switch e {
+	case EndWaitForClients:
+		return "wait_for_clients"
+	case EndWaitForServers:
+		return "wait_for_servers"
+	case EndNow:
+		return "at_once"
+	case EndNot:
+	}
+	return "not"
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/pgrouter/pgrouter/admin"
+	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/topology"
+)
+
+// orders is what an operator may do (admin.Actions).
+type orders struct{ router *router }
+
+// serverDatabase is the name that servers know of a database that an operator means; "" is all.
+func (r *router) serverDatabase(database string) string {
+	if database == "" {
+		return ""
+	}
+	return r.inForce.Load().ServerDatabase(database)
+}
+
+// meant tells the databases that an operator means, by the names that clients use: all for "", otherwise those that are the same
+// database on the servers.
+func (r *router) meant(database string) func(name string) bool {
+	server := r.serverDatabase(database)
+	return func(name string) bool { return database == "" || r.serverDatabase(name) == server }
+}
+
+// Pause holds a database, or all of them.
+func (o *orders) Pause(database string, limit time.Duration) admin.Pause {
+	if limit == 0 {
+		limit = o.router.inForce.Load().Admin.PauseLimit
+	}
+	return o.router.pool.Pause(o.router.serverDatabase(database), limit)
+}
+
+// Resume ends pauses.
+func (o *orders) Resume(database string) bool {
+	return o.router.pool.Unpause(o.router.serverDatabase(database))
+}
+
+// Kill pauses a database first, so that nobody whom it closes comes back to a server.
+func (o *orders) Kill(ctx context.Context, database string, limit time.Duration) error {
+	p := o.Pause(database, limit)
+	n := o.router.proxy.Kill(o.router.meant(database))
+	e := event.OfDatabase(event.DatabaseKilled, o.router.serverDatabase(database))
+	e.Count = n
+	o.router.events.Emit(e)
+	return p.Wait(ctx)
+}
+
+// KillClient closes one client.
+func (o *orders) KillClient(id uint64) bool { return o.router.proxy.KillClient(id) }
+
+// Disable lets no new client in.
+func (o *orders) Disable(database string) bool { return o.router.proxy.Disable(database) }
+
+// Enable lets new clients in again.
+func (o *orders) Enable(database string) bool { return o.router.proxy.Enable(database) }
+
+// Reconnect lets server connections be opened anew.
+func (o *orders) Reconnect(database string) {
+	o.router.pool.Reconnect(o.router.serverDatabase(database))
+}
+
+// WaitClose waits until the old ones are closed.
+func (o *orders) WaitClose(ctx context.Context, database string) error {
+	return o.router.pool.WaitClose(ctx, o.router.serverDatabase(database))
+}
+
+// Shutdown begins to end the router.
+func (o *orders) Shutdown(how admin.Ending) {
+	select {
+	case o.router.endings <- how:
+	default: // it has been asked so often that it ends
+	}
+}
+
+// errNoNode says that a switchover needs a target.
+var errNoNode = errors.New("which node? host:port of a standby, as SHOW NODES prints it")
+
+// Switchover moves the primary of a cluster.
+func (o *orders) Switchover(ctx context.Context, cluster, to string, within time.Duration) error {
+	if to == "" {
+		return errNoNode
+	}
+	c := o.router.cluster(topology.ClusterID(cluster))
+	if c == nil || c.conductor == nil {
+		return fmt.Errorf("no cluster %q", cluster)
+	}
+	return c.conductor.Switchover(ctx, topology.NodeID(to), within)
+}
