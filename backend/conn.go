@@ -46,6 +46,8 @@ type Conn struct {
 	ServerVersion int            // as server_version_num has it (150004); 0 if it could not be read
 	SystemID      uint64         // 0 unless Target had one and the server answered
 	CreatedAt     time.Time
+	Local         string // the addresses of the socket's two ends
+	Remote        string
 }
 
 // Param returns a parameter that the server reported, by the name that PostgreSQL writes ("TimeZone", "client_encoding").

@@ -36,6 +36,7 @@ func Dial(ctx context.Context, cfg Config, t Target, l Login) (*Conn, error) {
 		socket.Unread(rest)
 	}
 	c.CreatedAt = time.Now()
+	c.Local, c.Remote = c.Socket.LocalAddr().String(), c.Socket.RemoteAddr().String()
 	return c, nil
 }
 

@@ -264,7 +264,7 @@ type arrival struct {
 // Run makes it a server.
 func (a *arrival) Run(l *reactor.Loop) {
 	q := a.dial.queue
-	s := &Server{Conn: a.conn, queue: q, shelf: a.dial.shelf, loop: l, round: a.dial.round}
+	s := &Server{id: q.pool.born.Add(1), Conn: a.conn, queue: q, shelf: a.dial.shelf, loop: l, round: a.dial.round}
 	s.IO = q.pool.wires.attach(l, a.conn.Socket, (*keeper)(s))
 	if !s.IO.Open() { // for want of a descriptor; the next sweep tries again
 		q.pool.wires.cutOff(s.IO)

@@ -85,7 +85,7 @@ func (q *Queue) removeLocked(s *Server, why closeReason) {
 
 // takeBackLocked breaks a promise.
 func (q *Queue) takeBackLocked(s *Server, w *Waiter) {
-	s.claim, w.server = nil, nil
+	s.claim, s.client, w.server = nil, 0, nil
 	q.mu.line.insert(w)
 }
 
@@ -100,6 +100,9 @@ func (q *Queue) moveLocked(s *Server, to serverState, now int64) {
 	}
 	emptied := s.state == stateLinked && sh.lists[stateLinked].n == 0
 	s.state, s.since = to, now
+	if to != stateLinked {
+		s.client = 0
+	}
 	if to != stateClosed {
 		sh.lists[to].push(s)
 	}

@@ -52,6 +52,7 @@ type Pool struct {
 	paused  atomic.Pointer[pauses]
 	drained drained
 	limits  limits
+	born    atomic.Uint64 // server connections so far
 	faults  atomic.Uint64 // see mustNot; must stay 0
 
 	ctx  context.Context //nolint:containedctx // ends with Close; parent of all dials

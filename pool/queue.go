@@ -90,6 +90,7 @@ func (q *Queue) acquireLocked(w *Waiter, now int64, t *todo) (*Server, error) {
 		q.moveLocked(s, stateLinked, now)
 		if s.loop == w.Loop {
 			q.mu.count.grants++
+			s.client = w.Client
 			return s, nil
 		}
 		q.mu.count.waits++
@@ -135,7 +136,7 @@ func (q *Queue) turnAwayLocked(w *Waiter, now int64) error {
 
 // promiseLocked notes that s, linked already, goes to w on another loop.
 func (q *Queue) promiseLocked(s *Server, w *Waiter) {
-	s.claim, s.moving = w, true
+	s.claim, s.client, s.moving = w, w.Client, true
 	w.place, w.server = placePromised, s
 }
 
@@ -151,7 +152,7 @@ func (q *Queue) GiveUp(w *Waiter) bool {
 		q.mu.line.leave(w)
 		q.restLocked()
 	case placePromised:
-		w.server.claim = nil // the hop under way gives it to somebody else
+		w.server.claim, w.server.client = nil, 0 // the hop under way gives it to somebody else
 	case placeRefused:
 	}
 	q.mu.count.gaveUp++
@@ -221,6 +222,7 @@ func (q *Queue) handLocked(s *Server, w *Waiter, now int64) hand {
 		q.mu.count.grants++
 		q.mu.count.waited += max(now-w.since, 0)
 		w.answered()
+		s.client = w.Client
 		return hand{waiter: w}
 	}
 	q.promiseLocked(s, w)

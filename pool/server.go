@@ -38,6 +38,7 @@ type Server struct {
 	Vector *state.Vector // its parameters as the last holder left them; nil after its login and after a reset: see Conn.Params
 	Holder Holder        // set by whoever got it, before the callback returns; the pool clears it at Release
 
+	id       uint64
 	queue    *Queue
 	shelf    *shelf
 	retiring atomic.Bool // written with the queue's lock: it is closed instead of being handed out again
@@ -47,6 +48,7 @@ type Server struct {
 	prev, next *Server       // in the shelf's list of its state
 	loop       *reactor.Loop // where IO lives, or comes from while it moves
 	claim      *Waiter       // whom it is promised to while it moves; nil: nobody any more
+	client     uint64        // whose it is or will be, by Waiter.Client; 0 unless it is linked
 	moving     bool          // linked, on its way to a waiter; exactly one hop is under way
 	cancels    int           // cancel requests under way to it
 	outcome    Outcome       // what the last holder said, while cancels are awaited
