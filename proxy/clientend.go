@@ -13,6 +13,7 @@ func (e *clientEnd) Received(_ *reactor.Conn, b []byte) {
 	if s.ending {
 		return // after Terminate nothing is read
 	}
+	s.traffic.BytesReceived += uint64(len(b))
 	all, joined := s.up.join(b)
 	if s.waits() {
 		s.up.keep(all, joined)
@@ -143,6 +144,7 @@ func (s *Session) forward(b []byte) {
 		s.unitSent = true
 		s.unitMark = s.server.IO.Sent() + uint64(s.server.IO.Unsent())
 	}
+	s.clock.asked(s.loop.Now())
 	if s.keptAll {
 		if len(s.kept)+len(b) <= keptLimit {
 			s.kept = append(s.kept, b...)

@@ -48,3 +48,14 @@ func (p *Proxy) Keys() int {
 
 // Forwarded returns how many cancel requests were sent on to servers.
 func (p *Proxy) Forwarded() uint64 { return p.metrics.cancels[cancelForwarded].Load() }
+
+// TrafficDatabases is how many databases have counters of their own.
+const TrafficDatabases = trafficDatabases
+
+// CountLogins counts logins to databases on a loop that nobody runs, and returns the sums.
+func CountLogins(run func(login func(database string))) []DatabaseTraffic {
+	p := &Proxy{meters: make([]meter, 1)}
+	run(func(database string) { p.meters[0].of(database).ClientLogins++ })
+	p.meters[0].say()
+	return p.trafficSaid()
+}

@@ -32,7 +32,7 @@ func (l *login) greet(ctx context.Context, pl *place, wanted *state.Vector, poli
 	ctx, stop := l.heed(ctx)
 	defer stop()
 	g := &greeter{
-		proxy: p, place: pl, wanted: wanted, limit: policy.Pool.ResetTimeout, loop: p.deps.Reactor.Pick(), done: make(chan greeted, 1),
+		client: l.id, proxy: p, place: pl, wanted: wanted, limit: policy.Pool.ResetTimeout, loop: p.deps.Reactor.Pick(), done: make(chan greeted, 1),
 	}
 	g.timer.SetTarget(g)
 	if !g.loop.Post(reactor.TaskFunc(g.start)) {
@@ -53,6 +53,7 @@ type greeted struct {
 
 // greeter asks one server, on an event loop, on behalf of a login that has none yet.
 type greeter struct {
+	client uint64 // the login's number
 	proxy  *Proxy
 	place  *place
 	wanted *state.Vector
@@ -114,7 +115,7 @@ func (g *greeter) tooLong(closedFor, waited time.Duration, policy Policy) *pgwir
 
 func (g *greeter) start(l *reactor.Loop) {
 	g.link.Observer = g
-	g.waiter = pool.Waiter{Grantee: g, Loop: l, Vector: g.wanted}
+	g.waiter = pool.Waiter{Grantee: g, Loop: l, Vector: g.wanted, Client: g.client}
 	server, err := g.place.queue.Acquire(&g.waiter)
 	switch {
 	case err != nil:

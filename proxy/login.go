@@ -127,7 +127,7 @@ func (l *login) welcome(pl *place, policy Policy, g *greeting, last []byte) *pgw
 	}
 	s.link.Observer = s
 	s.home.Store(s.loop)
-	s.waiter = pool.Waiter{Grantee: s, Loop: s.loop}
+	s.waiter = pool.Waiter{Grantee: s, Loop: s.loop, Client: l.id}
 	s.timer.SetTarget(s)
 	if err := p.cancels.issue(s, cancelKeyShort); err != nil {
 		return pgwire.ErrInternal.New("")
@@ -157,10 +157,12 @@ type arrival struct {
 // Run begins the session's life on the loop (reactor.Task).
 func (a *arrival) Run(loop *reactor.Loop) {
 	s := a.session
-	s.client = loop.Attach(a.sock, (*clientEnd)(s))
-	s.client.Send(a.greeting)
-	s.spoke()
 	p := s.proxy
+	s.traffic = p.trafficOn(loop, s.facts.database)
+	s.traffic.ClientLogins++
+	s.client = loop.Attach(a.sock, (*clientEnd)(s))
+	s.say(a.greeting)
+	s.spoke()
 	p.registry.put(s.facts.id, s, p.config().MaxClients)
 	p.metrics.loggedIn.Add(1)
 	switch {

@@ -137,6 +137,8 @@ type collector struct {
 	proxy *Proxy
 
 	clients, moves, connections, refused, closed, units, wait, errors, losses, pins, cancels, preludes, violations, held, disabled *prometheus.Desc
+
+	traffic []trafficSeries
 }
 
 // Collector returns the proxy's metrics for a registry.
@@ -161,6 +163,7 @@ func (p *Proxy) Collector() prometheus.Collector {
 		violations:  desc("server_messages_unexpected_total", "Messages from servers that nobody asked for. Must stay 0."),
 		disabled:    desc("disabled", "1 while an operator lets nobody in to the database.", "database"),
 		held:        desc("held_bytes", "Bytes of queries that wait for a server."),
+		traffic:     newTrafficSeries(),
 	}
 }
 
@@ -171,6 +174,9 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 		c.violations, c.held, c.disabled,
 	} {
 		ch <- d
+	}
+	for _, s := range c.traffic {
+		ch <- s.desc
 	}
 }
 
@@ -207,6 +213,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	c.collectLosses(count)
 	c.collectClients(ch)
 	c.collectWaits(ch)
+	c.collectTraffic(ch)
 }
 
 func (c *collector) collectLosses(count func(*prometheus.Desc, uint64, ...string)) {

@@ -77,6 +77,7 @@ func (m *migration) Run(l *reactor.Loop) {
 		runtime.Gosched()
 	}
 	s.loop, s.waiter.Loop = l, l
+	s.traffic = s.proxy.trafficOn(l, s.facts.database)
 	s.client = l.Adopt(m.conn, (*clientEnd)(s))
 	s.spoke()
 	s.refeed()

@@ -75,6 +75,7 @@ type Proxy struct {
 	logins    atomic.Int64
 	nextID    atomic.Uint64
 	moved     []atomic.Int64 // by loop: when a client last moved away
+	meters    []meter        // by loop
 	betterOff func(*Session) *reactor.Loop
 	draining  atomic.Bool
 	verifies  bool
@@ -104,6 +105,7 @@ func New(cfg Config, deps Deps) (*Proxy, error) {
 	p.cfg.Store(&cfg)
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	p.moved = make([]atomic.Int64, len(deps.Reactor.Loops()))
+	p.meters = make([]meter, len(deps.Reactor.Loops()))
 	p.betterOff = p.relief
 	if p.deps.Trouble == nil {
 		p.deps.Trouble = func(topology.ClusterID, topology.NodeID) {}

@@ -24,10 +24,11 @@ type ClientInfo struct {
 	Local           string
 	ApplicationName string
 	Connected       time.Time
-	Pinned          string   // why it keeps its server; "" when it does not
-	Units           uint64   // units of work that have ended
-	Mode            string   // its pool mode; "" unless it is an ordinary client
-	Pool            pool.Key // of the queue in which it gets servers; empty unless it is an ordinary client
+	Waits           time.Duration // for a server; 0 unless it does
+	Pinned          string        // why it keeps its server; "" when it does not
+	Units           uint64        // units of work that have ended
+	Mode            string        // its pool mode; "" unless it is an ordinary client
+	Pool            pool.Key      // of the queue in which it gets servers; empty unless it is an ordinary client
 }
 
 // Member is anything that a client connection has become: a login in progress, a session, a console. Its methods may be
@@ -261,6 +262,9 @@ func (s *Session) Info() ClientInfo {
 		Cluster: string(now.place.cluster), Route: now.place.route.String(), Remote: s.facts.remote, Local: s.facts.local,
 		ApplicationName: s.facts.app, Connected: s.facts.connected, Units: s.units.Load(), Mode: now.mode.String(),
 		Pool: now.place.queue.Key(),
+	}
+	if s.state() == stateWaiting {
+		info.Waits = max(time.Duration(s.proxy.deps.Reactor.Now()-s.inLine.Load()), 0)
 	}
 	if why := event.PinReason(s.pin.Load()); why != event.PinNone {
 		info.Pinned = why.String()

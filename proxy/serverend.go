@@ -24,6 +24,7 @@ func (s *Session) relayAnswer(b []byte) {
 		return
 	}
 	s.down.keep(rest, joined)
+	s.account()
 	if s.link.Owed() < owed {
 		s.spoke()
 	}
@@ -56,6 +57,7 @@ func (s *Session) follow(all []byte) (rest []byte, reached relay.Verb, mine bool
 			v.N, v.Skip = v.N+v.Skip, 0
 		}
 		if v.N > 0 {
+			s.traffic.BytesSent += uint64(v.N)
 			s.client.Send(all[:v.N])
 			all = all[v.N:]
 		}
@@ -193,6 +195,7 @@ func (s *Session) finishUnit() bool {
 // resetUnit forgets what was kept of a unit that has ended or is lost.
 func (s *Session) resetUnit() {
 	s.keptAll, s.unitSent, s.replayed = true, false, false
+	s.clock = stopwatch{}
 	s.kept = s.kept[:0]
 	if cap(s.kept) > tailKept {
 		s.kept = nil

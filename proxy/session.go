@@ -73,7 +73,10 @@ type Session struct {
 	actual   *state.Vector // those that its server has
 	units    atomic.Uint64 // that have ended; for others to read as well
 	unitMark uint64
-	kept     []byte // what the client sent of the unit under way, for a second try
+
+	traffic *Traffic // of its database on its loop
+	clock   stopwatch
+	kept    []byte // what the client sent of the unit under way, for a second try
 
 	up   tail // from the client, not used yet
 	down tail // from the server, not used yet
@@ -81,10 +84,11 @@ type Session struct {
 	link   relay.Link
 	waiter pool.Waiter
 
-	waitSince int64     // loop time at which the unit began to wait; 0 when it has not
-	since     int64     // loop time of the last word that counts, see spoke
-	farewell  *farewell // it ends with its unit; nil: it stays
-	held      int64     // bytes of up counted in the proxy's limit
+	waitSince int64        // loop time at which the unit began to wait; 0 when it has not
+	inLine    atomic.Int64 // loop time at which it last got a place in the queue; for others to read as well
+	since     int64        // loop time of the last word that counts, see spoke
+	farewell  *farewell    // it ends with its unit; nil: it stays
+	held      int64        // bytes of up counted in the proxy's limit
 	policy    Policy
 	noticed   bool // NoticeWaiting was sent
 	timer     reactor.Timer
@@ -122,7 +126,10 @@ func (s *Session) state() sessionState { return sessionState(s.word.Load()) }
 func (s *Session) move(to sessionState) { s.word.Store(uint32(to)) }
 
 // say sends one message of our own to the client, at a boundary (I8). It may allocate: it is never part of the ordinary way.
-func (s *Session) say(msg []byte) { s.client.Send(msg) }
+func (s *Session) say(msg []byte) {
+	s.traffic.BytesSent += uint64(len(msg))
+	s.client.Send(msg)
+}
 
 // fatal tells the client why it ends, if it stands at a message boundary, and ends it.
 func (s *Session) fatal(e *pgwire.Error, why event.CloseReason) {

@@ -34,6 +34,7 @@ func (s *Session) Granted(server *pool.Server) {
 		return
 	}
 	s.proxy.metrics.waited(s.waited())
+	s.traffic.WaitTime += uint64(max(s.loop.Now()-s.inLine.Load(), 0))
 	if s.linkTo(server) {
 		s.resumeClient()
 		s.refeed()
@@ -60,6 +61,7 @@ func (s *Session) refused(err error) {
 // may follow at once.
 func (s *Session) linkTo(server *pool.Server) bool {
 	s.server = server
+	s.traffic.ServerAssignments++
 	server.Holder = s
 	server.IO.SetHandler((*serverEnd)(s))
 	if server.Vector == nil {
@@ -147,6 +149,7 @@ func (s *Session) preludeFailed(msg []byte) {
 // unlink gives the server back to the pool.
 func (s *Session) unlink(how pool.Outcome) {
 	server := s.server
+	s.account()
 	if !how.Gone() && (s.dismissed || s.down.len() > 0) { // it ends by itself, or has begun a message that nobody asked for
 		how = pool.Broken
 	}

@@ -16,6 +16,7 @@ const waitStep = time.Second
 
 // startWaiting notes that the unit has a place in the queue.
 func (s *Session) startWaiting() {
+	s.inLine.Store(s.loop.Now())
 	s.move(stateWaiting)
 	if s.waitSince == 0 {
 		s.waitSince = s.loop.Now()

@@ -224,6 +224,8 @@ func (l *Link) admitRequest(kind EntryKind, msg []byte, whole bool) Verdict {
 		entry |= Unnamed
 		open = false
 	case EntryParse:
+		l.Tally.ClientParses++
+		l.Tally.ServerParses++
 		l.sawParse(msg, whole)
 		if len(body) > 0 && body[0] == 0 {
 			entry |= Unnamed
@@ -236,6 +238,7 @@ func (l *Link) admitRequest(kind EntryKind, msg []byte, whole bool) Verdict {
 				return Verdict{Verb: verb}
 			}
 		}
+		l.Tally.Binds++
 		l.sawBind(portal, statement)
 	case EntryDescribe:
 		if isUnnamedStatement(body) {

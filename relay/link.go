@@ -38,6 +38,7 @@ type stream struct {
 // Observer, is a client without a server. Ownership: the session that embeds it.
 type Link struct {
 	Observer Observer
+	Tally    Tally // counts on; its reader empties it
 
 	fifo fifo
 	up   stream // client to server
@@ -56,6 +57,15 @@ type Link struct {
 	unnamed unnamed
 	named   map[string]does // what prepared statements do: of those whose text may end a transaction, on a standby of all
 	unnoted bool            // there were too many of them to remember: any named statement may be one
+}
+
+// Tally counts what a client has asked for, and what was answered.
+type Tally struct {
+	Queries      uint32 // answered with ReadyForQuery: a Query, a FunctionCall, a batch of the extended protocol up to its Sync
+	Transactions uint32 // … that left the server outside of a transaction block
+	ClientParses uint32 // Parse messages of the client's
+	ServerParses uint32 // … and those that were sent again for it, to a server that did not have the statement
+	Binds        uint32
 }
 
 // unit is what is known of the unit of work under way.

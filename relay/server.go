@@ -220,6 +220,10 @@ func (l *Link) ready(head Entry, msg []byte) Verdict {
 // told takes the transaction status that a ReadyForQuery tells, and ends the unit where it may.
 func (l *Link) told(msg []byte) Verdict {
 	l.status = msg[pgwire.HeaderLen]
+	l.Tally.Queries++
+	if l.status == StatusIdle {
+		l.Tally.Transactions++
+	}
 	if l.fifo.count > 0 {
 		return forward
 	}

@@ -99,6 +99,7 @@ func (u *unnamed) forgetUnsettled() {
 func (l *Link) Insertion() []byte {
 	l.unnamed.inBatch = true
 	if len(l.unnamed.parse) > 0 {
+		l.Tally.ServerParses++
 		l.fifo.push(Entry(EntryParse) | Swallow | Injected | Unnamed)
 		return l.unnamed.parse
 	}
