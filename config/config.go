@@ -96,7 +96,7 @@ type Limits struct {
 
 // Database is one [database.NAME]. Nil and "" mean: as in [pool] and [limits].
 type Database struct {
-	Name       string // the name that clients use; anyDatabase: every one that has no table of its own
+	Name       string // the name that clients use; AnyDatabase: every one that has no table of its own
 	DBName     string `key:"dbname" unit:"database name" doc:"The database on the servers, when it has another name there."`
 	User       string `key:"user" unit:"user name" doc:"As whom the router logs in to the servers, whoever the client is."`
 	Password   Secret `key:"password" doc:"The password of that user. Without it: what the userlist has of him."`

@@ -42,8 +42,8 @@ func (c *Config) PoolFor(database, user string) Pool {
 	return p
 }
 
-// anyDatabase is the name of the table that counts for each database without one of its own, as in PgBouncer.
-const anyDatabase = "*"
+// AnyDatabase is the name of the table that counts for each database without one of its own, as in PgBouncer.
+const AnyDatabase = "*"
 
 // DatabaseFor returns the [database.NAME] of a name that clients use: its own, or the one for any; nil if there is none.
 func (c *Config) DatabaseFor(name string) *Database {
@@ -52,7 +52,7 @@ func (c *Config) DatabaseFor(name string) *Database {
 		switch d := &c.Databases[i]; d.Name {
 		case name:
 			return d
-		case anyDatabase:
+		case AnyDatabase:
 			wild = d
 		}
 	}
@@ -121,7 +121,7 @@ func (c *Config) ServerUser(database string) string {
 func (c *Config) ServerPassword(database, user string) Secret {
 	for i := range c.Databases {
 		d := &c.Databases[i]
-		if d.User == user && !d.Password.IsZero() && (d.DBName == database || d.DBName == "" && (d.Name == database || d.Name == anyDatabase)) {
+		if d.User == user && !d.Password.IsZero() && (d.DBName == database || d.DBName == "" && (d.Name == database || d.Name == AnyDatabase)) {
 			return d.Password
 		}
 	}
