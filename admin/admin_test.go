@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,6 +40,7 @@ type scene struct {
 	done    []string
 	paused  []string // databases; "" is all
 	fail    error
+	traffic atomic.Pointer[[]proxy.DatabaseTraffic]
 
 	cancelled chan struct{} // cancel requests for the console
 	disabled  []string
@@ -71,10 +73,41 @@ func (s *scene) Clients() []proxy.ClientInfo {
 		return s.clients
 	}
 	return []proxy.ClientInfo{
-		{ID: 7, Kind: "client", State: "active", User: "kamailio", Database: "voip", Pinned: "listen", Remote: "[::1]:4711", Local: "/run/pg"}, {ID: 8, Kind: "client", State: "waiting"},
+		{ID: 7, Kind: "client", State: "active", User: "kamailio", Database: "voip", Pinned: "listen", Remote: "[::1]:4711", Local: "/run/pg"}, {ID: 8, Kind: "client", State: "waiting", Waits: 1500 * time.Millisecond},
 	}
 }
 func (s *scene) Totals() proxy.Totals { return proxy.Totals{Clients: 2, Units: 99} }
+func (s *scene) Servers() []pool.ServerStats {
+	key := pool.Key{Cluster: "main", Database: "voip", User: "kamailio", Route: routing.Primary}
+	return []pool.ServerStats{
+		{Key: key, ID: 3, Node: "a:5432", State: "linked", Client: 7, PID: 4712, Local: "10.0.0.1:40000", Remote: "10.0.0.2:5432"},
+		{Key: key, ID: 4, Node: "a:5432", State: "idle", Retiring: true, Remote: "/run/pg/.s.PGSQL.5433"},
+	}
+}
+
+func (s *scene) Traffic() []proxy.DatabaseTraffic {
+	if all := s.traffic.Load(); all != nil {
+		return *all
+	}
+	return nil
+}
+
+func (s *scene) Setup() Setup {
+	return Setup{
+		Databases: []string{"crm"}, Users: []string{"batch", "kamailio"},
+		Settings: []Setting{
+			{Key: "limits.max_clients", Value: "500", Default: "10000"}, {Key: "limits.max_user_connections", Value: "7", Default: "0"}, {Key: "pool.wait_timeout", Value: "1m30s", Default: "2m", Changeable: true},
+			{Key: "cluster.main.probe_password", Value: "[redacted]"},
+		},
+		Database: func(name string) DatabaseSetup {
+			return DatabaseSetup{ServerName: map[string]string{"crm": "customers"}[name] + map[string]string{"voip": "voip"}[name], Mode: "transaction", Size: 20, Lifetime: time.Hour}
+		},
+		User: func(name string) UserSetup {
+			return map[string]UserSetup{"batch": {Mode: "session", Size: 5}}[name]
+		},
+	}
+}
+
 func (s *scene) Failovers() []failover.Report {
 	return []failover.Report{{From: "b:5432", To: "a:5432", Held: 12, Outcome: "failed_over"}}
 }
@@ -367,7 +400,7 @@ func greet(conn net.Conn, c *Console) error {
 }
 
 func TestTheConsoleAnswersADriverInBothProtocols(t *testing.T) {
-	conn := console(t, &scene{primary: "a:5432"}, "boss")
+	conn := console(t, trafficScene(), "boss")
 	ctx := context.Background()
 	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeSimpleProtocol, pgx.QueryExecModeExec, pgx.QueryExecModeCacheStatement} {
 		for _, c := range commands() {
@@ -389,7 +422,7 @@ func TestTheConsoleAnswersADriverInBothProtocols(t *testing.T) {
 				}
 				count++
 			}
-			if rows.Err() != nil || count == 0 {
+			if empty := strings.HasPrefix(c.help, "always empty"); rows.Err() != nil || (count == 0) != empty {
 				t.Errorf("%s in mode %v: %d rows, %v", c.name, mode, count, rows.Err())
 			}
 		}

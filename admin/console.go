@@ -3,7 +3,6 @@ package admin
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"slices"
@@ -18,9 +17,6 @@ import (
 
 // consoleMessageLimit bounds one message of a console client, in bytes.
 const consoleMessageLimit = 64 << 10
-
-// textOID is the type of every column: the console speaks text, as PgBouncer's does.
-const textOID = 25
 
 // Console is the database that the router serves itself (proxy.Virtual).
 type Console struct{ admin *Admin }
@@ -146,7 +142,7 @@ func (s *consoleSession) simple(ctx context.Context, text string) {
 			s.backend.Send(description(result.columns, nil))
 		}
 		for _, row := range result.rows {
-			s.row(row)
+			s.row(result.columns, row, nil)
 		}
 		s.complete(result.tag)
 	}
@@ -155,37 +151,22 @@ func (s *consoleSession) simple(ctx context.Context, text string) {
 
 // result is what a command answers.
 type result struct {
-	columns []string
+	columns []column
 	rows    [][]string
 	tag     string
 }
 
-func (s *consoleSession) row(row []string) {
+// row sends a row; formats are those that the client asked for.
+func (s *consoleSession) row(columns []column, row []string, formats []int16) {
 	values := make([][]byte, len(row))
 	for i, v := range row {
-		values[i] = []byte(v)
+		values[i] = columns[i].kind.encode(v, formatOf(formats, i))
 	}
 	s.backend.Send(&pgproto3.DataRow{Values: values})
 }
 
 func (s *consoleSession) complete(tag string) {
 	s.backend.Send(&pgproto3.CommandComplete{CommandTag: []byte(tag)})
-}
-
-// description names the columns; formats are those that the client asked for. Text is the same in both.
-func description(columns []string, formats []int16) *pgproto3.RowDescription {
-	d := &pgproto3.RowDescription{}
-	for i, name := range columns {
-		field := pgproto3.FieldDescription{Name: []byte(name), DataTypeOID: textOID, DataTypeSize: -1, TypeModifier: -1}
-		switch {
-		case len(formats) == 1:
-			field.Format = formats[0]
-		case i < len(formats):
-			field.Format = formats[i]
-		}
-		d.Fields = append(d.Fields, field)
-	}
-	return d
 }
 
 func (s *consoleSession) fail(err error) {
@@ -236,7 +217,7 @@ func (s *consoleSession) run(ctx context.Context, text string) (result, error) {
 	}
 	tag := cmd.tag
 	if cmd.columns != nil {
-		tag = fmt.Sprintf("SHOW %d", len(rows))
+		tag = "SHOW"
 	}
 	switch cmd.name {
 	case "BEGIN", "START TRANSACTION":
@@ -262,6 +243,9 @@ func (s *consoleSession) find(text string) (*command, []string, error) {
 	}
 	if len(words) == 0 {
 		return nil, nil, nil
+	}
+	if strings.EqualFold(words[0], "select") { // PgBouncer's other word for it
+		words[0] = "SHOW"
 	}
 	table := commands()
 	var best *command
@@ -291,7 +275,7 @@ func (s *consoleSession) findSetting(show *command, words []string) (*command, [
 	if !known || len(words) > show.most {
 		return nil, nil, pgwire.ErrConsoleCommand.New("")
 	}
-	show.columns = []string{found.name}
+	show.columns = []column{{name: found.name}}
 	return show, words, nil
 }
 

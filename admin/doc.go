@@ -4,8 +4,8 @@
 // It owns the journal and the HTTP server. It never changes anything by itself: what an operator asks for goes through the
 // injected [Actions]. It never sees a client's bytes.
 //
-// Goroutines: the HTTP server's, which Serve starts and Close waits for; a console runs on the goroutine of its client, which
-// starts two more, and waits for them, while a PAUSE waits.
+// Goroutines: the HTTP server's, which Serve starts and Close waits for; Average's, which is its caller's; a console runs on the
+// goroutine of its client, which starts two more, and waits for them, while a PAUSE waits.
 //
-// Locks: Journal.mu, a leaf.
+// Locks: Journal.mu and averages.mu, leaves.
 package admin

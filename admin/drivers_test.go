@@ -95,11 +95,11 @@ func TestTheExtendedProtocolWorksWithoutParametersMessageByMessage(t *testing.T)
 		{"a setting", portalRun("SET extra_float_digits = 3", 1), "ParseComplete, BindComplete, NoData, CommandComplete SET, ReadyForQuery I"},
 		{"nothing", portalRun("", 0), "ParseComplete, BindComplete, NoData, EmptyQueryResponse, ReadyForQuery I"},
 		{"a comment", portalRun("/* a; 'b' /* c */ */ -- d", 0), "ParseComplete, BindComplete, NoData, EmptyQueryResponse, ReadyForQuery I"},
-		{"rows", portalRun("show version;", 0), "ParseComplete, BindComplete, RowDescription version/0, DataRow, CommandComplete SHOW 1, ReadyForQuery I"},
+		{"rows", portalRun("show version;", 0), "ParseComplete, BindComplete, RowDescription version/0, DataRow, CommandComplete SHOW, ReadyForQuery I"},
 		{"a block", portalRun("BEGIN READ ONLY", 0), "ParseComplete, BindComplete, NoData, CommandComplete BEGIN, ReadyForQuery T"},
 		{"rows by turns", append(portalRun("SHOW POOLS", 2), &pgproto3.Execute{MaxRows: 2}, &pgproto3.Execute{}, &pgproto3.Sync{}),
 			"ParseComplete, BindComplete, RowDescription database/0, DataRow, DataRow, PortalSuspended, ReadyForQuery T, " +
-				"DataRow, CommandComplete SHOW 3, CommandComplete SHOW 3, ReadyForQuery T"},
+				"DataRow, CommandComplete SHOW, CommandComplete SHOW, ReadyForQuery T"},
 		{"a savepoint", []pgproto3.FrontendMessage{&pgproto3.Query{String: "savepoint a; release savepoint a; rollback to a"}},
 			"CommandComplete SAVEPOINT, CommandComplete RELEASE, CommandComplete ROLLBACK, ReadyForQuery T"},
 		{"the end of the block", portalRun("ROLLBACK", 0), "ParseComplete, BindComplete, NoData, CommandComplete ROLLBACK, ReadyForQuery I"},
@@ -107,7 +107,7 @@ func TestTheExtendedProtocolWorksWithoutParametersMessageByMessage(t *testing.T)
 		{"binary", []pgproto3.FrontendMessage{
 			&pgproto3.Parse{Name: "s", Query: "show version"}, &pgproto3.Describe{ObjectType: 'S', Name: "s"},
 			&pgproto3.Bind{PreparedStatement: "s", ResultFormatCodes: []int16{1}}, &pgproto3.Describe{ObjectType: 'P'}, &pgproto3.Execute{}, &pgproto3.Sync{},
-		}, "ParseComplete, ParameterDescription, RowDescription version/0, BindComplete, RowDescription version/1, DataRow, CommandComplete SHOW 1, ReadyForQuery I"},
+		}, "ParseComplete, ParameterDescription, RowDescription version/0, BindComplete, RowDescription version/1, DataRow, CommandComplete SHOW, ReadyForQuery I"},
 		{"a name twice", []pgproto3.FrontendMessage{&pgproto3.Parse{Name: "s", Query: "show version"}, &pgproto3.Bind{}, &pgproto3.Sync{}}, "ErrorResponse 42P05, ReadyForQuery I"},
 		{"closed", []pgproto3.FrontendMessage{
 			&pgproto3.Close{ObjectType: 'S', Name: "s"}, &pgproto3.Bind{PreparedStatement: "s"}, &pgproto3.Sync{},

@@ -168,7 +168,7 @@ func (s *consoleSession) execute(ctx context.Context, m *pgproto3.Execute) error
 		rows = rows[:m.MaxRows]
 	}
 	for _, row := range rows {
-		s.row(row)
+		s.row(p.result.columns, row, p.formats)
 	}
 	p.result.rows = p.result.rows[len(rows):]
 	if len(p.result.rows) > 0 {

@@ -53,6 +53,7 @@ type Admin struct {
 
 	patience time.Duration // of WAIT_CLOSE
 	leaving  atomic.Bool
+	averages averages
 
 	life context.Context //nolint:containedctx // ends with Close; the parent of what operators ask for
 	end  context.CancelFunc

@@ -92,10 +92,28 @@ func inAll(q pool.QueueStats) pool.NodeStats {
 	return sum
 }
 
-func poolColumns() []string {
-	return []string{"database", "user", "cl_active", "cl_waiting", "cl_active_cancel_req", "cl_waiting_cancel_req", "sv_active",
-		"sv_active_cancel", "sv_being_canceled", "sv_idle", "sv_used", "sv_tested", "sv_login", "maxwait", "maxwait_us", "pool_mode",
-		"load_balance_hosts", "cluster", "waiting_for"}
+func poolColumns() []column {
+	return []column{
+		{"database", typeText, "the name on the servers"},
+		{"user", typeText, "the name on the servers"},
+		{"cl_active", typeInt4, "clients that are idle or have a server"},
+		{"cl_waiting", typeInt4, "clients that wait for a server, logins too"},
+		{"cl_active_cancel_req", typeInt4, "always 0"},
+		{"cl_waiting_cancel_req", typeInt4, "always 0"},
+		{"sv_active", typeInt4, "server connections in use"},
+		{"sv_active_cancel", typeInt4, "always 0"},
+		{"sv_being_canceled", typeInt4, "… that wait for the end of a cancel request"},
+		{"sv_idle", typeInt4, "… that are free"},
+		{"sv_used", typeInt4, "always 0"},
+		{"sv_tested", typeInt4, "… that are being reset"},
+		{"sv_login", typeInt4, "… that are being opened"},
+		{"maxwait", typeInt4, "for how many whole seconds the first has waited"},
+		{"maxwait_us", typeInt4, "… and microseconds"},
+		{"pool_mode", typeText, "of the clients that are there, with a comma between them if they differ; without clients as configured"},
+		{"load_balance_hosts", typeText, "always empty"},
+		{"cluster", typeText, "whose nodes they are"},
+		{"waiting_for", typeText, "why the first in the line waits: `exhausted`, `paused`, `no_primary`, `no_replica`, `switchover`, `split_brain`, `dial_failing`"},
+	}
 }
 
 func showPools(_ context.Context, a *Admin, _ []string) ([][]string, error) {
@@ -111,9 +129,30 @@ func showPools(_ context.Context, a *Admin, _ []string) ([][]string, error) {
 	return rows, nil
 }
 
-func queueColumns() []string {
-	return []string{"cluster", "database", "user", "route", "options", "nodes", "pool_size", "waiting", "waiting_for", "maxwait", "maxwait_us",
-		"hold", "held_for", "active", "idle", "resetting", "cancel_pending", "opening", "acquires", "waits", "gave_up"}
+func queueColumns() []column {
+	return []column{
+		{"cluster", typeText, "whose nodes serve it"},
+		{"database", typeText, "the name on the servers"},
+		{"user", typeText, "the name on the servers"},
+		{"route", typeText, "that of the clients' listener"},
+		{"options", typeText, "start-up parameters that no SET can change, without their values"},
+		{"nodes", typeText, "to which the route leads now"},
+		{"pool_size", typeInt4, "server connections that there may be to each node"},
+		{"waiting", typeInt4, "clients that wait for a server"},
+		{"waiting_for", typeText, "why they do, as in SHOW POOLS"},
+		{"maxwait", typeInt4, "for how many whole seconds the first has waited"},
+		{"maxwait_us", typeInt4, "… and microseconds"},
+		{"hold", typeText, "why nothing is handed out; empty: it is"},
+		{"held_for", typeInt4, "since how many seconds"},
+		{"active", typeInt4, "server connections in use"},
+		{"idle", typeInt4, "… that are free"},
+		{"resetting", typeInt4, "… that are being reset"},
+		{"cancel_pending", typeInt4, "… that wait for the end of a cancel request"},
+		{"opening", typeInt4, "… that are being opened"},
+		{"acquires", typeInt8, "units of work that asked for a server, since the queue was made"},
+		{"waits", typeInt8, "… that had to wait for one"},
+		{"gave_up", typeInt8, "… that gave up"},
+	}
 }
 
 func showQueues(_ context.Context, a *Admin, _ []string) ([][]string, error) {
@@ -130,6 +169,43 @@ func showQueues(_ context.Context, a *Admin, _ []string) ([][]string, error) {
 			strconv.Itoa(n.Linked), strconv.Itoa(n.Idle), strconv.Itoa(n.Resetting), strconv.Itoa(n.CancelPending), strconv.Itoa(n.Dialing),
 			number(q.Acquires), number(q.Waits), number(q.GaveUp),
 		})
+	}
+	return rows, nil
+}
+
+func shelfColumns() []column {
+	return []column{
+		{"cluster", typeText, "of the queue"},
+		{"database", typeText, "of the queue"},
+		{"user", typeText, "of the queue"},
+		{"route", typeText, "of the queue"},
+		{"options", typeText, "of the queue, as in SHOW QUEUES"},
+		{"node", typeText, "where the server connections lead"},
+		{"eligible", typeText, "whether the route leads there now"},
+		{"active", typeInt4, "server connections in use"},
+		{"retiring", typeInt4, "… that are closed when they are given back"},
+		{"idle", typeInt4, "… that are free"},
+		{"resetting", typeInt4, "… that are being reset"},
+		{"cancel_pending", typeInt4, "… that wait for the end of a cancel request"},
+		{"opening", typeInt4, "… that are being opened"},
+		{"trouble", typeText, "why the last one could not be opened"},
+	}
+}
+
+func showShelves(_ context.Context, a *Admin, _ []string) ([][]string, error) {
+	var rows [][]string
+	for _, q := range a.world.Queues() {
+		for _, n := range q.Nodes {
+			trouble := ""
+			if n.Trouble != nil {
+				trouble = n.Trouble.Error()
+			}
+			rows = append(rows, []string{
+				string(q.Key.Cluster), q.Key.Database, q.Key.User, q.Key.Route.String(), optionNames(q.Key.Options), string(n.Node),
+				yesNo(n.Eligible), strconv.Itoa(n.Linked), strconv.Itoa(n.Retiring), strconv.Itoa(n.Idle), strconv.Itoa(n.Resetting),
+				strconv.Itoa(n.CancelPending), strconv.Itoa(n.Dialing), trouble,
+			})
+		}
 	}
 	return rows, nil
 }
@@ -173,5 +249,3 @@ func holdText(r event.HoldReason) string {
 func seconds(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }
 
 func micros(d time.Duration) string { return strconv.Itoa(int(d % time.Second / time.Microsecond)) }
-
-func number(n uint64) string { return strconv.FormatUint(n, 10) }

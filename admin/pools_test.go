@@ -18,7 +18,7 @@ import (
 // table runs a command and returns its rows by column.
 func table(t *testing.T, conn *pgx.Conn, sql string) []map[string]string {
 	t.Helper()
-	rows, err := conn.Query(context.Background(), sql)
+	rows, err := conn.Query(context.Background(), sql, pgx.QueryExecModeSimpleProtocol)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,8 +101,8 @@ func TestShowPoolsHasOneRowForEachDatabaseAndUser(t *testing.T) {
 		"database", "user", "cl_active", "cl_waiting", "cl_active_cancel_req", "cl_waiting_cancel_req", "sv_active", "sv_active_cancel",
 		"sv_being_canceled", "sv_idle", "sv_used", "sv_tested", "sv_login", "maxwait", "maxwait_us", "pool_mode", "load_balance_hosts",
 	} {
-		if poolColumns()[i] != column {
-			t.Errorf("column %d is %s, not %s", i, poolColumns()[i], column)
+		if poolColumns()[i].name != column {
+			t.Errorf("column %d is %s, not %s", i, poolColumns()[i].name, column)
 		}
 	}
 }

@@ -55,12 +55,16 @@ func psql(t *testing.T, s *scene, user, sql string) string {
 }
 
 func TestPsqlShowsWhatTheConsoleSays(t *testing.T) {
-	s := &scene{primary: "a:5432"}
+	s := trafficScene()
 	got := psql(t, s, "watcher", `show version;
 SHOW POOLS;
 show queues;
-show clients;
-Show Servers;
+Show Shelves;
+select lists;
+show state;
+show stats_totals;
+show databases;
+show peers;
 SHOW  NODES ;
 show failovers;
 show help;

@@ -95,10 +95,10 @@ func TestAnotherConfigurationCountsFromTheNextCommandOn(t *testing.T) {
 	if err := a.Reconfigure(cfg); err != nil {
 		t.Fatal(err)
 	}
-	if got := told(t, boss, "RESUME"); !strings.HasPrefix(got[0], "42501") {
+	if got := told(t, boss, "RECONNECT"); !strings.HasPrefix(got[0], "42501") {
 		t.Errorf("who is no operator any more: %q", got)
 	}
-	if got := told(t, watcher, "RESUME"); got[0] != "RESUME" {
+	if got := told(t, watcher, "RECONNECT"); got[0] != "RECONNECT" {
 		t.Errorf("who has become one: %q", got)
 	}
 	for from, want := range map[string]int{"10.1.2.3:5": http.StatusForbidden, "10.2.2.3:5": http.StatusOK} {

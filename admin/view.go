@@ -22,8 +22,10 @@ type Door struct {
 type World interface {
 	Clusters() []*topology.Snapshot
 	Queues() []pool.QueueStats
+	Servers() []pool.ServerStats
 	Clients() []proxy.ClientInfo
 	Totals() proxy.Totals
+	Traffic() []proxy.DatabaseTraffic
 	Failovers() []failover.Report
 	Doors() []Door
 	// Database reports whether a database, by the name that clients or servers know, was asked for by a client or is named in the
@@ -31,6 +33,8 @@ type World interface {
 	Database(name string) (known, paused bool)
 	// Holders tells which clients of a database, "" = of all, have a server connection now, as far as it is known before ctx ends.
 	Holders(ctx context.Context, database string) []proxy.Holder
+	// Setup returns what is configured.
+	Setup() Setup
 	// Serves reports whether a route of a cluster has a node now, and why not.
 	Serves(cluster, route string) (ok bool, why string)
 }

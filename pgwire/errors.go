@@ -109,6 +109,7 @@ const (
 	ErrConsoleBusy    // args: the time, how many
 	ErrConsoleSuspend
 	ErrConsoleProtocol
+	ErrConsoleRefused
 	ErrConsoleFailed // arg: what went wrong
 
 	errCount // how many there are; not an error

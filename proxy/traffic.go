@@ -94,17 +94,29 @@ func (m *meter) addTo(sums map[string]Traffic) {
 	m.said.Lock()
 	defer m.said.Unlock()
 	for _, d := range m.said.all {
-		sums[d.Database] = sums[d.Database].plus(d.Traffic)
+		sums[d.Database] = sums[d.Database].Plus(d.Traffic)
 	}
 }
 
-func (t Traffic) plus(b Traffic) Traffic {
+// Plus returns the sum of both.
+func (t Traffic) Plus(b Traffic) Traffic {
 	return Traffic{
 		ServerAssignments: t.ServerAssignments + b.ServerAssignments, Transactions: t.Transactions + b.Transactions,
 		Queries: t.Queries + b.Queries, BytesReceived: t.BytesReceived + b.BytesReceived, BytesSent: t.BytesSent + b.BytesSent,
 		TransactionTime: t.TransactionTime + b.TransactionTime, QueryTime: t.QueryTime + b.QueryTime, WaitTime: t.WaitTime + b.WaitTime,
 		ClientParses: t.ClientParses + b.ClientParses, ServerParses: t.ServerParses + b.ServerParses, Binds: t.Binds + b.Binds,
 		ClientLogins: t.ClientLogins + b.ClientLogins,
+	}
+}
+
+// Since returns what has been added since before.
+func (t Traffic) Since(before Traffic) Traffic {
+	return Traffic{
+		ServerAssignments: t.ServerAssignments - before.ServerAssignments, Transactions: t.Transactions - before.Transactions,
+		Queries: t.Queries - before.Queries, BytesReceived: t.BytesReceived - before.BytesReceived, BytesSent: t.BytesSent - before.BytesSent,
+		TransactionTime: t.TransactionTime - before.TransactionTime, QueryTime: t.QueryTime - before.QueryTime,
+		WaitTime: t.WaitTime - before.WaitTime, ClientParses: t.ClientParses - before.ClientParses,
+		ServerParses: t.ServerParses - before.ServerParses, Binds: t.Binds - before.Binds, ClientLogins: t.ClientLogins - before.ClientLogins,
 	}
 }
 

@@ -67,7 +67,8 @@ func (r *router) consoles() map[string]proxy.Virtual {
 }
 
 // startHTTP serves metrics, JSON and the page, when everything that they show exists.
-func (r *router) startHTTP(context.Context) error {
+func (r *router) startHTTP(ctx context.Context) error {
+	r.goRun(ctx, "averages", r.admin.Average)
 	if err := r.registry.Register(r.pool.Collector(), r.proxy.Collector(), r.admin.Collector()); err != nil {
 		return err
 	}
@@ -111,6 +112,12 @@ func (o *outlook) Queues() []pool.QueueStats { return o.router.pool.Stats() }
 
 // Clients returns the client connections.
 func (o *outlook) Clients() []proxy.ClientInfo { return o.router.proxy.Clients() }
+
+// Servers returns the pool's server connections.
+func (o *outlook) Servers() []pool.ServerStats { return o.router.pool.Servers() }
+
+// Traffic returns what has gone on in each database.
+func (o *outlook) Traffic() []proxy.DatabaseTraffic { return o.router.proxy.Traffic() }
 
 // Totals returns the counters of all clients.
 func (o *outlook) Totals() proxy.Totals { return o.router.proxy.Totals() }

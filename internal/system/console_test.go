@@ -109,6 +109,50 @@ func TestPoolsAreAddedUpByDatabaseAndUserWhateverTheRoute(t *testing.T) {
 	}
 }
 
+// TestTheConsoleShowsWhatClientsDo looks at a client in a transaction, and at what it has done.
+func TestTheConsoleShowsWhatClientsDo(t *testing.T) {
+	c := clustertest.Start(t, testcluster.Options{})
+	r := testrouter.Example(t, c, consoleConfig)
+	conn, console := open(t, c, r.Write, "app", "&application_name=billing"), open(t, c, r.Write, "pgbouncer", "")
+	for _, sql := range []string{"select 1", "begin", "select 1"} {
+		if _, err := query(conn, sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pid, err := query(conn, "select pg_backend_pid()")
+	if err != nil {
+		t.Fatal(err)
+	}
+	clients := table(t, console, "SHOW CLIENTS", "database", "state", "application_name", "ptr", "link")
+	servers := table(t, console, "SHOW SERVERS", "database", "state", "application_name", "link", "ptr", "remote_pid")
+	if len(clients) != 2 || len(servers) != 1 {
+		t.Fatalf("clients %v, servers %v", clients, servers)
+	}
+	if diff := cmp.Diff(append(clients[0], pid), servers[0]); diff != "" || clients[0][1] != "active" {
+		t.Errorf("a client and its server: %s", diff)
+	}
+	totals := table(t, console, "SHOW STATS_TOTALS", "database", "server_assignment_count", "xact_count", "query_count", "client_login_count")
+	if diff := cmp.Diff([][]string{{"app", "2", "1", "4", "1"}}, totals); diff != "" {
+		t.Errorf("a query and the first three of a block: %s", diff)
+	}
+	databases := table(t, console, "SHOW DATABASES", "name", "database", "pool_size", "pool_mode", "current_connections", "current_client_connections", "paused", "cluster")
+	if diff := cmp.Diff([][]string{{"app", "app", "4", "transaction", "1", "1", "0", "main"}}, databases); diff != "" {
+		t.Error(diff)
+	}
+	for _, row := range table(t, console, "SHOW CONFIG", "key", "value") {
+		ours := strings.Contains(row[0], ".")
+		switch {
+		case row[0] == "default_pool_size" && row[1] != "4", !ours && row[1] == "" && row[0] != "stats_users":
+			t.Errorf("PgBouncer's %s is %q", row[0], row[1])
+		case strings.Contains(row[0], "password") && row[1] != "" && row[1] != "[redacted]":
+			t.Errorf("%s is shown: %s", row[0], row[1])
+		}
+	}
+	if users := table(t, console, "SHOW USERS", "name"); len(users) == 0 || users[0][0] != "app" {
+		t.Errorf("SHOW USERS: %v", users)
+	}
+}
+
 // pauseStage is a router with a client that is in a transaction, another that may come, and a console that looks on.
 type pauseStage struct {
 	t                  *testing.T
@@ -158,8 +202,8 @@ func (p *pauseStage) hold() string { return table(p.t, p.watch, "SHOW QUEUES", "
 
 func (p *pauseStage) consoles() int {
 	count := 0
-	for _, row := range table(p.t, p.watch, "SHOW CLIENTS", "type") {
-		if row[0] == "console" {
+	for _, row := range table(p.t, p.watch, "SHOW CLIENTS", "database", "state") {
+		if row[0] == "pgrouter" && row[1] == "active" {
 			count++
 		}
 	}

@@ -1,0 +1,104 @@
+package admin
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/pgrouter/pgrouter/event"
+)
+
+func timeText(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02 15:04:05 MST")
+}
+
+func nodeColumns() []column {
+	return []column{
+		{"cluster", typeText, "its name in the configuration"},
+		{"node", typeText, "its address there"},
+		{"role", typeText, "what it last said to be: `primary` or `standby`"},
+		{"state", typeText, "`up`, `suspect` (missed its heartbeat, or lets nobody in), `down` or `unknown`"},
+		{"timeline", typeInt8, "the timeline that it last told"},
+		{"lag_bytes", typeInt8, "how far a standby is behind; NULL while that is not known"},
+		{"since", typeText, "since when its state is what it is"},
+		{"last_seen", typeText, "when it last answered"},
+		{"epoch", typeInt8, "how many primaries the cluster has had"},
+		{"phase", typeText, "of the cluster: `steady`, `doubtful`, `leaderless`, `split` or `unknown`"},
+		{"server_version_num", typeInt4, "its version"},
+		{"reason", typeText, "why it may not be used, if so"},
+	}
+}
+
+func showNodes(_ context.Context, a *Admin, _ []string) ([][]string, error) {
+	var rows [][]string
+	for _, s := range a.world.Clusters() {
+		c := viewCluster(s)
+		for _, n := range c.Nodes {
+			lag := ""
+			if n.LagBytes != nil {
+				lag = number(*n.LagBytes)
+			}
+			rows = append(rows, []string{
+				c.Name, n.Node, n.Role, n.Health, number(uint64(n.Timeline)), lag, timeText(n.Since), timeText(n.SeenAt),
+				number(c.Epoch), c.Phase, strconv.Itoa(n.Version), n.Refused,
+			})
+		}
+	}
+	return rows, nil
+}
+
+func failoverColumns() []column {
+	return []column{
+		{"first_signal", typeText, "when the first sign of it was seen"},
+		{"cluster", typeText, "where"},
+		{"from", typeText, "the primary before"},
+		{"to", typeText, "the primary after"},
+		{"planned", typeText, "yes for a switchover"},
+		{"gap_ms", typeInt8, "how long no writes could be taken, in milliseconds"},
+		{"held", typeInt8, "units of work that waited"},
+		{"expired", typeInt8, "… that waited too long and were refused"},
+		{"cut", typeInt8, "sessions whose server was taken away"},
+		{"in_doubt", typeInt8, "clients told 08007: nobody knows whether their work was committed"},
+		{"aborted", typeInt8, "clients told 57P01: nothing of their transaction was committed"},
+		{"replayed", typeInt8, "reads that were sent once more, to another standby"},
+		{"outcome", typeText, "how it ended"},
+	}
+}
+
+func showFailovers(_ context.Context, a *Admin, _ []string) ([][]string, error) {
+	var rows [][]string
+	for _, r := range a.world.Failovers() {
+		rows = append(rows, []string{
+			timeText(r.FirstSignal), string(r.Cluster), string(r.From), string(r.To), yesNo(r.Planned), strconv.FormatInt(r.Gap.Milliseconds(), 10),
+			number(r.Held), number(r.Expired), strconv.Itoa(r.Cut), number(r.InDoubt), number(r.Aborted), number(r.Replayed), r.Outcome,
+		})
+	}
+	return rows, nil
+}
+
+func eventColumns() []column {
+	return []column{
+		{"time", typeText, "when, UTC"},
+		{"event", typeText, "what; `pgrouter_events_total` counts them"},
+		{"cluster", typeText, "where"},
+		{"node", typeText, "which node"},
+		{"from", typeText, "what was before"},
+		{"to", typeText, "what is now"},
+		{"reason", typeText, "why"},
+		{"database", typeText, "which database it is about, if it is about one"},
+	}
+}
+
+func showEvents(_ context.Context, a *Admin, _ []string) ([][]string, error) {
+	var rows [][]string
+	events := a.journal.Last()
+	slices.SortStableFunc(events, func(x, y event.Event) int { return x.Time.Compare(y.Time) })
+	for _, e := range events {
+		rows = append(rows, []string{e.Time.UTC().Format("2006-01-02 15:04:05.000"), string(e.Kind), e.Cluster, e.Node, e.From, e.To, e.Reason, e.Database})
+	}
+	return rows, nil
+}
