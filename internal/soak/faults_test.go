@@ -4,7 +4,10 @@ package soak
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,6 +46,7 @@ func (f *faults) one(ctx context.Context) {
 		{"freeze the primary", func(ctx context.Context) error { return f.freeze(ctx, f.cluster.Primary()) }},
 		{"terminate servers", f.terminate},
 		{"pause", f.pause},
+		{"reload", f.reload},
 	}
 	chosen := all[f.dice.IntN(len(all))]
 	f.t.Logf("%s fault: %s", time.Now().Format("15:04:05"), chosen.name)
@@ -123,6 +127,34 @@ func (f *faults) pause(ctx context.Context) error {
 	}
 	_, err = conn.Exec(ctx, "RESUME app").ReadAll()
 	return err
+}
+
+// sizeLine is what a reload changes, and nonsense what makes it fail.
+var sizeLine = regexp.MustCompile(`(?m)^size = .*$`)
+
+const nonsense = "nonsense = 1\n"
+
+// reload gives pools another size; now and then the file has a fault, and must change nothing.
+func (f *faults) reload(ctx context.Context) error {
+	faulty := f.dice.IntN(3) == 0
+	size := fmt.Sprint("size = ", 6+f.dice.IntN(6))
+	f.router.Rewrite("pgrouter.toml", func(text string) string {
+		text = sizeLine.ReplaceAllLiteralString(strings.TrimSuffix(text, nonsense), size)
+		if faulty {
+			text += nonsense
+		}
+		return text
+	})
+	conn, err := pgconn.Connect(ctx, f.console)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, "RELOAD").ReadAll()
+	if faulty != (err != nil) {
+		return fmt.Errorf("reload of a faulty file (%v): %w", faulty, err)
+	}
+	return nil
 }
 
 // terminate ends every server process of the application on the primary.

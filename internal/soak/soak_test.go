@@ -31,7 +31,7 @@ const (
 )
 
 // TestSoak runs a mixed load through the router while a random fault happens every ten seconds: a node killed, stopped, frozen,
-// a planned switchover, a pause, servers terminated, clients that cancel, reset and leave in the middle; all under a limit of server
+// a planned switchover, a pause, a reload, servers terminated, clients that cancel, reset and leave in the middle; all under a limit of server
 // connections that keeps the queues of the write port and of the read port out of each other's way. In the end every
 // acknowledged row is there once, and the router holds what it held at the beginning.
 func TestSoak(t *testing.T) {
