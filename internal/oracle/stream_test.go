@@ -159,16 +159,17 @@ func (s *stream) end() error {
 	case 1: // with what is no message
 		return s.farewell(frame('?', "what"))
 	case 2:
-		return s.farewell(cut(query("select "+s.id()), 7+s.dice.IntN(10)))
+		return s.farewell(cut(query("select "+s.id()), 7+s.dice.IntN(10)), wiretest.CloseWriting())
 	default:
 		return s.farewell(&pgproto3.Terminate{})
 	}
 }
 
-// farewell sends some messages more, and behind them what ends the connection, all at once.
-func (s *stream) farewell(last message) error {
+// farewell sends some messages more, and behind them what ends the connection, all at once. Who is sent what is no message may end it
+// before the last byte is written.
+func (s *stream) farewell(last message, more ...wiretest.Step) error {
 	messages, _ := s.unit()
-	farewell := []wiretest.Step{wiretest.Send(append(messages, last)...), wiretest.CloseWriting(), wiretest.HearEnd()}
+	farewell := append([]wiretest.Step{wiretest.Send(append(messages, last)...)}, append(more, wiretest.HearEnd())...)
 	direct, got := s.beside.Converse(farewell...), s.through.Converse(farewell...)
 	if !got.Same(direct) {
 		return fmt.Errorf("at the end\n%s", direct.Beside("direct", got, "through the router"))
