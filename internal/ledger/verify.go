@@ -21,7 +21,7 @@ type Verdict struct {
 	Ghosts         int64    // certainly failed but present
 	Alien          int64    // present but never sent
 	Torn           int64    // half of a write is there: a call without its record, or the reverse
-	Mixed          int64    // lookups answered with another subscriber's row
+	Mixed          int64    // lookups answered with another subscriber's row, or none
 	Examples       []string // some of the faults
 }
 
@@ -42,6 +42,7 @@ func (l *Load) Verify(ctx context.Context, conn *pgx.Conn) (Verdict, error) {
 	var v Verdict
 	total := l.Total()
 	v.Mixed = total.Mixed
+	v.Examples = append(v.Examples, total.Answers...)
 	present := make([][]bool, len(l.clients))
 	for i, c := range l.clients {
 		c.mu.Lock()

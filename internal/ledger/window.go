@@ -23,7 +23,15 @@ type Figures struct {
 	Reconnects    int64            // connections opened again after they were lost
 	Held          int64            // operations that took Config.Slow or longer and were then answered well
 	HeldMax       time.Duration    // the longest of them
-	Mixed         int64            // lookups answered with another subscriber's row: must stay 0
+	Mixed         int64            // lookups answered with another subscriber's row, or none: must stay 0
+	Answers       []string         // some of those
+}
+
+func (f *Figures) mixed(answer string) {
+	f.Mixed++
+	if len(f.Answers) < maxExamples {
+		f.Answers = append(f.Answers, answer)
+	}
 }
 
 func (f *Figures) count(key string) {
@@ -44,6 +52,7 @@ func (f *Figures) Merge(o *Figures) {
 	f.Held += o.Held
 	f.HeldMax = max(f.HeldMax, o.HeldMax)
 	f.Mixed += o.Mixed
+	f.Answers = append(f.Answers, o.Answers...)
 	if f.Errors == nil {
 		f.Errors = maps.Clone(o.Errors)
 		return

@@ -53,6 +53,9 @@ func TestSoak(t *testing.T) {
 		t.Fatal(err)
 	}
 	direct.Close(ctx)
+	if err := c.WaitReplicas(ctx); err != nil { // lookups go to standbys
+		t.Fatal(err)
+	}
 	var all sync.WaitGroup
 	supervised, stopSupervisor := context.WithCancel(ctx)
 	supervisor := testcluster.NewSupervisor(c, testcluster.SupervisorOptions{Delay: 500 * time.Millisecond, PlannedGrace: 3 * time.Second})
