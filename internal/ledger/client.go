@@ -204,7 +204,9 @@ func (c *client) lookup(ctx context.Context) bool {
 		return true
 	}
 	if len(r.rows) != 1 || string(r.rows[0][0]) != who {
-		c.note(func(f *Figures) { f.mixed(fmt.Sprintf("%s: asked for %s, told %q %q", time.Now().Format(time.StampMilli), who, r.tag, r.rows)) })
+		c.note(func(f *Figures) {
+			f.mixed(fmt.Sprintf("%s: asked for %s, told %q %q", time.Now().Format(time.StampMilli), who, r.tag, r.rows))
+		})
 	}
 	c.end(a, Acknowledged)
 	return true
