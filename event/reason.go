@@ -3,7 +3,7 @@ package event
 // HoldReason says why a unit of work waits.
 type HoldReason uint8
 
-// The reasons to wait. Exhausted, Paused and no-node reasons share one FIFO (design: one queue, three reasons).
+// The reasons to wait. Whatever it is, all who wait in a queue stand in one line.
 const (
 	HoldNone        HoldReason = iota
 	HoldExhausted              // every server connection is taken

@@ -33,7 +33,8 @@
 //
 // # Locks
 //
-// One mutex per queue (queueState) and one for the pool's own tables; a gate per node and drained have small ones. None is ever
-// held together with another, and nothing is called under one that blocks, calls back, logs or does I/O: what is to be done is
-// noted in a todo and done after the lock is given back.
+// One mutex per queue (queueState) and one for the pool's own tables; a gate per node and drained have small ones. None of these is
+// ever held together with another. That of the limits across queues is the only one that is taken with one of the first two held.
+// Nothing is called under any of them that blocks, calls back, logs or does I/O: what is to be done is noted in a todo and done
+// after the lock is given back.
 package pool

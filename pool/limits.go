@@ -363,25 +363,8 @@ func (p *Pool) Connections() Connections {
 	l := &p.limits
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.mu.all.connections()
+	return Connections{Used: l.mu.all.used, Limit: l.mu.all.limit}
 }
-
-// ConnectionsOf returns the count of a database's or a user's, by the names that servers know. Any goroutine.
-func (p *Pool) ConnectionsOf(scope Scope, name string) Connections {
-	l := &p.limits
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	known := l.mu.databases
-	if scope == ScopeUser {
-		known = l.mu.users
-	}
-	if b := known[name]; b != nil {
-		return b.connections()
-	}
-	return Connections{}
-}
-
-func (b *budget) connections() Connections { return Connections{Used: b.used, Limit: b.limit} }
 
 // turnedAway counts the dials that found no room, by scope.
 func (l *limits) turnedAway() [scopes]uint64 {

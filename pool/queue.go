@@ -31,7 +31,8 @@ type Queue struct {
 	mu queueState
 }
 
-// queueState is guarded by its own mutex, a leaf: nothing is called under it that blocks, calls back, logs or does I/O.
+// queueState is guarded by its own mutex: nothing is called under it that blocks, calls back, logs or does I/O, and no lock is taken
+// but that of limits.
 type queueState struct {
 	sync.Mutex
 	cfg     Config

@@ -179,13 +179,6 @@ func (r *registry) disclaimLocked(id uint64) {
 	}
 }
 
-// clientsOf counts the clients of a database or a user.
-func (r *registry) clientsOf(what claimed) int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.mu.held[what]
-}
-
 func (r *registry) count() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -233,14 +226,6 @@ func (r *registry) gone() <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.mu.empty
-}
-
-// ClientsOfDatabase counts the clients of a database, by the name that they use. Any goroutine.
-func (p *Proxy) ClientsOfDatabase(name string) int { return p.registry.clientsOf(claimed{name: name}) }
-
-// ClientsOfUser counts the clients of a user. Any goroutine.
-func (p *Proxy) ClientsOfUser(name string) int {
-	return p.registry.clientsOf(claimed{user: true, name: name})
 }
 
 // Clients describes every client connection, by number.
