@@ -157,6 +157,20 @@ func TestADifferenceIsClaimedOnlyWhenTheIntervalExcludesIt(t *testing.T) {
 	}
 }
 
+func TestARoundWithoutTheMachineIsMeasuredAgainWithinABound(t *testing.T) {
+	o := options{rounds: 3, steal: 5}
+	quiet, disturbed := round{subject: window{steal: 0.05}}, round{peer: window{steal: 0.06}}
+	s := series{}
+	for range 2 * o.rounds {
+		if s.take(disturbed, o) {
+			t.Fatalf("after %d such rounds one counted", s.spoilt)
+		}
+	}
+	if !s.take(quiet, o) || !s.take(disturbed, o) || len(s.rounds) != 2 || s.spoilt != 2*o.rounds {
+		t.Errorf("%d rounds count, %d are measured again; want 2 and %d", len(s.rounds), s.spoilt, 2*o.rounds)
+	}
+}
+
 func TestTheClockOfAProcessCountsItsWork(t *testing.T) {
 	before, err := readUsage(os.Getpid())
 	if err != nil {
@@ -226,7 +240,7 @@ func TestOptionsSayAllThatIsWrongAtOnce(t *testing.T) {
 func TestTheLineInTheResultsAsksForTheSameAgain(t *testing.T) {
 	args := []string{
 		"-rounds", "3", "-seconds", "2", "-clients", "1,4", "-protocol", "extended", "-subject", "router=/x/pgrouter",
-		"-peer", "pgbouncer", "-pool", "5", "-scale", "2", "-write",
+		"-peer", "pgbouncer", "-pool", "5", "-scale", "2", "-steal", "7.5", "-write",
 	}
 	o, err := parseOptions(args, io.Discard)
 	if err != nil {
@@ -304,7 +318,7 @@ func TestTheTableShowsMediansAndRatiosOfPairs(t *testing.T) {
 	if !strings.Contains(b.String(), want) {
 		t.Errorf("no line\n%s\nin\n%s", want, b.String())
 	}
-	if line := r.roundLine(s, 0); !strings.Contains(line, "cpu ×0.800 tps ×1.250") {
+	if line := r.roundLine(s, 1, s.rounds[0]); !strings.Contains(line, "cpu ×0.800 tps ×1.250") {
 		t.Errorf("the round's line: %s", line)
 	}
 }

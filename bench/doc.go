@@ -4,6 +4,7 @@
 // The first number is CPU per transaction, read from the kernel's clock of the process between two of pgbench's progress reports, so
 // that logins and warm-up are outside. Transactions per second come second: on a small machine the proxy is a quarter of the load and a
 // neighbour's noise is larger than a proxy's merit. Only ratios within one round are worth comparing, never numbers of two days.
+// A round in which the host of the machine gave more than a few percent of its time to others is measured again, whatever it says.
 //
 // It owns a temporary PostgreSQL, both proxies and their folders, and takes them away at the end. It never talks to anything but
 // loopback. Goroutines: one reaper per child process, which ends with it. Locks: none.

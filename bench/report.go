@@ -62,12 +62,11 @@ func firstLine(s string) string {
 	return line
 }
 
-// roundLine tells how one round went. The CPU time by ticks, in brackets, must be near the finer one.
-func (r *report) roundLine(s series, i int) string {
-	round := s.rounds[i]
+// roundLine tells how a round of s went. The CPU time by ticks, in brackets, must be near the finer one.
+func (r *report) roundLine(s series, number int, one round) string {
 	return fmt.Sprintf("%-8s c=%-4d %2d/%d  %s | %s | cpu ×%.3f tps ×%.3f  steal %.1f %%",
-		s.protocol, s.clients, i+1, r.options.rounds, r.windowText(r.subject, round.subject), r.windowText(r.peer, round.peer),
-		round.cpuRatio(), round.tpsRatio(), 100*max(round.subject.steal, round.peer.steal))
+		s.protocol, s.clients, number, r.options.rounds, r.windowText(r.subject, one.subject), r.windowText(r.peer, one.peer),
+		one.cpuRatio(), one.tpsRatio(), 100*one.steal())
 }
 
 func (r *report) windowText(label string, w window) string {
@@ -103,6 +102,14 @@ func (r *report) writeTable(w io.Writer) {
 	}
 	fmt.Fprintf(w, "\nEach number is the median of the rounds and, in brackets, its 95 %% interval (the extremes when there are fewer than %d "+
 		"rounds).\nA ratio is that of two runs of the same round, %s to %s, and bold where rounds are enough and the interval excludes 1.\n", fewValues, r.subject, r.peer)
+	fmt.Fprintf(w, "%d rounds in which the machine's host gave more than %g %% of its time to others were measured again.\n", r.spoilt(), r.options.steal)
+}
+
+func (r *report) spoilt() (n int) {
+	for _, s := range r.series {
+		n += s.spoilt
+	}
+	return n
 }
 
 func interval(s spread, digits int) string {
@@ -123,8 +130,8 @@ func (r *report) save(path string) error {
 	fmt.Fprintf(&b, "# Results of the last written benchmark\n\nMade by `make bench BENCH='%s'` on %s.\n\n", r.options.line(), r.started.Format(time.DateOnly))
 	r.writeFacts(&b)
 	for _, s := range r.series {
-		for i := range s.rounds {
-			fmt.Fprintln(&b, "    "+r.roundLine(s, i))
+		for i, one := range s.rounds {
+			fmt.Fprintln(&b, "    "+r.roundLine(s, i+1, one))
 		}
 	}
 	r.writeTable(&b)
@@ -137,6 +144,6 @@ func (o options) line() string {
 	for i, n := range o.clients {
 		clients[i] = strconv.Itoa(n)
 	}
-	return fmt.Sprintf("-rounds %d -seconds %d -clients %s -protocol %s -subject %s -peer %s -pool %d -scale %d -write",
-		o.rounds, o.seconds, strings.Join(clients, ","), strings.Join(o.protocols, ","), o.subject, o.peer, o.pool, o.scale)
+	return fmt.Sprintf("-rounds %d -seconds %d -clients %s -protocol %s -subject %s -peer %s -pool %d -scale %d -steal %g -write",
+		o.rounds, o.seconds, strings.Join(clients, ","), strings.Join(o.protocols, ","), o.subject, o.peer, o.pool, o.scale, o.steal)
 }
