@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Actions is what an operator may do. Databases are given by the name that clients use or that on the servers, but for logins: there
-// only the first counts. "" is all of them. Methods may be called from any goroutine.
+// Actions is what an operator may do. Databases are given by the name that clients use; "" is all of them. Methods may be called from
+// any goroutine.
 type Actions interface {
 	// Pause holds new work for no longer than limit; 0: as configured.
 	Pause(database string, limit time.Duration) Pause

@@ -94,7 +94,7 @@ func inAll(q pool.QueueStats) pool.NodeStats {
 
 func poolColumns() []column {
 	return []column{
-		{"database", typeText, "the name on the servers"},
+		{"database", typeText, "the name that clients use"},
 		{"user", typeText, "the name on the servers"},
 		{"cl_active", typeInt4, "clients that are idle or have a server"},
 		{"cl_waiting", typeInt4, "clients that wait for a server, logins too"},
@@ -132,7 +132,7 @@ func showPools(_ context.Context, a *Admin, _ []string) ([][]string, error) {
 func queueColumns() []column {
 	return []column{
 		{"cluster", typeText, "whose nodes serve it"},
-		{"database", typeText, "the name on the servers"},
+		{"database", typeText, "the name that clients use"},
 		{"user", typeText, "the name on the servers"},
 		{"route", typeText, "that of the clients' listener"},
 		{"options", typeText, "start-up parameters that no SET can change, without their values"},

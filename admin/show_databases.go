@@ -83,7 +83,7 @@ func showDatabases(_ context.Context, a *Admin, _ []string) ([][]string, error) 
 		_, paused := a.world.Database(s.database)
 		hosts, port := a.hosts(s.cluster)
 		current := connectionsOf(servers, func(k pool.Key) bool {
-			return k.Database == d.ServerName && (s.cluster == "" || string(k.Cluster) == s.cluster)
+			return k.Database == s.database && (s.cluster == "" || string(k.Cluster) == s.cluster)
 		})
 		rows = append(rows, []string{
 			s.database, hosts, port, d.ServerName, d.ServerUser, strconv.Itoa(d.Size), strconv.Itoa(d.MinSize), strconv.Itoa(d.ReserveSize),

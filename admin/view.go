@@ -28,7 +28,7 @@ type World interface {
 	Traffic() []proxy.DatabaseTraffic
 	Failovers() []failover.Report
 	Doors() []Door
-	// Database reports whether a database, by the name that clients or servers know, was asked for by a client or is named in the
+	// Database reports whether a database, by the name that clients use, was asked for by a client or is named in the
 	// configuration, and whether it is paused. "" is all.
 	Database(name string) (known, paused bool)
 	// Holders tells which clients of a database, "" = of all, have a server connection now, as far as it is known before ctx ends.

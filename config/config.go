@@ -101,7 +101,7 @@ type Database struct {
 	User       string `key:"user" unit:"user name" doc:"As whom the router logs in to the servers, whoever the client is."`
 	Password   Secret `key:"password" doc:"The password of that user. Without it: what the userlist has of him."`
 	MaxClients *int   `key:"max_db_client_connections" min:"0" max:"1000000" unit:"connections" doc:"As in [limits]."`
-	MaxServers *int   `key:"max_db_connections" min:"0" max:"1000000" unit:"connections" doc:"As in [limits]. Names for the same database on the servers share one limit: the last that was used counts."`
+	MaxServers *int   `key:"max_db_connections" min:"0" max:"1000000" unit:"connections" doc:"As in [limits]. Two names for one database on the servers have a limit each."`
 	Override
 }
 

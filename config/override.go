@@ -72,7 +72,7 @@ func (c *Config) UserFor(name string) *User {
 // Quota is how many connections a database and a user may have; 0 = no limit.
 type Quota struct {
 	DatabaseClients, UserClients int // by the names that clients use
-	DatabaseServers, UserServers int // by the names that servers know
+	DatabaseServers, UserServers int // the user by the name that servers know
 }
 
 // QuotaFor returns the limits that hold for a client of a database and a user, by the names that the client uses.
@@ -117,13 +117,11 @@ func (c *Config) ServerUser(database string) string {
 	return ""
 }
 
-// ServerPassword returns the configured password of a user and a database, by the names that servers know; zero if there is none.
+// ServerPassword returns the configured password with which the router logs in for the clients of a database as a user that servers
+// know; zero if there is none.
 func (c *Config) ServerPassword(database, user string) Secret {
-	for i := range c.Databases {
-		d := &c.Databases[i]
-		if d.User == user && !d.Password.IsZero() && (d.DBName == database || d.DBName == "" && (d.Name == database || d.Name == AnyDatabase)) {
-			return d.Password
-		}
+	if d := c.DatabaseFor(database); d != nil && d.User == user {
+		return d.Password
 	}
 	return Secret{}
 }

@@ -74,7 +74,7 @@ func TestDatabasesAndUsersOverrideWhatHoldsForAll(t *testing.T) {
 func TestTheForcedUserOfEachDatabaseHasItsPassword(t *testing.T) {
 	c := load(t, tenants)
 	for _, want := range []struct{ database, user, password string }{
-		{"billing", "billing_rw", "b"}, {"unheard", "guest", "g"}, {"billing", "kamailio", ""}, {"voip_prod", "app", ""},
+		{"billing", "billing_rw", "b"}, {"unheard", "guest", "g"}, {"billing", "kamailio", ""}, {"voip", "app", ""},
 	} {
 		if got := c.ServerPassword(want.database, want.user); got.Reveal() != want.password {
 			t.Errorf("%s@%s has another password", want.user, want.database)

@@ -48,7 +48,7 @@ type Event struct {
 	Time     time.Time
 	Kind     Kind
 	Cluster  string
-	Database string // of an operator's order, as servers know it, or for logins as clients do; AllDatabases
+	Database string // of an operator's order, by the name that clients use; AllDatabases
 	Node     string // the node concerned
 	From     string // former primary or state
 	To       string // new primary or state

@@ -34,7 +34,7 @@ type realStage struct {
 func (st *realStage) NodeTrouble(topology.ClusterID, topology.NodeID, error) { st.trouble.Add(1) }
 
 func (st *realStage) Dial(ctx context.Context, t backend.Target, k Key) (*backend.Conn, error) {
-	return backend.Dial(ctx, backend.Defaults(), t, backend.Login{User: k.User, Database: k.Database, Secret: st.secret})
+	return backend.Dial(ctx, backend.Defaults(), t, backend.Login{User: k.User, Database: k.OnServer(), Secret: st.secret})
 }
 
 func newRealStage(t *testing.T) *realStage {

@@ -101,9 +101,12 @@ type Policy struct {
 	Pool             pool.Config
 }
 
-// key names the user and the database of a queue as servers know them.
+// key puts a client's user and database into the key of a queue.
 func (p Policy) key(k pool.Key, user, database string) pool.Key {
-	k.User, k.Database = cmp.Or(p.ServerUser, user), cmp.Or(p.ServerDatabase, database)
+	k.User, k.Database, k.ServerDatabase = cmp.Or(p.ServerUser, user), database, p.ServerDatabase
+	if k.ServerDatabase == database {
+		k.ServerDatabase = ""
+	}
 	return k
 }
 

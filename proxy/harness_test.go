@@ -123,7 +123,7 @@ func (r *router) Policy(proxy.ListenerConfig, string, string) (proxy.Policy, *pg
 // Dial logs in to a server.
 func (r *router) Dial(ctx context.Context, t backend.Target, k pool.Key) (*backend.Conn, error) {
 	return backend.Dial(ctx, backend.Config{}, t, backend.Login{
-		User: k.User, Database: k.Database, Params: proxy.DecodeOptions(k.Options), Secret: r.secret,
+		User: k.User, Database: k.OnServer(), Params: proxy.DecodeOptions(k.Options), Secret: r.secret,
 	})
 }
 

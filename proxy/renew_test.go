@@ -215,7 +215,7 @@ func TestWhoLogsInDuringARenewalGoesByWhatHoldsAfterwards(t *testing.T) {
 		logins.Wait()
 		r.await("everybody is in "+name, func() bool {
 			for _, c := range r.proxy.Clients() {
-				if c.Kind == "client" && c.Pool.Database != name {
+				if c.Kind == "client" && c.Pool.OnServer() != name {
 					return false
 				}
 			}

@@ -42,10 +42,10 @@ func (r *router) adminConfig(cfg *config.Config) admin.Config {
 	}
 }
 
-// poolMode is the configured mode of a pool, by the names that servers know.
+// poolMode is the configured mode of a pool, by a database's name for clients and a user's on the servers.
 func (r *router) poolMode(database, user string) string {
 	now := r.inForce.Load()
-	return now.PoolFor(now.clientNames(database, user)).Mode
+	return now.PoolFor(database, now.clientUser(database, user)).Mode
 }
 
 // probeIntervals tells how often each cluster is looked at.
@@ -143,19 +143,18 @@ func (o *outlook) Doors() []admin.Door {
 	return all
 }
 
-// Database reports whether a database is known by the name that clients use or that on the servers, and whether it is paused.
+// Database reports whether a database is known by the name that clients use, and whether it is paused.
 func (o *outlook) Database(name string) (known, paused bool) {
 	cfg := o.router.inForce.Load().Config
-	server := o.router.serverDatabase(name)
 	known = name == "" ||
-		slices.ContainsFunc(cfg.Databases, func(d config.Database) bool { return d.Name == name || d.DBName == name }) ||
-		slices.ContainsFunc(o.router.pool.Stats(), func(q pool.QueueStats) bool { return q.Key.Database == server })
-	return known, o.router.pool.Paused(server)
+		slices.ContainsFunc(cfg.Databases, func(d config.Database) bool { return d.Name == name }) ||
+		slices.ContainsFunc(o.router.pool.Stats(), func(q pool.QueueStats) bool { return q.Key.Database == name })
+	return known, o.router.pool.Paused(name)
 }
 
 // Holders tells which clients of a database, "" = of all, have a server connection now.
 func (o *outlook) Holders(ctx context.Context, database string) []proxy.Holder {
-	return o.router.proxy.Holders(ctx, o.router.meant(database))
+	return o.router.proxy.Holders(ctx, meant(database))
 }
 
 // Serves reports whether a route has a node now, under the rules of its listener.

@@ -20,7 +20,7 @@ type dialer struct{ inForce *inForce }
 func (d *dialer) Dial(ctx context.Context, t backend.Target, k pool.Key) (*backend.Conn, error) {
 	r := d.inForce.Load()
 	conn, err := backend.Dial(ctx, backendConfig(r.Config), t, backend.Login{
-		User: k.User, Database: k.Database, Params: proxy.DecodeOptions(k.Options), Secret: r.serverSecret(k),
+		User: k.User, Database: k.OnServer(), Params: proxy.DecodeOptions(k.Options), Secret: r.serverSecret(k),
 	})
 	var refused *backend.DialError
 	if errors.As(err, &refused) && refused.Code() == pgwire.CodeInvalidPassword {

@@ -14,19 +14,9 @@ import (
 // orders is what an operator may do (admin.Actions).
 type orders struct{ router *router }
 
-// serverDatabase is the name that servers know of a database that an operator means; "" is all.
-func (r *router) serverDatabase(database string) string {
-	if database == "" {
-		return ""
-	}
-	return r.inForce.Load().ServerDatabase(database)
-}
-
-// meant tells the databases that an operator means, by the names that clients use: all for "", otherwise those that are the same
-// database on the servers.
-func (r *router) meant(database string) func(name string) bool {
-	server := r.serverDatabase(database)
-	return func(name string) bool { return database == "" || r.serverDatabase(name) == server }
+// meant tells the databases that an operator means: all for "".
+func meant(database string) func(name string) bool {
+	return func(name string) bool { return database == "" || name == database }
 }
 
 // Pause holds a database, or all of them.
@@ -34,19 +24,19 @@ func (o *orders) Pause(database string, limit time.Duration) admin.Pause {
 	if limit == 0 {
 		limit = o.router.inForce.Load().Admin.PauseLimit
 	}
-	return o.router.pool.Pause(o.router.serverDatabase(database), limit)
+	return o.router.pool.Pause(database, limit)
 }
 
 // Resume ends pauses.
 func (o *orders) Resume(database string) bool {
-	return o.router.pool.Unpause(o.router.serverDatabase(database))
+	return o.router.pool.Unpause(database)
 }
 
 // Kill pauses a database first, so that nobody whom it closes comes back to a server.
 func (o *orders) Kill(ctx context.Context, database string, limit time.Duration) error {
 	p := o.Pause(database, limit)
-	n := o.router.proxy.Kill(o.router.meant(database))
-	e := event.OfDatabase(event.DatabaseKilled, o.router.serverDatabase(database))
+	n := o.router.proxy.Kill(meant(database))
+	e := event.OfDatabase(event.DatabaseKilled, database)
 	e.Count = n
 	o.router.events.Emit(e)
 	return p.Wait(ctx)
@@ -63,12 +53,12 @@ func (o *orders) Enable(database string) bool { return o.router.proxy.Enable(dat
 
 // Reconnect lets server connections be opened anew.
 func (o *orders) Reconnect(database string) {
-	o.router.pool.Reconnect(o.router.serverDatabase(database))
+	o.router.pool.Reconnect(database)
 }
 
 // WaitClose waits until the old ones are closed.
 func (o *orders) WaitClose(ctx context.Context, database string) error {
-	return o.router.pool.WaitClose(ctx, o.router.serverDatabase(database))
+	return o.router.pool.WaitClose(ctx, database)
 }
 
 // Shutdown begins to end the router.

@@ -31,26 +31,18 @@ func (r *regime) serverSecret(k pool.Key) auth.Secret {
 	return r.people.serverSecret(k.User)
 }
 
-// clientNames returns the names under which clients come to a database and a user of the servers: those of the first database that
-// leads there, and no user where the router logs in as somebody of its own.
-func (r *regime) clientNames(database, user string) (clientDatabase, clientUser string) {
-	for i := range r.Databases {
-		d := &r.Databases[i]
-		switch {
-		case r.ServerDatabase(d.Name) != database:
-		case d.User == "":
-			return d.Name, user
-		case d.User == user:
-			return d.Name, ""
-		}
+// clientUser returns the client for whom the router logs in to servers as a user; "", for any, where it logs in as one of its own.
+func (r *regime) clientUser(database, user string) string {
+	if r.ServerUser(database) == user {
+		return ""
 	}
-	return database, user
+	return user
 }
 
-// poolConfig returns the settings of a queue. Clients who use it bring their own, which may be those of other names.
+// poolConfig returns the settings of a queue. Clients of several users who share it bring their own.
 func (r *regime) poolConfig(k pool.Key) pool.Config {
-	database, user := r.clientNames(k.Database, k.User)
-	return poolConfig(r.PoolFor(database, user), r.QuotaFor(database, user))
+	user := r.clientUser(k.Database, k.User)
+	return poolConfig(r.PoolFor(k.Database, user), r.QuotaFor(k.Database, user))
 }
 
 // inForce holds the regime in force. Whoever needs a part of it asks here, anew each time.

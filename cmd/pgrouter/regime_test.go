@@ -61,7 +61,7 @@ func TestOtherPeopleAreToldByWhatHasBecomeOfThem(t *testing.T) {
 	}
 }
 
-func TestAQueueHasTheSettingsOfTheFirstDatabaseThatLeadsToIt(t *testing.T) {
+func TestAQueueHasTheSettingsOfItsDatabaseAndUser(t *testing.T) {
 	r := regimeOf(t, `
 [pool]
 size = 1
@@ -76,7 +76,7 @@ size = 4`, "", nil)
 	for _, tc := range []struct {
 		database, user string
 		want           int
-	}{{"other", "u", 1}, {"real", "u", 2}, {"forced", "owner", 3}, {"other", "batch", 4}, {"real", "batch", 4}} {
+	}{{"other", "u", 1}, {"alias", "u", 2}, {"real", "u", 1}, {"forced", "owner", 3}, {"other", "batch", 4}, {"alias", "batch", 4}} {
 		if got := r.poolConfig(pool.Key{Database: tc.database, User: tc.user}).Size; got != tc.want {
 			t.Errorf("%s of %s: %d, want %d", tc.user, tc.database, got, tc.want)
 		}

@@ -25,7 +25,11 @@ func TestLimitsOfServerConnectionsMakeOneWaitAndTheIdleMakeRoom(t *testing.T) {
 	} {
 		t.Run(limit.name, func(t *testing.T) {
 			r := testrouter.Start(t, c, testrouter.Options{Caps: limit.caps, More: limit.more + "[database.other]\ndbname = \"app\"\nwait_timeout = \"1s\"\n"})
-			rich := connect(t, c, r.Write)
+			rich, err := pgconn.Connect(context.Background(), c.DSN(r.Write, "app", "other"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer rich.Close(context.Background())
 			poor, err := pgconn.Connect(context.Background(), c.DSN(r.Write, "app", "other")+"&geqo=off")
 			if err == nil {
 				_, err = query(poor, "select 1")

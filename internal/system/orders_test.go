@@ -166,7 +166,8 @@ func TestKillClientClosesOneClient(t *testing.T) {
 // aliasConfig gives the database app a second name.
 const aliasConfig = consoleConfig + "[database.voice]\ndbname = \"app\"\n"
 
-// TestDatabasesAreMeantByTheNamesThatClientsUse: PAUSE by an alias is of the database on the servers; DISABLE is of the very name.
+// TestDatabasesAreMeantByTheNamesThatClientsUse: two names for one database of the servers are two databases, and have connections of
+// their own.
 func TestDatabasesAreMeantByTheNamesThatClientsUse(t *testing.T) {
 	c := clustertest.Start(t, testcluster.Options{})
 	p := &pauseStage{t: t, cluster: c, router: testrouter.Example(t, c, aliasConfig)}
@@ -177,22 +178,31 @@ func TestDatabasesAreMeantByTheNamesThatClientsUse(t *testing.T) {
 	}
 	p.must(p.other, "select 1") // who is in stays in
 	p.busy = p.open(p.router.Write, "app", "")
-	p.must(p.busy, "select 1")
 	p.must(p.watch, "ENABLE voice")
-	p.open(p.router.Write, "voice", "")
+	voice := p.open(p.router.Write, "voice", "")
+	for _, conn := range []*pgconn.PgConn{p.busy, p.other} {
+		if got, err := query(conn, "select current_database()"); got != "app" || err != nil {
+			t.Errorf("in %q, %v", got, err)
+		}
+	}
+	if n := p.router.Metrics()["pgrouter_pool_servers"]; n != 2 {
+		t.Errorf("%v server connections, want one for each name", n)
+	}
 	p.must(p.watch, "PAUSE voice")
-	late := p.begin(p.busy, "select 1")
+	late := p.begin(p.other, "select 1")
 	p.router.Await("it waits", time.Minute, func() bool { return p.hold() == "paused" })
-	p.must(p.watch, "RESUME app")
+	p.must(p.busy, "select 1")
+	p.must(p.watch, "RESUME voice")
 	if err := <-late; err != nil {
 		t.Error(err)
 	}
-	p.must(p.watch, "KILL app; RESUME voice")
-	for _, conn := range []*pgconn.PgConn{p.busy, p.other} {
+	p.must(p.watch, "KILL voice; RESUME voice")
+	for _, conn := range []*pgconn.PgConn{p.other, voice} {
 		if got := lastWords(t, conn); got != "57P01" {
 			t.Errorf("killed: %s", got)
 		}
 	}
+	p.must(p.busy, "select 1")
 }
 
 func TestReconnectGivesNewServersAndWaitCloseWaitsForTheOldOnes(t *testing.T) {
