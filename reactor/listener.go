@@ -48,6 +48,7 @@ type Listener struct {
 // Listen listens on "tcp", "tcp4", "tcp6" or "unix". A unix socket's file that nobody listens on any more is replaced.
 func Listen(network, address string, o ListenOptions) (*Listener, error) {
 	lc := net.ListenConfig{KeepAlive: -1} // SocketOptions decide
+	lc.SetMultipathTCP(false)             // Go's default; a socket of it has other options and other readiness than TCP's
 	lc.Control = func(network, _ string, raw syscall.RawConn) error {
 		var failed error
 		err := raw.Control(func(fd uintptr) { failed = setOptions(int(fd), o.list(network)) })

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -80,6 +81,34 @@ func TestListenerAcceptsOnTCPAndUnix(t *testing.T) {
 		if err := errors.Join(s.Close(), ln.Close(), ln.Close()); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+func TestAClientOfMultipathTCPGetsPlainTCP(t *testing.T) {
+	ln := listen(t, "tcp", "127.0.0.1:0", ListenOptions{})
+	accepted := acceptOne(ln)
+	d := net.Dialer{Timeout: patience}
+	d.SetMultipathTCP(true) // where the kernel has it
+	c, err := d.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	s, ok := <-accepted
+	if !ok {
+		t.Fatal("not accepted")
+	}
+	defer s.Close()
+	raw, err := s.inner.(syscall.Conn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var protocol int
+	if cerr := raw.Control(func(fd uintptr) { protocol, err = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PROTOCOL) }); cerr != nil || err != nil {
+		t.Fatal(cerr, err)
+	}
+	if protocol != unix.IPPROTO_TCP {
+		t.Errorf("protocol %d", protocol)
 	}
 }
 
