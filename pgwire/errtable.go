@@ -166,7 +166,7 @@ var errorRows = [errCount]errorRow{
 		situation: "An operator paused the database and the client waited longer than wait_timeout."},
 	ErrCancelled: {name: "ErrCancelled", severity: SeverityError, code: CodeQueryCanceled,
 		message:   "canceling statement due to user request",
-		situation: "A client cancelled work that was still waiting for a server, or a PAUSE at the console, which is undone by that. ReadyForQuery follows once for each Query and Sync received. Work that runs is cancelled by the server, in its own words."},
+		situation: "A client cancelled work that was still waiting for a server, or a PAUSE at the console, which is undone by that. Each Query and each batch that was received is answered so, with ReadyForQuery behind it, and none of them runs, also if it had not arrived to its end. Work that runs is cancelled by the server, in its own words."},
 
 	ErrTransactionLost: {name: "ErrTransactionLost", severity: SeverityFatal, code: CodeAdminShutdown,
 		message: "terminating connection because its server was lost during a transaction", hint: hintNotCommitted,

@@ -156,8 +156,8 @@ func (s *Session) cancelTarget() *pool.Server {
 	return nil
 }
 
-// cancelWaiting takes the unit out of the queue and answers as PostgreSQL would: one error, and ReadyForQuery once for each
-// Query or Sync that was received.
+// cancelWaiting takes the unit out of the queue. All that the client has asked for so far is thrown away and answered as PostgreSQL
+// answers what is cancelled: nothing of it may look as if it had been done.
 func (s *Session) cancelWaiting() {
 	if !s.queue.GiveUp(&s.waiter) {
 		return
@@ -165,18 +165,31 @@ func (s *Session) cancelWaiting() {
 	s.doneWaiting()
 	s.move(stateIdle)
 	s.spoke()
-	pending := s.up.pending()
-	used, ready := s.link.Cancelled(pending)
-	msg := pgwire.AppendError(nil, pgwire.ErrCancelled.New(""))
-	for range ready {
-		msg = pgwire.AppendReadyForQuery(msg, relay.StatusIdle)
-	}
-	s.say(msg)
-	s.proxy.metrics.errorSent(pgwire.ErrCancelled.Code())
-	s.up.keep(pending[used:], true)
+	s.up.keep(s.answerCancelled(s.up.pending()), true)
 	s.resumeClient()
 	s.refeed()
 	s.endIfFed()
+}
+
+// answerCancelled tells a client of each request that is thrown away, and returns what is left.
+func (s *Session) answerCancelled(b []byte) (rest []byte) {
+	var msg []byte
+	for {
+		used, failed, ready := s.link.Cancelled(b)
+		if used == 0 {
+			break
+		}
+		b = b[used:]
+		if failed {
+			msg = pgwire.AppendError(msg, pgwire.ErrCancelled.New(""))
+			s.proxy.metrics.errorSent(pgwire.ErrCancelled.Code())
+		}
+		if ready {
+			msg = pgwire.AppendReadyForQuery(msg, relay.StatusIdle)
+		}
+	}
+	s.say(msg)
+	return b
 }
 
 // append appends the BackendKeyData message of the key.

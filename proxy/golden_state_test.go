@@ -1,6 +1,8 @@
 package proxy_test
 
 import (
+	"strings"
+
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/pgrouter/pgrouter/internal/wiretest"
@@ -308,7 +310,8 @@ var leaveScenarios = []scenario{
 			a.hears("TDCZ")
 		}},
 	{"cancel_while_waiting",
-		"A unit of work that waits is cancelled here: no server has heard of it.",
+		"Work that waits is cancelled here: no server has heard of it. Each request that was sent ahead is told so, lest it look as if " +
+			"it had been done.",
 		withOneServer, func(s *stage) {
 			a, n1 := s.enters("a", s.primary("n"))
 			b := s.joins("b")
@@ -316,9 +319,26 @@ var leaveScenarios = []scenario{
 			b.says(parse("", "select 1"), bind(""), execute(), &pgproto3.Sync{}, parse("", "select 2"), bind(""), execute(), &pgproto3.Sync{})
 			s.awaits(1, "b waits")
 			c := s.cancels(b)
-			b.hears("EZZ")
+			b.hears("EZEZ")
 			c.ends()
 			a.does(n1, "commit", "COMMIT", 'I')
 			b.isAnswered(n1, "select 3", "3")
+		}},
+	{"cancel_of_half_a_statement",
+		"A long statement waits, of which only the beginning is here. It is cancelled: what comes of it later is thrown away.",
+		withOneServer, func(s *stage) {
+			a, n1 := s.enters("a", s.primary("n"))
+			b := s.joins("b")
+			a.does(n1, "begin", "BEGIN", 'T')
+			long, err := (&pgproto3.Query{String: "insert into t values ('" + strings.Repeat("x", 40_000) + "')"}).Encode(nil)
+			b.must(err)
+			b.must(b.SendPart(long[:30_000], "30000 bytes of a Query"))
+			s.awaits(1, "b waits")
+			c := s.cancels(b)
+			b.hears("EZ")
+			c.ends()
+			a.does(n1, "commit", "COMMIT", 'I')
+			b.must(b.SendPart(long[30_000:], "the rest of the Query"))
+			b.isAnswered(n1, "select 1", "1")
 		}},
 }

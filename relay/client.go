@@ -98,28 +98,29 @@ func (l *Link) beginSkipping(f pgwire.Frame, have int) Verdict {
 	return Verdict{Verb: Ready, Skip: f.Len}
 }
 
-// Cancelled throws away the unit that waits in b, because it was cancelled before it reached a server. It returns how many
-// bytes of b were whole messages, all of which are gone now, and how many ReadyForQuery the client is owed: one for each
-// Query, Sync and FunctionCall, as PostgreSQL would have sent. A batch without a Sync is skipped up to it.
-func (l *Link) Cancelled(b []byte) (used, ready int) {
-	for {
+// Cancelled throws away the first request that waits in b, or the first batch, because it was cancelled before it reached a server. It
+// returns how many bytes of b are gone, and what the client is owed for them: an error if they asked for something, and ReadyForQuery
+// behind a Query, a FunctionCall and a Sync. A batch without its Sync is skipped up to it, a message of which only a part is here up to
+// its end.
+func (l *Link) Cancelled(b []byte) (used int, failed, ready bool) {
+	for !ready {
 		f, ok, err := pgwire.PeekFrontend(b[used:])
-		if err != nil || !ok || f.Len > len(b)-used || f.Kind == pgwire.KindTerminate {
-			return used, ready
+		if err != nil || !ok || f.Kind == pgwire.KindTerminate {
+			break
 		}
-		used += f.Len
-		kind := entryOf(f.Kind)
-		switch {
+		have := min(f.Len, len(b)-used)
+		used += have
+		l.up = stream{rest: f.Len - have, drop: true}
+		switch kind := entryOf(f.Kind); {
 		case kind == EntrySync:
-			l.skipping = false
-			ready++
-		case l.skipping:
-		case kind == EntryQuery, kind == EntryFunctionCall:
-			ready++
-		case kind != EntryNone:
-			l.skipping = true
+			l.skipping, ready = false, true
+		case kind == EntryNone, l.skipping:
+		default:
+			failed, ready = true, Entry(kind).EndsUnit()
+			l.skipping = !ready
 		}
 	}
+	return used, failed, ready
 }
 
 // FromClient reads what a client with a server has sent, notes what it asks, and says what to do with it.
