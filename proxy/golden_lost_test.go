@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"github.com/jackc/pgx/v5/pgproto3"
+	"strings"
 
 	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/internal/wiretest"
@@ -49,6 +50,27 @@ var lostScenarios = []scenario{
 			n1.says(adminFatal)
 			n1.leaves()
 			a.isTold()
+		}},
+	{"lost_behind_a_failed_copy",
+		"The server gives a COPY up and ends, in one breath, while the client is in the middle of a long CopyData: it is told of the COPY.",
+		nil, func(s *stage) {
+			n := s.primary("n")
+			a, n1 := s.enters("a", n)
+			a.beginsCopy(n1, "copy t from stdin")
+			long, err := data(strings.Repeat("x", 40_000)).Encode(nil)
+			a.must(err)
+			a.must(a.SendPart(long[:30_000], "30000 bytes of a CopyData"))
+			n1.hearsBytes(30_000, "30000 bytes of a CopyData")
+			n1.says(failure("22P02", "invalid input syntax"), ready('I'), adminFatal)
+			n1.leaves()
+			a.hears("EZ")
+			a.must(a.SendPart(long[30_000:], "the rest of the CopyData"))
+			a.says(&pgproto3.CopyDone{})
+			a.asks("select 1")
+			n2 := n.opensFor("a has to have another server")
+			n2.hears("Q")
+			n2.says(wiretest.Row("v", "1")...)
+			a.hears("TDCZ")
 		}},
 	{"lost_write",
 		"outcome_unknown: the server is lost with a statement outside of a transaction. It may have been committed.",

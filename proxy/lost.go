@@ -27,8 +27,11 @@ func (s *Session) resting() bool {
 }
 
 // serverFatal: the server said FATAL and goes. before is what came in front of it and has not been forwarded: of a read that
-// is replayed the client sees nothing.
+// is replayed the client sees nothing. Where nothing is under way any more it is the client's all the same.
 func (s *Session) serverFatal(before, msg []byte) {
+	if s.link.Lost(s.loss()) == relay.Unaffected && s.state() == stateLinked {
+		s.say(before)
+	}
 	s.lose(event.CutServerFatal, afterFatal(msg), append(append([]byte(nil), before...), msg...))
 }
 
