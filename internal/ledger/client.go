@@ -20,6 +20,7 @@ type client struct {
 	dice  *rand.Rand
 	write *session
 	read  *session
+	looks int64 // lookups so far
 
 	mu struct {
 		sync.Mutex
@@ -198,18 +199,29 @@ func (c *client) lookup(ctx context.Context) bool {
 		return false
 	}
 	who := c.subscriber()
-	r := c.read.run(ctx, sqlLookup, who)
-	if r.err != nil {
+	c.looks++
+	id := lookupID(c.load.run, c.n, c.looks)
+	if r := c.ask(ctx, c.read, sqlLookup, id+" "+who, id, who); r.err != nil {
 		c.end(a, Failed, r.err)
 		return true
 	}
-	if len(r.rows) != 1 || string(r.rows[0][0]) != who {
-		c.note(func(f *Figures) {
-			f.mixed(fmt.Sprintf("%s: asked for %s, told %q %q", time.Now().Format(time.StampMilli), who, r.tag, r.rows))
-		})
-	}
 	c.end(a, Acknowledged)
 	return true
+}
+
+func lookupID(run string, client int, number int64) string {
+	return fmt.Sprintf("%s-%d-look-%d", run, client, number)
+}
+
+// ask runs a statement whose answer bears a mark. One that does not is somebody else's, or comes from a server without the data.
+func (c *client) ask(ctx context.Context, s *session, sql, mark string, values ...string) result {
+	r := s.run(ctx, sql, values...)
+	if r.err == nil && !r.bears(mark) {
+		c.note(func(f *Figures) {
+			f.mixed(fmt.Sprintf("%s: asked for %q, told %q %q", time.Now().Format(time.StampMilli), mark, r.tag, r.rows))
+		})
+	}
+	return r
 }
 
 // single does a write of one statement in autocommit.
@@ -221,7 +233,8 @@ func (c *client) single(ctx context.Context, sql string, values ...string) bool 
 		c.end(a, judge(notSent, err, noTag), err)
 		return false
 	}
-	r := c.write.run(ctx, sql, append(c.marks(a), values...)...)
+	marks := c.marks(a)
+	r := c.ask(ctx, c.write, sql, marks[3], append(marks, values...)...)
 	c.end(a, judge(autocommit, r.err, c.tagOf(r)), r.err)
 	return true
 }
@@ -264,18 +277,19 @@ func (c *client) call(ctx context.Context) bool {
 
 func (c *client) callBody(ctx context.Context, a attempt) error {
 	marks := c.marks(a)
+	id := marks[3]
 	caller, callee := c.subscriber(), c.subscriber()
 	statements := []struct {
-		sql    string
-		values []string
+		sql, mark string
+		values    []string
 	}{
-		{"BEGIN", nil},
-		{sqlCallMark, marks},
-		{sqlCallUpdate, []string{marks[3], caller}},
-		{sqlCallRecord, []string{marks[0], marks[3], caller, callee, c.seconds()}},
+		{"BEGIN", "BEGIN", nil},
+		{sqlCallMark, id, marks},
+		{sqlCallUpdate, id, []string{id, caller}},
+		{sqlCallRecord, id, []string{marks[0], id, caller, callee, c.seconds()}},
 	}
 	for _, s := range statements {
-		if r := c.write.run(ctx, s.sql, s.values...); r.err != nil {
+		if r := c.ask(ctx, c.write, s.sql, s.mark, s.values...); r.err != nil {
 			return r.err
 		}
 	}

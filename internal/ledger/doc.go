@@ -4,7 +4,8 @@
 //
 // Each write puts a row with its client and a number that is used once into the table pgrouter_ledger, which has no unique
 // constraint, so that a statement that ran twice shows. Each client keeps a log of what it was told about each number;
-// [Load.Verify] compares both on a direct connection.
+// [Load.Verify] compares both on a direct connection. The answer of each statement, lookups too, bears a mark that is used once, so
+// that one which reaches another client shows, and one that comes twice.
 //
 // It owns its clients' connections and three tables (pgrouter_ledger, pgrouter_location, pgrouter_cdr). It never retries a
 // statement and knows nothing of pgrouter.

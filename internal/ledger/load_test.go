@@ -75,6 +75,9 @@ func prepared(ctx context.Context, t *testing.T, options testcluster.Options) (*
 	if err := ledger.Prepare(ctx, conn, 100); err != nil {
 		t.Fatal(err)
 	}
+	if err := c.WaitReplicas(ctx); err != nil { // a standby answers before it has the rows
+		t.Fatal(err)
+	}
 	return c, conn
 }
 
@@ -139,6 +142,52 @@ func TestVerifyFindsEachKindOfFault(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An answer that is not the statement's own, or lacks its row, shows at once: the load does not wait for Verify to find it.
+func TestAnAnswerThatIsNotItsOwnIsFound(t *testing.T) {
+	ctx := limit(t)
+	c, conn := prepared(ctx, t, testcluster.Options{})
+	cases := []struct {
+		name, spoil string
+		mix         ledger.Mix
+	}{
+		{"a lookup without its row", "DELETE FROM pgrouter_location", ledger.Mix{Lookup: 100}},
+		{"another's registration", foreignAnswers("pgrouter_location", "ledger_id"), ledger.Mix{Register: 100}},
+		{"another's record", foreignAnswers("pgrouter_cdr", "id"), ledger.Mix{Record: 100}},
+		{"another's call", foreignAnswers("pgrouter_ledger", "id"), ledger.Mix{Call: 100}},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			if _, err := conn.Exec(ctx, "DROP FUNCTION IF EXISTS spoil CASCADE"); err != nil {
+				t.Fatal(err)
+			}
+			if err := ledger.Prepare(ctx, conn, 100); err != nil {
+				t.Fatal(err)
+			}
+			l, end := running(ctx, t, ledger.Config{
+				WriteDSN: c.Primary().DSN(testcluster.AppUser, testcluster.DefaultDatabase), Clients: 2, Subscribers: 100, Mix: tc.mix,
+			})
+			until(ctx, t, "operations", func() bool { return l.Live().Acknowledged > 20 })
+			if total := l.Total(); total.Mixed != 0 {
+				t.Fatalf("%d answers are mixed before there is one: %q", total.Mixed, total.Answers)
+			}
+			if _, err := conn.Exec(ctx, tc.spoil); err != nil {
+				t.Fatal(err)
+			}
+			until(ctx, t, "a wrong answer", func() bool { total := l.Total(); return total.Mixed > 0 })
+			end()
+			if v, err := l.Verify(ctx, conn); err != nil || v.Mixed == 0 || v.Clean() || len(v.Examples) == 0 {
+				t.Errorf("verdict %+v, error %v", v, err)
+			}
+		})
+	}
+}
+
+// foreignAnswers lets a table answer to what is written as if somebody else had done it.
+func foreignAnswers(table, column string) string {
+	return "CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW." + column + " = 'x'; RETURN NEW; END $$;" +
+		"CREATE TRIGGER spoil BEFORE INSERT OR UPDATE ON " + table + " FOR EACH ROW EXECUTE FUNCTION spoil()"
 }
 
 // A statement that fails for certain and is there all the same is a ghost: a trigger in another transaction would be one.

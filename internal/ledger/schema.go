@@ -21,20 +21,22 @@ func schema() []string {
 	}
 }
 
-// The statements of the load. $1 is the run, $2 the client, $3 the number, $4 the id made of them.
+// The statements of the load. Of a write $1 is the run, $2 the client, $3 the number, $4 the id made of them. The last column of each
+// answer is a mark that nobody else's bears: the id of a write, the id of a lookup together with what was found.
 const (
-	sqlLookup = `SELECT username, contact FROM pgrouter_location WHERE username = $1`
+	sqlLookup = `SELECT username, contact, $1::text || ' ' || username FROM pgrouter_location WHERE username = $2`
 
 	sqlRegister = `WITH mark AS (INSERT INTO pgrouter_ledger (run, client, seq, id, kind) VALUES ($1, $2, $3, $4, 'register'))
 INSERT INTO pgrouter_location (username, contact, expires, ledger_id) VALUES ($5, $6, now() + interval '1 hour', $4)
-ON CONFLICT (username) DO UPDATE SET contact = EXCLUDED.contact, expires = EXCLUDED.expires, ledger_id = EXCLUDED.ledger_id`
+ON CONFLICT (username) DO UPDATE SET contact = EXCLUDED.contact, expires = EXCLUDED.expires, ledger_id = EXCLUDED.ledger_id
+RETURNING ledger_id`
 
 	sqlRecord = `WITH mark AS (INSERT INTO pgrouter_ledger (run, client, seq, id, kind) VALUES ($1, $2, $3, $4, 'record'))
-INSERT INTO pgrouter_cdr (run, id, caller, callee, seconds) VALUES ($1, $4, $5, $6, $7)`
+INSERT INTO pgrouter_cdr (run, id, caller, callee, seconds) VALUES ($1, $4, $5, $6, $7) RETURNING id`
 
-	sqlCallMark   = `INSERT INTO pgrouter_ledger (run, client, seq, id, kind) VALUES ($1, $2, $3, $4, 'call')`
-	sqlCallUpdate = `UPDATE pgrouter_location SET ledger_id = $1 WHERE username = $2`
-	sqlCallRecord = `INSERT INTO pgrouter_cdr (run, id, caller, callee, seconds) VALUES ($1, $2, $3, $4, $5)`
+	sqlCallMark   = `INSERT INTO pgrouter_ledger (run, client, seq, id, kind) VALUES ($1, $2, $3, $4, 'call') RETURNING id`
+	sqlCallUpdate = `UPDATE pgrouter_location SET ledger_id = $1 WHERE username = $2 RETURNING ledger_id`
+	sqlCallRecord = `INSERT INTO pgrouter_cdr (run, id, caller, callee, seconds) VALUES ($1, $2, $3, $4, $5) RETURNING id`
 )
 
 // Prepare makes the tables, if they are not there, and the subscribers that lookups ask for. conn is a direct connection

@@ -68,6 +68,15 @@ type result struct {
 	err  error
 }
 
+// bears reports whether the answer is one row that ends with a mark, or none and a tag that is the mark.
+func (r *result) bears(mark string) bool {
+	if len(r.rows) == 0 {
+		return r.tag == mark
+	}
+	row := r.rows[0]
+	return len(r.rows) == 1 && string(row[len(row)-1]) == mark
+}
+
 // run sends one statement with its values and reads the answer. A failed one leaves the connection closed unless the
 // server only said ERROR.
 func (s *session) run(ctx context.Context, sql string, values ...string) result {

@@ -21,7 +21,7 @@ type Verdict struct {
 	Ghosts         int64    // certainly failed but present
 	Alien          int64    // present but never sent
 	Torn           int64    // half of a write is there: a call without its record, or the reverse
-	Mixed          int64    // lookups answered with another subscriber's row, or none
+	Mixed          int64    // statements whose answer is not their own, or lacks its row
 	Examples       []string // some of the faults
 }
 

@@ -23,7 +23,7 @@ type Figures struct {
 	Reconnects    int64            // connections opened again after they were lost
 	Held          int64            // operations that took Config.Slow or longer and were then answered well
 	HeldMax       time.Duration    // the longest of them
-	Mixed         int64            // lookups answered with another subscriber's row, or none: must stay 0
+	Mixed         int64            // statements whose answer is not their own, or lacks its row: must stay 0
 	Answers       []string         // some of those
 }
 

@@ -122,6 +122,14 @@ func operations(load *ledger.Load) uint64 {
 	return all.Count()
 }
 
+// impossible are SQLSTATEs that no fault of a node explains: the load cancels nothing, and says ROLLBACK after each error.
+var impossible = map[string]string{
+	"57014": "somebody else's cancel request",
+	"25P02": "somebody else's transaction",
+	"08P01": "what was sent or answered was not in order",
+	"42P01": "a node was asked that does not have the tables",
+}
+
 // prove counts on a direct connection.
 func prove(t *testing.T, c *testcluster.Cluster, load *ledger.Load) {
 	t.Helper()
@@ -140,7 +148,13 @@ func prove(t *testing.T, c *testcluster.Cluster, load *ledger.Load) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d operations; ledger: %+v", operations(load), v)
+	errs := load.Total().Errors
+	t.Logf("%d operations; errors %v; ledger: %+v", operations(load), errs, v)
+	for code, why := range impossible {
+		if n := errs[code]; n > 0 {
+			t.Errorf("%d times SQLSTATE %s: %s", n, code, why)
+		}
+	}
 	if !v.Clean() {
 		t.Errorf("the ledger does not agree: %v", v.Err())
 	}
