@@ -101,6 +101,25 @@ func TestAServerOnItsWayIsNotHandedOutWhenItsNodeMayNotServeAnyMore(t *testing.T
 	}
 }
 
+// TestAServerOnItsWayIsClosedWhenItsNodeHasAnotherLife: who was promised it gets one of that life (I2).
+func TestAServerOnItsWayIsClosedWhenItsNodeHasAnotherLife(t *testing.T) {
+	w, c := opened(t, 2, 1, 2)
+	c[0].acquire()
+	w.dialAll()
+	former := c[0].server
+	c[1].acquire() // on the other loop
+	c[0].release(Clean)
+	if c[1].waiter.place != placePromised {
+		t.Fatalf("place %d", c[1].waiter.place)
+	}
+	w.publish(w.picture("a", 2, 1))
+	w.runTasks()
+	w.dialAll()
+	if c[1].server == nil || c[1].server == former || w.closedFor(closedStale) != 1 {
+		t.Errorf("server %v, %d closed", c[1].server, w.closedFor(closedStale))
+	}
+}
+
 // TestConnectionsToAFormerPrimaryAreClosed, also when its life goes on as that of a standby (I2).
 func TestConnectionsToAFormerPrimaryAreClosed(t *testing.T) {
 	w, c := opened(t, 1, 2, 2)

@@ -434,6 +434,9 @@ func (c *client) got(s *Server) {
 	if err := w.mayServe(s.Conn.Target); err != nil {
 		w.t.Fatalf("I4: handed out although %v", err)
 	}
+	if s.Retiring() {
+		w.t.Fatalf("I2: handed out although it is to be closed")
+	}
 	for _, other := range w.clients {
 		if other.server == s {
 			w.t.Fatalf("I3: handed to two clients")
