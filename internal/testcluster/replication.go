@@ -54,7 +54,8 @@ func (n *Node) setUpstream(primary *Node) error {
 }
 
 // Rejoin makes the node a standby of primary whatever it was before: stopped in order, killed, or ahead on an abandoned
-// timeline. It rewinds the data directory (pg_rewind) and takes a fresh base backup where that fails.
+// timeline. It rewinds the data directory (pg_rewind) and takes a fresh base backup where that fails: of a standby that was killed
+// it does, and must, because one that is simply started again answers from an older state than it had shown.
 func (n *Node) Rejoin(ctx context.Context, primary *Node) error {
 	if err := n.StopFast(ctx); err != nil {
 		return err
