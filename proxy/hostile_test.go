@@ -307,6 +307,41 @@ func TestWhatAnIdleServerSaysReachesNobody(t *testing.T) {
 	}
 }
 
+// TestAServerThatHasBegunToSayMoreIsNotHandedOn: n.1 answers a, and in the same packet begins a message that nobody has asked for. Its
+// rest would reach b, who waits, in the middle of what is b's.
+func TestAServerThatHasBegunToSayMoreIsNotHandedOn(t *testing.T) {
+	for name, more := range map[string][]byte{
+		"a notice":            aNotice,
+		"a parameter":         raw('S', "TimeZone\x00CET\x00"),
+		"a notification":      raw('A', "\x00\x00\x00\x01a\x00b\x00"),
+		"a good-bye":          fatalBytes,
+		"something too short": {'N'},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inLoops(t, func(t *testing.T, loops int) {
+				t.Helper()
+				hostile(t, loops, nil, func(s *stage, n *node, a, n1 *actor) {
+					a.asks("select 'for a'")
+					n1.hears("Q")
+					b := s.joins("b")
+					b.asks("select 'for b'")
+					s.awaits(1, "b waits")
+					n1.must(n1.SendBytes(append(slices.Clone(anAnswer), more[:max(1, len(more)/2)]...)))
+					a.hears("TDCZ")
+					n1.ends()
+					n2 := n.opens()
+					n2.hears("Q")
+					n2.says(wiretest.Row("v", "for b")...)
+					if row := b.hears("TD"); !strings.Contains(row.Text, "for b") {
+						t.Errorf("b got %s", row.Text)
+					}
+					b.hears("CZ")
+				})
+			})
+		})
+	}
+}
+
 // hearsBehind is hears for what may stand behind other messages: what a server said before it was somebody's, but was read later.
 func (a *actor) hearsBehind(skip byte, kinds string) {
 	a.stage.t.Helper()
