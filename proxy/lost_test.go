@@ -12,7 +12,9 @@ import (
 
 	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/internal/testcluster"
+	"github.com/pgrouter/pgrouter/internal/wiretest"
 	"github.com/pgrouter/pgrouter/proxy"
+	"github.com/pgrouter/pgrouter/reactor"
 	"github.com/pgrouter/pgrouter/routing"
 	"github.com/pgrouter/pgrouter/topology"
 )
@@ -248,4 +250,39 @@ func TestWhatStrangersSendFirstIsAnsweredAsPostgreSQLDoes(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// TestAUnitThatTwoServersDidNotTakeIsSentOnce: both have broken off when it comes, and the loop sees that only when it sends. What was
+// kept of it for the second try is not kept twice for the third.
+func TestAUnitThatTwoServersDidNotTakeIsSentOnce(t *testing.T) {
+	s := &stage{router: &router{t: t, policy: defaultPolicy(), loops: 1}, trace: &wiretest.Trace{}, over: make(chan struct{})}
+	t.Cleanup(s.strike)
+	s.start()
+	nodes, a, s1 := s.reads()
+	b := s.joins("b")
+	a.asks("select 1")
+	s1.hears("Q")
+	b.asks("select 2")
+	t1 := nodes[1].opens()
+	t1.hears("Q")
+	t1.says(wiretest.Row("v", "2")...)
+	b.hears("TDCZ")
+	s1.says(wiretest.Row("v", "1")...)
+	a.hears("TDCZ")
+
+	busy, goOn := make(chan struct{}), make(chan struct{})
+	s.reactor.Loops()[0].Post(reactor.TaskFunc(func(*reactor.Loop) { close(busy); <-goOn }))
+	<-busy
+	a.asks("select 'once'") // the loop looks at the client first
+	s1.resets()
+	t1.resets()
+	close(goOn)
+	s.await("nobody has taken it", func() bool { return s.proxy.Totals().Requeued == 2 })
+	s.publishes(nil) // the nodes are well: connections are opened again
+	s2 := nodes[0].opens()
+	s2.hears("Q")
+	s2.hearsNoMore()
+	s2.says(wiretest.Row("v", "once")...)
+	a.hears("TDCZ")
+	s.curtain()
 }
