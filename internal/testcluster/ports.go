@@ -7,6 +7,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -15,7 +17,7 @@ const (
 	portTries   = 200
 )
 
-// reserve listens on n free loopback ports. They are taken from below the kernel's ephemeral range, so that no outgoing
+// reserve listens on n free loopback ports and claims them. They are taken from below the kernel's ephemeral range, so that no outgoing
 // connection can occupy one while its node is down. The caller closes the listeners just before the nodes bind.
 func reserve(n int) ([]net.Listener, error) {
 	var held []net.Listener
@@ -24,16 +26,35 @@ func reserve(n int) ([]net.Listener, error) {
 			return held, nil
 		}
 		l, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(candidate())))
-		if err == nil {
+		switch {
+		case err != nil:
+		case claim(portOf(l)):
 			held = append(held, l)
+		default:
+			_ = l.Close()
 		}
 	}
 	closeAll(held)
 	return nil, fmt.Errorf("found no %d free loopback ports in %d tries", n, portTries)
 }
 
-// FreeAddress returns a "127.0.0.1:port" that nobody listens on at this moment, for a server that is about to be started. No
-// outgoing connection can take it in between.
+// claim makes a port this process' own until it ends, although nobody listens on it: a server is yet to be built, or is down. Others
+// that ask here, in this process and beside it, do not get it. The claim is a socket whose name has the port's number; it is never
+// closed, and the kernel ends it with the process.
+func claim(port int) bool {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: "@pgrouter/port/" + strconv.Itoa(port)}); err != nil {
+		_ = unix.Close(fd)
+		return false
+	}
+	return true
+}
+
+// FreeAddress returns a "127.0.0.1:port" that nobody listens on, for a server that is about to be started. Neither an outgoing
+// connection nor another server of such a test can take it in between.
 func FreeAddress() (string, error) {
 	held, err := reserve(1)
 	if err != nil {
