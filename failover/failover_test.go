@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -178,23 +179,25 @@ func TestAFailedSwitchoverReleasesEverything(t *testing.T) {
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
-			w := &world{busy: tc.busy}
-			w.publish("a:1", 1)
-			c := conduct(t, w, tc.cfg)
-			err := c.Switchover(context.Background(), "b:1", 0)
-			if err == nil || !strings.Contains(err.Error(), tc.want) {
-				t.Fatalf("%v, want %q", err, tc.want)
-			}
-			if n := len(w.calls); n < 2 || w.calls[n-2] != "resume" || w.calls[n-1] != "probe slow" {
-				t.Errorf("it did %v", w.calls)
-			}
-			if reports := c.Reports(); len(reports) != 1 || !strings.Contains(reports[0].Outcome, "failed") {
-				t.Errorf("reports %+v", reports)
-			}
-			w.busy = false
-			if err := c.Switchover(context.Background(), "a:1", 0); errors.Is(err, ErrBusy) {
-				t.Error("the next switchover is refused")
-			}
+			synctest.Test(t, func(t *testing.T) { // whose time stands still while a command runs
+				w := &world{busy: tc.busy}
+				w.publish("a:1", 1)
+				c := conduct(t, w, tc.cfg)
+				err := c.Switchover(t.Context(), "b:1", 0)
+				if err == nil || !strings.Contains(err.Error(), tc.want) {
+					t.Fatalf("%v, want %q", err, tc.want)
+				}
+				if n := len(w.calls); n < 2 || w.calls[n-2] != "resume" || w.calls[n-1] != "probe slow" {
+					t.Errorf("it did %v", w.calls)
+				}
+				if reports := c.Reports(); len(reports) != 1 || !strings.Contains(reports[0].Outcome, "failed") {
+					t.Errorf("reports %+v", reports)
+				}
+				w.busy = false
+				if err := c.Switchover(t.Context(), "a:1", 0); errors.Is(err, ErrBusy) {
+					t.Error("the next switchover is refused")
+				}
+			})
 		})
 	}
 }
