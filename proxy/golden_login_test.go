@@ -195,11 +195,10 @@ var loginScenarios = []scenario{
 		}},
 	{"login_waits_too_long",
 		"A login needs a server, because nobody has had its parameters, and all are taken for longer than wait_timeout.",
-		func(r *router) {
-			r.policy.Pool.Size, r.policy.WaitTimeout = 1, brief
-		}, func(s *stage) {
+		withOneServer, func(s *stage) {
 			a, n1 := s.enters("a", s.primary("n"))
 			a.does(n1, "begin", "BEGIN", 'T')
+			s.fromNowOn(func(p *proxy.Policy) { p.WaitTimeout = brief })
 			b := s.client("b")
 			b.says(startup("TimeZone", "Europe/Berlin"))
 			b.isTold()
@@ -322,6 +321,9 @@ var loginScenarios = []scenario{
 
 // brief is a limit that a scenario waits for.
 const brief = 100 * time.Millisecond
+
+// unhurried is one that is waited for once, and must not be over the next time.
+const unhurried = 3 * time.Second
 
 // withUsers makes the router ask for passwords: there is one user.
 func withUsers(r *router) {

@@ -45,24 +45,22 @@ var waitScenarios = []scenario{
 		}},
 	{"wait_timeout",
 		"Every server is taken for longer than wait_timeout.",
-		func(r *router) {
-			r.policy.Pool.Size, r.policy.WaitTimeout = 1, brief
-		}, func(s *stage) {
+		withOneServer, func(s *stage) {
 			a, n1 := s.enters("a", s.primary("n"))
 			b := s.joins("b")
 			a.does(n1, "begin", "BEGIN", 'T')
+			s.fromNowOn(func(p *proxy.Policy) { p.WaitTimeout = brief })
 			b.asks("select 1")
 			b.isTold()
 			a.does(n1, "commit", "COMMIT", 'I')
 		}},
 	{"wait_limit",
 		"The database may have one server connection: who waits for another is told which limit it was, after wait_timeout.",
-		func(r *router) {
-			r.policy.Pool.MaxDatabase, r.policy.WaitTimeout = 1, brief
-		}, func(s *stage) {
+		func(r *router) { r.policy.Pool.MaxDatabase = 1 }, func(s *stage) {
 			a, n1 := s.enters("a", s.primary("n"))
 			b := s.joins("b")
 			a.does(n1, "begin", "BEGIN", 'T')
+			s.fromNowOn(func(p *proxy.Policy) { p.WaitTimeout = brief })
 			b.asks("select 1")
 			b.isTold()
 			a.does(n1, "commit", "COMMIT", 'I')
@@ -125,12 +123,11 @@ var waitScenarios = []scenario{
 		}},
 	{"hold_timeout",
 		"There is no primary for longer than hold_timeout.",
-		func(r *router) {
-			r.policy.HoldTimeout = brief
-		}, func(s *stage) {
+		nil, func(s *stage) {
 			n := s.primary("n")
 			a, n1 := s.enters("a", n)
 			a.isAnswered(n1, "select 1", "1")
+			s.fromNowOn(func(p *proxy.Policy) { p.HoldTimeout = brief })
 			s.turns(nil)
 			a.asks("select 2")
 			a.isTold()
@@ -160,10 +157,9 @@ var waitScenarios = []scenario{
 		}},
 	{"hold_pause_timeout",
 		"A pause that is longer than wait_timeout.",
-		func(r *router) {
-			r.policy.WaitTimeout = brief
-		}, func(s *stage) {
+		nil, func(s *stage) {
 			a, n1 := s.enters("a", s.primary("n"))
+			s.fromNowOn(func(p *proxy.Policy) { p.WaitTimeout = brief })
 			s.pool.Pause("app", time.Hour)
 			s.remark("app is paused")
 			n1.hears("X")

@@ -387,7 +387,11 @@ func TestAPreludeThatGoesWrongHarmsNobody(t *testing.T) {
 		"a good-bye at the end":    {append(slices.Clone(isSet), fatalBytes...), 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			setup := func(r *router) { r.policy.Pool.ResetTimeout = brief }
+			setup := func(r *router) {
+				if strings.HasSuffix(name, " word") { // what is said counts, however late
+					r.policy.Pool.ResetTimeout = brief
+				}
+			}
 			hostile(t, 1, setup, func(s *stage, n *node, a, n1 *actor) {
 				b := s.joins("b")
 				a.asks("set datestyle to 'german'")
@@ -430,10 +434,11 @@ func TestServersThatNeverTakeAUnitAreNotTriedForEver(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = server.Close() }) // a connection that the router ends is no fault
 	r := &router{t: t, policy: defaultPolicy(), loops: 1}
-	r.policy.Pool.Size, r.policy.WaitTimeout, r.policy.HoldTimeout = 1, brief, brief
+	r.policy.Pool.Size = 1
 	r.start()
 	r.show("n", topology.Node{ID: "n", Address: server.Addr()})
 	a := r.raw(t)
+	r.fromNowOn(func(p *proxy.Policy) { p.WaitTimeout, p.HoldTimeout = brief, brief })
 	a.send(pgwire.AppendQuery(nil, "insert into t values (1)"))
 	if told := a.expect("E"); !bytes.Contains(told, []byte("53300")) {
 		t.Errorf("told %q", told)
@@ -456,7 +461,9 @@ func TestAResetThatGoesWrongIsNobodysServer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			setup := func(r *router) {
-				r.policy.Pool.ResetTimeout, r.sweep = brief, brief
+				if tc.says == nil { // what is said counts, however late
+					r.policy.Pool.ResetTimeout, r.sweep = brief, brief
+				}
 			}
 			hostile(t, 1, setup, func(s *stage, n *node, a, n1 *actor) {
 				s.joins("who keeps the queue in use")
@@ -520,7 +527,7 @@ func TestALoginSurvivesTheServerThatIsAskedForIt(t *testing.T) {
 		})
 	}
 	t.Run("nothing", func(t *testing.T) {
-		setup := func(r *router) { r.policy.Pool.ResetTimeout = brief }
+		setup := func(r *router) { r.policy.Pool.ResetTimeout = unhurried }
 		hostile(t, 1, setup, func(s *stage, n *node, a, n1 *actor) {
 			c := s.knocks("c", "timezone", "Asia/Tokyo")
 			n1.hears("Q")
@@ -568,7 +575,9 @@ func TestALoginThatTheServerSpoils(t *testing.T) {
 			s := &stage{router: &router{t: t, policy: defaultPolicy(), loops: 1}, trace: &wiretest.Trace{}, over: make(chan struct{})}
 			t.Cleanup(s.strike)
 			withOneServer(s.router)
-			s.policy.LoginHoldTimeout, s.policy.WaitTimeout, s.policy.HoldTimeout = brief, brief, brief
+			if tc.sees == "!53300" { // nobody will come
+				s.policy.LoginHoldTimeout, s.policy.WaitTimeout, s.policy.HoldTimeout = brief, brief, brief
+			}
 			s.policy.Pool.DialBackoffMin, s.policy.Pool.DialBackoffMax = time.Hour, time.Hour
 			s.start()
 			n := s.primary("n")

@@ -46,12 +46,18 @@ func farewellTo(conn *pgconn.PgConn) (code, detail string) {
 	}
 }
 
-// inDatabase is what holds when the database of clients has another name on the servers.
-func (r *router) inDatabase(name string) {
+// fromNowOn gives all clients another policy. A limit that a test waits for begins here: what comes before, a login and its server, may
+// take its time.
+func (r *router) fromNowOn(change func(*proxy.Policy)) {
 	policy := r.policy
-	policy.ServerDatabase = name
+	change(&policy)
 	r.later.Store(&policy)
 	r.proxy.Renew()
+}
+
+// inDatabase is what holds when the database of clients has another name on the servers.
+func (r *router) inDatabase(name string) {
+	r.fromNowOn(func(p *proxy.Policy) { p.ServerDatabase = name })
 }
 
 func TestAnotherDatabaseCountsFromTheNextUnitOfWorkOn(t *testing.T) {
@@ -102,15 +108,9 @@ func TestAnotherModeCountsFromTheNextServerOn(t *testing.T) {
 	r, _ := newRouter(t, nil)
 	free := r.connect(context.Background(), "")
 	text(t, free, "select 1")
-	policy := r.policy
-	policy.Mode = proxy.ModeSession
-	r.later.Store(&policy)
-	r.proxy.Renew()
+	r.fromNowOn(func(p *proxy.Policy) { p.Mode = proxy.ModeSession })
 	text(t, free, "select 1")
-	larger := policy
-	larger.Pool.Size = 7
-	r.later.Store(&larger)
-	r.proxy.Renew()
+	r.fromNowOn(func(p *proxy.Policy) { p.Mode, p.Pool.Size = proxy.ModeSession, 7 })
 	r.await("its queue has another size", func() bool { return r.pool.Stats()[0].Size == 7 })
 	if got := r.proxy.Clients()[0]; got.Mode != "session" || r.pool.Stats()[0].Nodes[0].Linked != 1 {
 		t.Errorf("%+v", got)
