@@ -41,6 +41,7 @@ type command struct {
 	help    string
 	notice  func(a *Admin, args []string) *pgwire.Error                  // comes before the answer; nil: there is nothing to tell
 	tells   func(ctx context.Context, a *Admin) ([]*pgwire.Error, error) // instead of run: all that it answers is notices
+	ends    Ending                                                       // instead of run: how the router ends, when that is answered
 	run     func(ctx context.Context, a *Admin, args []string) ([][]string, error)
 }
 
@@ -57,9 +58,9 @@ func commands() []command {
 		{name: "RECONNECT", args: "[db]", most: 1, needs: roleAdmin, tag: "RECONNECT", help: "close each server connection as soon as nobody uses it", run: reconnect},
 		{name: "WAIT_CLOSE", args: "[db]", most: 1, waits: true, needs: roleAdmin, tag: "WAIT_CLOSE", help: "wait until the server connections are closed that RECONNECT has found", run: waitClose},
 		{name: "SUSPEND", needs: roleAdmin, tag: "SUSPEND", quiet: true, run: suspend},
-		{name: "SHUTDOWN", needs: roleAdmin, tag: "SHUTDOWN", help: "end the router at once", run: shutdown(EndNow)},
-		{name: "SHUTDOWN WAIT_FOR_SERVERS", needs: roleAdmin, tag: "SHUTDOWN", help: "end it when running work is done, as SIGTERM does", run: shutdown(EndWaitForServers)},
-		{name: "SHUTDOWN WAIT_FOR_CLIENTS", needs: roleAdmin, tag: "SHUTDOWN", help: "let nobody in any more, and end when the last client has left", run: shutdown(EndWaitForClients)},
+		{name: "SHUTDOWN", needs: roleAdmin, tag: "SHUTDOWN", help: "end the router at once", ends: EndNow},
+		{name: "SHUTDOWN WAIT_FOR_SERVERS", needs: roleAdmin, tag: "SHUTDOWN", help: "end it when running work is done, as SIGTERM does", ends: EndWaitForServers},
+		{name: "SHUTDOWN WAIT_FOR_CLIENTS", needs: roleAdmin, tag: "SHUTDOWN", help: "let nobody in any more, and end when the last client has left", ends: EndWaitForClients},
 		{name: "RELOAD", needs: roleAdmin, tag: "RELOAD", help: "read the configuration again and put it in force, all of it or, when it has faults, nothing", tells: reload},
 		{name: "SWITCHOVER", args: "node [cluster]", most: 2, needs: roleAdmin, tag: "SWITCHOVER", help: "make a standby the primary without an error for anybody", run: switchover},
 		{name: "SET", args: "parameter = value", raw: true, needs: roleStats, tag: "SET", help: "accepted for PostgreSQL's parameters, changes nothing", run: set},

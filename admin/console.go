@@ -62,6 +62,7 @@ func (c *Console) Serve(ctx context.Context, conn net.Conn, login proxy.Login) e
 		statements: make(map[string]string), portals: make(map[string]*portal),
 	}
 	s.backend.SetMaxBodyLen(consoleMessageLimit)
+	defer s.conclude()
 	for {
 		msg, err := s.backend.Receive()
 		if err != nil {
@@ -77,6 +78,9 @@ func (c *Console) Serve(ctx context.Context, conn net.Conn, login proxy.Login) e
 		if err := s.backend.Flush(); err != nil {
 			return err
 		}
+		if !s.owes {
+			s.conclude()
+		}
 	}
 }
 
@@ -87,7 +91,9 @@ type consoleSession struct {
 	conn      *keenConn
 	cancelled <-chan struct{} // cancel requests
 	backend   *pgproto3.Backend
-	block     bool // between BEGIN and COMMIT, which only drivers care about
+	block     bool   // between BEGIN and COMMIT, which only drivers care about
+	owes      bool   // a ReadyForQuery
+	ending    Ending // of the router, asked for by this client: it begins behind the answer
 
 	// The extended protocol, see extended.go.
 	statements map[string]string
@@ -95,8 +101,17 @@ type consoleSession struct {
 	skipping   bool // after an error, up to Sync
 }
 
+// conclude ends the router, if the client has asked for that.
+func (s *consoleSession) conclude() {
+	if s.ending != EndNot {
+		s.admin.actions.Shutdown(s.ending)
+	}
+	s.ending = EndNot
+}
+
 // message answers one message.
 func (s *consoleSession) message(ctx context.Context, msg pgproto3.FrontendMessage) {
+	s.owes = true
 	switch m := msg.(type) {
 	case *pgproto3.Query:
 		s.simple(ctx, m.String)
@@ -119,6 +134,7 @@ func (s *consoleSession) message(ctx context.Context, msg pgproto3.FrontendMessa
 }
 
 func (s *consoleSession) ready() {
+	s.owes = false
 	status := pgwire.StatusIdle
 	if s.block {
 		status = pgwire.StatusInTransaction
@@ -210,6 +226,10 @@ func (s *consoleSession) run(ctx context.Context, text string) (result, error) {
 			s.backend.Send((*pgproto3.NoticeResponse)(response(n)))
 		}
 		return result{tag: cmd.tag}, err
+	}
+	if cmd.ends != EndNot {
+		s.ending = cmd.ends
+		return result{tag: cmd.tag}, nil
 	}
 	rows, err := cmd.run(ctx, s.admin, args)
 	if err != nil {

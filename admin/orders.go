@@ -118,11 +118,3 @@ func waitClose(ctx context.Context, a *Admin, args []string) ([][]string, error)
 func suspend(context.Context, *Admin, []string) ([][]string, error) {
 	return nil, pgwire.ErrConsoleSuspend.New("")
 }
-
-// shutdown makes the command that ends the router in a certain way. It is answered before that begins.
-func shutdown(how Ending) func(context.Context, *Admin, []string) ([][]string, error) {
-	return func(_ context.Context, a *Admin, _ []string) ([][]string, error) {
-		a.actions.Shutdown(how)
-		return nil, nil
-	}
-}

@@ -3,13 +3,16 @@ package admin
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/pgrouter/pgrouter/pool"
 	"github.com/pgrouter/pgrouter/proxy"
@@ -188,6 +191,41 @@ func TestWaitCloseIsBoundedAndCanBeCancelled(t *testing.T) {
 		if got := hear(t, f); got != "SHOW" {
 			t.Errorf("afterwards it says %q", got)
 		}
+	}
+}
+
+// politeScene ends when somebody has heard that it will.
+type politeScene struct {
+	scene
+	heard chan struct{}
+	ended chan Ending
+}
+
+func (s *politeScene) Shutdown(how Ending) {
+	<-s.heard
+	s.ended <- how
+}
+
+// TestAShutdownBeginsBehindItsAnswer, in both protocols: nobody waits for consoles, so that it might not be heard otherwise.
+func TestAShutdownBeginsBehindItsAnswer(t *testing.T) {
+	for name, messages := range map[string][]pgproto3.FrontendMessage{
+		"simple": {&pgproto3.Query{String: "shutdown"}}, "extended": portalRun("shutdown", 0),
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &politeScene{heard: make(chan struct{}), ended: make(chan Ending, 1)}
+			end := sync.OnceFunc(func() { close(s.heard) })
+			defer end()
+			log := slog.New(slog.DiscardHandler)
+			a, err := New(Config{Users: []string{"boss"}}, s, s, NewJournal(log), log)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := answers(t, operator(t, a, "boss"), messages...)
+			end()
+			if how := <-s.ended; how != EndNow || !slices.Contains(got, "CommandComplete SHUTDOWN") {
+				t.Errorf("it ends %s, and says %q", how, got)
+			}
+		})
 	}
 }
 
