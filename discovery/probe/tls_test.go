@@ -72,7 +72,7 @@ func (n dyingNode) overTLS(t *testing.T) {
 	n.Cont()
 	until(t, s, asks, outcome(topology.OutcomeAnswered))
 	stranger := cfg
-	stranger.SSLRootCert = "" // the system's authorities do not know the node
+	stranger.SSLRootCert, stranger.ConnectTimeout = "", heartbeat // the system's authorities do not know the node
 	if o := open(t, stranger, n.Addr()).Probe(bounded(t), asks); o.Outcome != topology.OutcomeFailed {
 		t.Errorf("a certificate that nobody knows: %s, %q", o.Outcome, o.Problem)
 	}
