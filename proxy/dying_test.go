@@ -3,6 +3,7 @@ package proxy_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -140,30 +141,35 @@ func TestAReadIsNotReplayedWhenItsStandbyWasPromotedMeanwhile(t *testing.T) {
 // TestACrashOfABackendIsLatencyForTheReadsBesideIt kills one backend of a real standby. PostgreSQL then ends all others there,
 // each with what it has answered so far and a warning in one go; their reads are done elsewhere.
 func TestACrashOfABackendIsLatencyForTheReadsBesideIt(t *testing.T) {
-	r, c := ownRouter(t, testcluster.Options{Standbys: 2}, func(r *router) { r.policy.Pool.Size = 20; r.policy.HoldTimeout = 20 * time.Second })
+	r, c := ownRouter(t, testcluster.Options{Standbys: 2}, func(r *router) { r.policy.Pool.Size = 20; r.policy.HoldTimeout = patience })
 	r.address = r.listen(routing.Replica)
 	victim := c.Standbys()[0]
 	const clients = 12
-	results := make(chan error, clients)
+	var conns []*pgconn.PgConn
 	for range clients {
-		conn := r.connect(context.Background(), "")
-		go func() {
-			got, err := query(conn, "select 'read', pg_sleep(1.5) from generate_series(1, 1)")
-			if err == nil && got != "read" {
-				err = errors.New("got " + got)
-			}
-			results <- err
-		}()
+		conns = append(conns, r.connect(context.Background(), ""))
 	}
 	direct, err := victim.ConnectTo(context.Background(), "app")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer direct.Close(context.Background())
+	// There a read never ends; elsewhere it takes a while, so that they are spread.
+	read := fmt.Sprintf("select 'read', pg_sleep(case inet_server_port() when %d then 600 else 3 end) from generate_series(1, 1)", victim.Port())
+	results := make(chan error, clients)
+	for _, conn := range conns {
+		go func() {
+			got, err := query(conn, read)
+			if err == nil && got != "read" {
+				err = errors.New("got " + got)
+			}
+			results <- err
+		}()
+	}
 	var pid, reads int
 	r.await("some of the reads run there", func() bool {
 		err := direct.QueryRow(context.Background(), "select min(pid), count(*) from pg_stat_activity where query like '%read%' and state = 'active' and pid <> pg_backend_pid()").Scan(&pid, &reads)
-		return err == nil && reads > 2 && r.count("active") == clients
+		return err == nil && reads > 2 && r.count("active")+len(results) == clients && r.dialing() == 0
 	})
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
@@ -176,6 +182,16 @@ func TestACrashOfABackendIsLatencyForTheReadsBesideIt(t *testing.T) {
 	if n := r.proxy.Totals().Replayed; n < uint64(reads) {
 		t.Errorf("%d replays of %d reads", n, reads)
 	}
+}
+
+// dialing counts the connections that the pool opens at this moment.
+func (r *router) dialing() (n int) {
+	for _, q := range r.pool.Stats() {
+		for _, node := range q.Nodes {
+			n += node.Dialing
+		}
+	}
+	return n
 }
 
 // connectNoticed connects a client that counts its notices.

@@ -66,6 +66,9 @@ func sharedCluster(t testing.TB) *testcluster.Cluster {
 
 const cluster = topology.ClusterID("main")
 
+// patience bounds every wait of these tests, and how long clients of theirs are held; nothing is measured against it.
+const patience = time.Minute
+
 // router is a Proxy with everything below it and a topology that the test writes by hand.
 type router struct {
 	t       testing.TB
@@ -131,7 +134,7 @@ func defaultPolicy() proxy.Policy {
 	cfg := pool.Defaults()
 	cfg.Size = 2
 	return proxy.Policy{
-		Mode: proxy.ModeTransaction, HoldTimeout: 8 * time.Second, WaitTimeout: time.Minute, LoginHoldTimeout: 8 * time.Second, Pool: cfg,
+		Mode: proxy.ModeTransaction, HoldTimeout: patience, WaitTimeout: patience, LoginHoldTimeout: patience, Pool: cfg,
 	}
 }
 
@@ -289,7 +292,7 @@ func text(t testing.TB, conn *pgconn.PgConn, sql string) string {
 }
 
 func query(conn *pgconn.PgConn, sql string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	results, err := conn.Exec(ctx, sql).ReadAll()
 	var cells []string

@@ -48,13 +48,17 @@ func TestAStatementThatIsCutMayBeCommittedAllTheSame(t *testing.T) {
 	alone, inBlock := r.raw(t), r.raw(t)
 	inBlock.query("begin")
 	inBlock.expect("CZ")
-	alone.query("insert into late select 1 from pg_sleep(0.5)")
-	inBlock.query("insert into late select 2 from pg_sleep(0.5)")
+	other := r.direct(c) // whom both wait for
+	defer other.Close(context.Background())
+	text(t, other, "select pg_advisory_lock(1)")
+	alone.query("insert into late select 1 from pg_advisory_xact_lock(1)")
+	inBlock.query("insert into late select 2 from pg_advisory_xact_lock(1)")
 	const running = "select count(*) from pg_stat_activity where query like 'insert into late%' and state = 'active'"
 	r.awaitServers(c, running, "2")
 	r.proxy.Pass(limit)
 	alone.told("08007")
 	inBlock.told("57014")
+	text(t, other, "select pg_advisory_unlock(1)")
 	r.awaitServers(c, running, "0")
 	r.awaitServers(c, "select string_agg(n::text, ',') from late", "1")
 	if totals := r.proxy.Totals(); totals.InDoubt != 1 || totals.Aborted != 0 {
@@ -121,9 +125,10 @@ func TestAConsoleIsNotCutForItsSilence(t *testing.T) {
 	silent.told("57P05")
 	another := r.raw(t)
 	another.told("57P05") // by now the console has been silent for longer than the limit
-	if infos := r.proxy.Clients(); len(infos) != 1 || infos[0].Kind != "console" {
-		t.Errorf("only the console should be left: %+v", infos)
-	}
+	r.await("only the console is left", func() bool {
+		infos := r.proxy.Clients()
+		return len(infos) == 1 && infos[0].Kind == "console"
+	})
 	watcher.send(pgwire.AppendTerminate(nil))
 }
 
