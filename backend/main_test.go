@@ -16,7 +16,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // testLimit bounds what should not take long; it is never waited for when all is well.
-const testLimit = 30 * time.Second
+const testLimit = time.Minute
 
 // peer is a test's server: it accepts one connection at a time and plays f on it. It ends with the test.
 func peer(tb testing.TB, f func(c net.Conn)) (address string) {

@@ -18,7 +18,7 @@ import (
 )
 
 // patience bounds how long a test waits for what must come.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // testingLog lets a logger write to a test.
 type testingLog struct{ t testing.TB }

@@ -19,7 +19,7 @@ import (
 // loginLength counts what passes in a login under trust, each way.
 func loginLength(t *testing.T, address string) (toServer, toClient int64) {
 	t.Helper()
-	conn, err := net.DialTimeout("tcp", address, 5*time.Second)
+	conn, err := net.DialTimeout("tcp", address, patience)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func TestAServerThatDiesAtAnyByteOfAUnit(t *testing.T) {
 			return nil
 		},
 		"extended": func(conn *pgconn.PgConn, n int) error {
-			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			defer cancel()
 			return conn.ExecParams(ctx, "insert into cuts values ($1)", [][]byte{[]byte(strconv.Itoa(n))}, nil, nil, nil).Read().Err
 		},

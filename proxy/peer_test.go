@@ -36,12 +36,12 @@ func (r *router) raw(t *testing.T) *peer {
 
 func (r *router) dial(t *testing.T) *peer {
 	t.Helper()
-	conn, err := net.DialTimeout("tcp", r.address, 5*time.Second)
+	conn, err := net.DialTimeout("tcp", r.address, patience)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
 	return &peer{t: t, conn: conn}
@@ -112,7 +112,7 @@ func (r *router) await(what string, is func() bool) {
 	r.t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	limit := time.After(20 * time.Second)
+	limit := time.After(patience)
 	for !is() {
 		select {
 		case <-tick.C:

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -76,7 +75,7 @@ func TestExtendedQueriesAndPipelinesShareOneServer(t *testing.T) {
 	for i := range 6 {
 		conn := r.connect(context.Background(), "")
 		clients.Go(func() {
-			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			defer cancel()
 			for range 30 {
 				want := strconv.Itoa(i)

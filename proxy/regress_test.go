@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -110,7 +109,7 @@ func TestWhatAClientSentBeforeItsEndIsDone(t *testing.T) {
 func TestABatchOfAnyLengthIsAnswered(t *testing.T) {
 	r, _ := newRouter(t, withLoops(1, 1))
 	conn := r.connect(context.Background(), "")
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	const statements = 20000
 	batch := &pgconn.Batch{}
@@ -262,7 +261,7 @@ func TestABatchThatIsOpenMayEndBeforeTheRouter(t *testing.T) {
 	m := pgwire.AppendParse(nil, "", "insert into batched values (1)", nil)
 	a.send(pgwire.AppendFlush(pgwire.AppendExecute(pgwire.AppendBind(m, "", "", nil), "", 0)))
 	a.expect("12C")
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	over := make(chan error, 1)
 	go func() { over <- r.proxy.Shutdown(ctx) }()

@@ -47,7 +47,7 @@ func checkDescriptors(t testing.TB) {
 	before := openDescriptors(t)
 	t.Cleanup(func() {
 		var after []string
-		for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); runtime.Gosched() {
+		for deadline := time.Now().Add(patience); time.Now().Before(deadline); runtime.Gosched() {
 			if after = openDescriptors(t); len(after) <= len(before) {
 				return
 			}

@@ -33,7 +33,7 @@ func needPostgreSQL(t *testing.T) context.Context {
 
 func brief() Options {
 	return Options{
-		StartRouter: startFake, Clients: 4, Rate: 100, FailoverDelay: 50 * time.Millisecond, Calm: 500 * time.Millisecond,
+		StartRouter: startFake, Clients: 4, Rate: 100, FailoverDelay: 50 * time.Millisecond, Calm: 2 * time.Second,
 	}
 }
 

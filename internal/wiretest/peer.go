@@ -15,7 +15,7 @@ import (
 )
 
 // DefaultLimit bounds each wait of a peer, so that a test fails with a sentence instead of hanging.
-const DefaultLimit = 10 * time.Second
+const DefaultLimit = time.Minute
 
 // Peer is one end of a connection in the hands of a test: it sends what it is told and reads message by message, never
 // ahead. It is used by one goroutine at a time.

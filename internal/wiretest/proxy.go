@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-const dialLimit = 5 * time.Second
+const dialLimit = 30 * time.Second
 
 // Proxy passes TCP connections on to a target and misbehaves as it is told. Faults may be changed while connections live
 // and apply to them at once. All methods may be called from any goroutine.
