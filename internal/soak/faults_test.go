@@ -90,10 +90,16 @@ func (f *faults) whole(ctx context.Context) {
 	})
 }
 
+// switchover asks for a planned one, again when the standby was late with a heartbeat at that moment.
 func (f *faults) switchover(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, recoverLimit)
 	defer cancel()
-	return f.router.Switchover(ctx, f.standby().Addr())
+	err := f.router.Switchover(ctx, f.standby().Addr())
+	for err != nil && strings.Contains(err.Error(), "cannot take over") {
+		f.whole(ctx)
+		err = f.router.Switchover(ctx, f.standby().Addr())
+	}
+	return err
 }
 
 // freeze stops a node's processes for a moment: TCP lives, nobody answers.

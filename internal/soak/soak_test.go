@@ -27,6 +27,7 @@ var (
 const (
 	faultEvery   = 10 * time.Second
 	recoverLimit = 2 * time.Minute
+	plannedGrace = 20 * time.Second // for the router to promote after it has stopped a primary; the supervisor does otherwise
 	calm         = 5 * time.Second
 )
 
@@ -58,7 +59,7 @@ func TestSoak(t *testing.T) {
 	}
 	var all sync.WaitGroup
 	supervised, stopSupervisor := context.WithCancel(ctx)
-	supervisor := testcluster.NewSupervisor(c, testcluster.SupervisorOptions{Delay: 500 * time.Millisecond, PlannedGrace: 3 * time.Second})
+	supervisor := testcluster.NewSupervisor(c, testcluster.SupervisorOptions{Delay: 500 * time.Millisecond, PlannedGrace: plannedGrace})
 	all.Go(func() { supervisor.Run(supervised) })
 
 	load, err := ledger.New(ledger.Config{
@@ -83,6 +84,7 @@ func TestSoak(t *testing.T) {
 		w.settle(ctx, faultEvery)
 		w.look()
 	}
+	f.whole(ctx) // or what the last fault broke might stay so
 	stopSupervisor()
 	load.Stop()
 	waitFor(t, "the load ends", load)
