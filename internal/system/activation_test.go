@@ -189,7 +189,7 @@ func TestInheritedSocketsAreTheRoutersAloneAndStay(t *testing.T) {
 			t.Errorf("%s: %q", address, got)
 		}
 	}
-	r.Await("the standby is known", time.Minute, func() bool { return r.Metrics()["pgrouter_node_up"] == 2 })
+	knows(r, 2)
 	if err := r.Switchover(t.Context(), c.Standbys()[0].Addr()); err == nil || !strings.Contains(err.Error(), "demote_command") {
 		t.Fatalf("the switchover: %v", err)
 	}

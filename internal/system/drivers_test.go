@@ -55,12 +55,13 @@ func TestTheSwitchoverVerbMovesThePrimary(t *testing.T) {
 	ctx := t.Context()
 	c := clustertest.Start(t, testcluster.Options{Standbys: 1})
 	r := testrouter.Start(t, c, testrouter.Options{})
+	knows(r, 2)
 	to := c.Standbys()[0].Addr()
 	out, err := exec.CommandContext(ctx, testrouter.Binary(t), "switchover", "--admin", r.Admin, "--to", "nowhere:1").CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "no node") {
 		t.Fatalf("to nowhere: %v %s", err, out)
 	}
-	out, err = exec.CommandContext(ctx, testrouter.Binary(t), "switchover", "--admin", r.Admin, "--to", to, "--within", "20s").CombinedOutput()
+	out, err = exec.CommandContext(ctx, testrouter.Binary(t), "switchover", "--admin", r.Admin, "--to", to, "--within", "1m").CombinedOutput()
 	if err != nil || !strings.Contains(string(out), to+" is the primary") {
 		t.Fatalf("%v %s", err, out)
 	}

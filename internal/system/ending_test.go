@@ -116,8 +116,9 @@ func TestADrainThatCutsWorkOffSaysSo(t *testing.T) {
 			p := endStage(t, c, tc.limits)
 			writer := p.open(p.router.Write, "app", "")
 			p.must(writer, "create table if not exists cut(n int)")
-			wrote := p.begin(writer, "insert into cut select 1 from pg_sleep(600)")
-			p.router.Await("it writes", time.Minute, func() bool { return table(t, p.watch, "SHOW POOLS", "sv_active")[0][0] == "2" })
+			const write = "insert into cut select 1 from pg_sleep(600)"
+			wrote := p.begin(writer, write)
+			p.works(write)
 			tc.first(p)
 			if got := lastWords(t, p.other); got != "57P01" {
 				t.Errorf("who is idle: %s", got)
@@ -167,19 +168,30 @@ func TestWaitForClientsLetsClientsLeaveByThemselves(t *testing.T) {
 	}
 }
 
-// TestDrainDelayLetsClientsInUntilItIsOver: what stands in front sees the 503 first.
+// TestDrainDelayLetsClientsInUntilItIsOver: what stands in front sees the 503 first. It is over by itself, or because nobody wants to wait.
 func TestDrainDelayLetsClientsInUntilItIsOver(t *testing.T) {
 	c := clustertest.Start(t, testcluster.Options{})
-	p := endStage(t, c, "drain_delay = \"2s\"\n")
+	p := endStage(t, c, "drain_delay = \"300ms\"\n")
+	p.must(p.busy, "commit")
+	p.signal(syscall.SIGTERM)
+	for _, conn := range []*pgconn.PgConn{p.busy, p.other} {
+		if got := lastWords(t, conn); got != "57P01" {
+			t.Errorf("after a short delay: %s", got)
+		}
+	}
+	p.mustEnd(0)
+
+	p = endStage(t, c, "drain_delay = \"10m\"\n")
 	p.must(p.busy, "commit")
 	p.signal(syscall.SIGTERM)
 	p.router.Await("it is not ready", time.Minute, func() bool { status, _ := p.ready(); return status == 503 })
 	late := p.open(p.router.Write, "app", "")
 	p.must(late, "select 1")
 	p.must(p.other, "select 1")
+	p.signal(syscall.SIGTERM)
 	for _, conn := range []*pgconn.PgConn{late, p.busy, p.other} {
 		if got := lastWords(t, conn); got != "57P01" {
-			t.Errorf("after the delay: %s", got)
+			t.Errorf("when the delay is given up: %s", got)
 		}
 	}
 	p.mustEnd(0)
@@ -191,7 +203,7 @@ func TestSignalsPauseAndResumeAll(t *testing.T) {
 	p.signal(syscall.SIGUSR1)
 	p.router.Await("the door is closed", time.Minute, func() bool { return p.hold() == "paused" })
 	late := p.begin(p.other, "select 1")
-	p.router.Await("new work waits", time.Minute, func() bool { return table(t, p.watch, "SHOW POOLS", "cl_waiting")[0][0] == "1" })
+	p.router.Await("new work waits", time.Minute, func() bool { return cell(t, p.watch, "SHOW POOLS", "cl_waiting") == "1" })
 	p.must(p.busy, "commit")
 	mustWait(t, late)
 	p.signal(syscall.SIGUSR2)

@@ -24,13 +24,10 @@ func TestLimitsOfServerConnectionsMakeOneWaitAndTheIdleMakeRoom(t *testing.T) {
 		{"user", "", "[user.app]\nmax_user_connections = 1\n"},
 	} {
 		t.Run(limit.name, func(t *testing.T) {
-			r := testrouter.Start(t, c, testrouter.Options{Caps: limit.caps, More: limit.more + "[database.other]\ndbname = \"app\"\nwait_timeout = \"1s\"\n"})
-			rich, err := pgconn.Connect(context.Background(), c.DSN(r.Write, "app", "other"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer rich.Close(context.Background())
-			poor, err := pgconn.Connect(context.Background(), c.DSN(r.Write, "app", "other")+"&geqo=off")
+			t.Parallel() // each waits for the end of wait_timeout
+			r := testrouter.Start(t, c, testrouter.Options{Caps: limit.caps, More: limit.more + "[database.app]\nwait_timeout = \"5s\"\n"})
+			rich := connect(t, c, r.Write)
+			poor, err := pgconn.Connect(context.Background(), c.DSN(r.Write, "app", "app")+"&geqo=off") // another queue
 			if err == nil {
 				_, err = query(poor, "select 1")
 			}

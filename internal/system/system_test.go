@@ -56,9 +56,15 @@ func query(conn *pgconn.PgConn, sql string) (string, error) {
 	return string(results[0].Rows[0][0]), nil
 }
 
+// knows waits until the router has seen so many nodes up: it is ready as soon as it has a primary.
+func knows(r *testrouter.Process, nodes int) {
+	r.Await(fmt.Sprintf("%d nodes are known", nodes), time.Minute, func() bool { return r.Metrics()["pgrouter_node_up"] == float64(nodes) })
+}
+
 func TestWritesGoToThePrimaryAndReadsToAStandby(t *testing.T) {
 	c := clustertest.Start(t, testcluster.Options{Standbys: 2})
 	r := testrouter.Start(t, c, testrouter.Options{})
+	knows(r, 3) // without a standby the read port leads to the primary
 	if got := psql(t, c, r.Write, "select pg_is_in_recovery()"); got != "f" {
 		t.Errorf("write port: in recovery = %s", got)
 	}
@@ -122,7 +128,8 @@ func TestAPlannedSwitchoverUnderWritersShowsNoError(t *testing.T) {
 	direct.Close(ctx)
 	load, err := ledger.New(ledger.Config{
 		WriteDSN: c.DSN(r.Write, "app", "app"), ReadDSN: c.DSN(r.Read, "app", "app"), Clients: 8, Rate: 400, Subscribers: 100,
-		Mix: ledger.Mix{Lookup: 0, Register: 40, Record: 40, Call: 20},
+		Timeout: 90 * time.Second, // longer than anybody is held
+		Mix:     ledger.Mix{Lookup: 0, Register: 40, Record: 40, Call: 20},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -136,7 +143,7 @@ func TestAPlannedSwitchoverUnderWritersShowsNoError(t *testing.T) {
 		before := writes()
 		r.Await("the load runs", time.Minute, func() bool { return writes() > before+200 })
 		r.Await("all nodes replicate", time.Minute, func() bool { return len(c.Standbys()) == 2 && c.WaitReplicas(ctx) == nil })
-		r.Await("the router has seen it", time.Minute, func() bool { return r.Metrics()["pgrouter_node_up"] == 3 })
+		knows(r, 3)
 		if err := r.Switchover(ctx, c.Standbys()[0].Addr()); err != nil {
 			t.Fatal(err)
 		}
@@ -226,7 +233,7 @@ func TestFaultyStartsAreToldWithTheirPlace(t *testing.T) {
 			if err := os.WriteFile(path, []byte(tc.text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			defer cancel()
 			cmd := exec.CommandContext(ctx, binary, "run", "--config", path)
 			var out bytes.Buffer
@@ -269,7 +276,7 @@ func TestOutOfDescriptors(t *testing.T) {
 		conn.Close(context.Background())
 	}
 	r.Await("others get in", time.Minute, func() bool {
-		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		conn, err := pgconn.Connect(ctx, c.DSN(r.Write, "app", "app"))
 		if err != nil {

@@ -64,6 +64,8 @@ state_dir = %[3]q
 demote_command = [%[4]q]
 switchover_user = "pgrouter"
 switchover_password = "${TEST_PROBE_PASSWORD}"
+drain_timeout = "60s"
+switch_timeout = "60s"
 [[listener]]
 address = %[5]q
 route = "primary"
