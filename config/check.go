@@ -105,7 +105,7 @@ func (a *Admin) Networks() []netip.Prefix {
 func (c *checker) checkAuth() {
 	a := &c.cfg.Auth
 	if a.Userlist != "" {
-		if err := isRegular(a.Userlist); err != nil {
+		if err := c.files.isRegular(a.Userlist); err != nil {
 			c.fault("auth.userlist", err.Error(), "")
 		}
 	}
@@ -167,7 +167,7 @@ func (c *checker) checkCluster(cl *Cluster) {
 	if cl.ProbeDatabase == "" {
 		c.fault(path+".probe_database", "must not be empty", "")
 	}
-	if nodes, isList := tableOf(c.given, "cluster", cl.Name)["nodes"].([]any); isList && len(nodes) == 0 || c.names != nil && cl.Nodes != nil && len(cl.Nodes) == 0 {
+	if cl.Nodes != nil && len(cl.Nodes) == 0 {
 		c.fault(path+".nodes", "must name at least one node", "")
 	}
 	seen := make(map[string]bool)

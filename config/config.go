@@ -20,7 +20,7 @@ type Config struct {
 	Clusters  []Cluster  `tables:"cluster" doc:"One PostgreSQL cluster: a primary and its standbys. NAME is its identity in listeners, metrics and the console."`
 	Listeners []Listener `array:"listener" doc:"One address to which clients connect, and the nodes that they reach there. Without any: 127.0.0.1:5000 for the primary and 127.0.0.1:5001 for replicas."`
 
-	place func(path, problem, hint string) Fault // see Fault; nil in one that was not read
+	origin *origin // see Fault and With; nil in one that was not read
 }
 
 // Admin is [admin].

@@ -20,6 +20,7 @@ type decoder struct {
 	names   map[string]string // path → name of the variable; nil for a file
 	environ map[string]string
 	taken   map[string]string // path → ${NAME}, where the value came from the environment
+	files   files
 	faults  []Fault
 }
 

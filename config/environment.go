@@ -77,7 +77,7 @@ func FromEnvironment(environ []string) (*Config, []Fault) {
 		}
 	}
 	preferFiles(values)
-	d := &decoder{file: envSource, dir: workingDirectory(), names: names, environ: vars}
+	d := &decoder{file: envSource, dir: workingDirectory(), names: names, environ: vars, files: newFiles()}
 	known := make([]string, 0, len(paths))
 	for _, name := range slices.Sorted(maps.Keys(paths)) {
 		known = append(known, strings.ToLower(name))

@@ -30,20 +30,24 @@ func (f Fault) String() string {
 	if f.Key != "" {
 		b.WriteString(f.Key + ": ")
 	}
-	b.WriteString(f.Problem)
-	if f.Hint != "" {
-		b.WriteString(" (" + f.Hint + ")")
+	return b.String() + f.Text()
+}
+
+// Text returns what is wrong, and the hint in parentheses.
+func (f Fault) Text() string {
+	if f.Hint == "" {
+		return f.Problem
 	}
-	return b.String()
+	return f.Problem + " (" + f.Hint + ")"
 }
 
 // Fault makes a fault of what is wrong with a configuration although it reads well: an address that is taken, a list of users that
 // cannot be read. The path is that of a key, such as auth.userlist; of a listener see ListenerPath.
 func (c *Config) Fault(path, problem, hint string) Fault {
-	if c.place == nil {
+	if c.origin == nil {
 		return Fault{File: c.Source, Key: path, Problem: problem, Hint: hint}
 	}
-	return c.place(path, problem, hint)
+	return c.origin.at(path, problem, hint)
 }
 
 // ListenerPath is the path of a listener in faults.

@@ -58,14 +58,14 @@ func Parse(name string, doc []byte, environ []string) (*Config, []Fault) {
 	if _, err := toml.Decode(string(doc), &tree); err != nil {
 		return nil, []Fault{syntaxFault(name, string(doc), err)}
 	}
-	d := &decoder{file: name, dir: filepath.Dir(name), lines: locate(doc), environ: variables(environ)}
+	d := &decoder{file: name, dir: filepath.Dir(name), lines: locate(doc), environ: variables(environ), files: newFiles()}
 	return d.finish(tree)
 }
 
 // finish decodes, completes and checks.
 func (d *decoder) finish(tree map[string]any) (*Config, []Fault) {
 	cfg := d.decode(tree)
-	cfg.place = (&decoder{file: d.file, lines: d.lines, names: d.names}).at
+	cfg.origin = &origin{d, tree}
 	c := checker{decoder: d, cfg: cfg, given: tree}
 	c.complete()
 	c.check()

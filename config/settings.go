@@ -18,33 +18,42 @@ type Setting struct {
 // Settings returns all settings, in the order of the file, those that databases and users do not have of their own left out.
 func (c *Config) Settings() []Setting {
 	var all []Setting
-	from := reflect.ValueOf(c).Elem()
-	for _, s := range sections() {
-		v := from.FieldByIndex(s.index)
-		if s.group == groupTable {
-			all = append(all, s.settings(s.name, v)...)
-			continue
-		}
-		for i := range v.Len() {
-			all = append(all, s.settings(s.rowPath(v.Index(i)), v.Index(i))...)
+	for _, t := range c.tables() {
+		for i := range t.fields {
+			f := &t.fields[i]
+			v := t.values.FieldByIndex(f.index)
+			if v.Kind() == reflect.Pointer {
+				if v.IsNil() {
+					continue
+				}
+				v = v.Elem()
+			}
+			all = append(all, Setting{Key: t.path + "." + f.key, Value: f.show(v), Default: f.def, Restart: f.restart})
 		}
 	}
 	return all
 }
 
-// settings returns those of one table.
-func (s *section) settings(path string, row reflect.Value) []Setting {
-	var all []Setting
-	for i := range s.fields {
-		f := &s.fields[i]
-		v := row.FieldByIndex(f.index)
-		if v.Kind() == reflect.Pointer {
-			if v.IsNil() {
-				continue
-			}
-			v = v.Elem()
+// table is one table of a configuration.
+type table struct {
+	section
+	path   string // as in Change
+	values reflect.Value
+}
+
+// tables returns all that there are, in the order of the file.
+func (c *Config) tables() []table {
+	var all []table
+	from := reflect.ValueOf(c).Elem()
+	for _, s := range sections() {
+		v := from.FieldByIndex(s.index)
+		if s.group == groupTable {
+			all = append(all, table{s, s.name, v})
+			continue
 		}
-		all = append(all, Setting{Key: path + "." + f.key, Value: f.show(v), Default: f.def, Restart: f.restart})
+		for i := range v.Len() {
+			all = append(all, table{s, s.rowPath(v.Index(i)), v.Index(i)})
+		}
 	}
 	return all
 }

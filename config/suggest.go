@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -18,8 +19,13 @@ var elsewhere = map[string]string{
 // maxDistance is how many letters may be wrong in a name that is still recognised.
 const maxDistance = 2
 
-// hintFor says what somebody may have meant who wrote an unknown key in a section; "" for no idea.
+// hintFor says what somebody may have meant who wrote an unknown key in a section, or what there is to choose from.
 func hintFor(key, in string, known []string) string {
+	return cmp.Or(meant(key, in, known), "known here: "+strings.Join(known, ", "))
+}
+
+// meant says what somebody may have meant who wrote an unknown key in a section; "" for no idea.
+func meant(key, in string, known []string) string {
 	if near := nearest(key, known); near != "" {
 		return "did you mean " + near + "?"
 	}
@@ -31,7 +37,7 @@ func hintFor(key, in string, known []string) string {
 			return "it belongs to " + s.title()
 		}
 	}
-	return "known here: " + strings.Join(known, ", ")
+	return ""
 }
 
 // title is the section's header as one writes it.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -178,12 +179,12 @@ func (d *decoder) secretFile(f *field, table string, values map[string]any, into
 	if name == "" {
 		return
 	}
-	secret, err := readSecret(name)
+	secret, err := d.files.secret(name)
 	if err != nil {
 		d.fault(path, err.Error(), "")
 		return
 	}
-	into.FieldByIndex(f.index).Set(reflect.ValueOf(NewSecret(secret)))
+	into.FieldByIndex(f.index).Set(reflect.ValueOf(secret))
 }
 
 // fileName reads the name of a file; "" when there is none, or when its variable is missing, which is reported.
@@ -207,27 +208,59 @@ func (d *decoder) beside(path string) string {
 	return filepath.Join(d.dir, path)
 }
 
-func readSecret(name string) (string, error) {
+// files is what was found in the files that a configuration names. Each is looked at once: With decodes again, but reads nothing again.
+type files struct {
+	secrets map[string]Secret
+	regular map[string]bool
+}
+
+func newFiles() files { return files{make(map[string]Secret), make(map[string]bool)} }
+
+func (f files) clone() files { return files{maps.Clone(f.secrets), maps.Clone(f.regular)} }
+
+// secret returns the secret that a file has.
+func (f files) secret(name string) (Secret, error) {
+	if secret, known := f.secrets[name]; known {
+		return secret, nil
+	}
+	secret, err := readSecret(name)
+	if err == nil {
+		f.secrets[name] = secret
+	}
+	return secret, err
+}
+
+// isRegular says why a path could not be read as a file.
+func (f files) isRegular(name string) error {
+	if f.regular[name] {
+		return nil
+	}
+	err := isRegular(name)
+	f.regular[name] = err == nil
+	return err
+}
+
+func readSecret(name string) (Secret, error) {
 	if err := isRegular(name); err != nil {
-		return "", err
+		return Secret{}, err
 	}
 	f, err := os.Open(name)
 	if err != nil {
-		return "", err
+		return Secret{}, err
 	}
 	defer f.Close()
 	content, err := io.ReadAll(io.LimitReader(f, maxSecretFile+1))
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("read %s: %w", name, err)
+		return Secret{}, fmt.Errorf("read %s: %w", name, err)
 	case len(content) > maxSecretFile:
-		return "", fmt.Errorf("file %s is longer than %d bytes", name, maxSecretFile)
+		return Secret{}, fmt.Errorf("file %s is longer than %d bytes", name, maxSecretFile)
 	}
 	secret := strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r")
 	if secret == "" {
-		return "", fmt.Errorf("file %s is empty", name)
+		return Secret{}, fmt.Errorf("file %s is empty", name)
 	}
-	return secret, nil
+	return NewSecret(secret), nil
 }
 
 // isRegular says why a path cannot be read as a file; reading a pipe or a device could last for ever.
