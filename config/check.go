@@ -117,13 +117,26 @@ func (c *checker) checkAuth() {
 		c.fault("auth.user", "must be given with the password", "")
 	case a.User != "" && a.Password.IsZero() && a.Userlist == "" && c.names == nil:
 		c.fault("auth.password", "must be given with the user", "")
-	case tableOf(c.given, "auth")["userlist"] == nil && (a.User == "" || a.Password.IsZero()):
+	case c.without("auth", "userlist") && (a.User == "" || a.Password.IsZero()):
 		hint := "give a userlist, or user and password"
 		if c.names != nil {
 			hint = "set PGUSER and PGPASSWORD, PGROUTER_AUTH_USERLIST, or PGROUTER_AUTH_METHOD=trust"
 		}
 		c.fault("auth.userlist", "nobody could log in: there is no user", hint)
 	}
+}
+
+// without reports whether a key was left out of a table, or left empty.
+func (c *checker) without(table, key string) bool {
+	switch given := tableOf(c.given, table)[key].(type) {
+	case nil:
+		return true
+	case string:
+		return given == ""
+	case text:
+		return given == ""
+	}
+	return false
 }
 
 // checkReset looks at the reset_query of a table; nil = it has none.

@@ -253,6 +253,16 @@ func TestSecretFilesMustBeShortRegularAndNotEmpty(t *testing.T) {
 	}
 }
 
+func TestAnEmptyUserlistIsNone(t *testing.T) {
+	_, inFile := config.Parse("x.toml", []byte("auth.userlist = \"\"\ncluster.main.nodes = [\"a\"]\n"), nil)
+	_, inEnvironment := config.FromEnvironment([]string{"PGHOST=a", "PGROUTER_AUTH_USERLIST="})
+	for _, faults := range [][]config.Fault{inFile, inEnvironment} {
+		if got := lines(faults); !config.Failed(faults) || !strings.Contains(got, "nobody could log in") {
+			t.Errorf("%q", got)
+		}
+	}
+}
+
 func TestSyntaxFaultsNeverRepeatASecret(t *testing.T) {
 	for _, line := range []string{
 		`password = hunter2`, `password = "hunter2`, `password = 'hunter2`, `password = "hunter2" x`, `password = "\hunter2"`,
