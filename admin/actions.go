@@ -28,7 +28,17 @@ type Actions interface {
 	// Reload reads the configuration again and puts it in force. It returns what has changed, and what keeps its value until a
 	// restart. The error is a *ReloadError when the configuration has faults; nothing has changed then.
 	Reload(ctx context.Context) (applied, pending []string, err error)
+	// Set changes one setting until the next Reload, checked and put in force as that does it. It returns what has changed. The error is a
+	// *pgwire.Error when the setting or its value cannot be; nothing has changed then.
+	Set(ctx context.Context, order SettingOrder) (applied []string, err error)
 	Switchover(ctx context.Context, cluster, to string, within time.Duration) error
+}
+
+// SettingOrder is what SET asks for.
+type SettingOrder struct {
+	Key   string // as in Setting
+	Value string // as the environment would have it
+	By    string // whose order it is
 }
 
 // Pause is a pause in force.

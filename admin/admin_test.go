@@ -513,10 +513,16 @@ func FuzzSettings(f *testing.F) {
 	for _, s := range []string{"a = b", `"a""b" to 'c'`, "session time zone local", "names", "", "=", "a=", "local", `"`, "time", "a to"} {
 		f.Add(s)
 	}
+	for _, s := range []string{`database."a b".size = 3`, `"pool.size" to '1''s'`, "pool.hold_timeout='8s'", `x = "`} {
+		f.Add(s)
+	}
 	f.Fuzz(func(t *testing.T, text string) {
 		name, value, err := splitSetting(text)
 		if err == nil && len(name)+len(value) > len(text)+len("transaction_isolation") {
 			t.Fatalf("%q: %q is %q", text, name, value)
+		}
+		if one, err := settingValue(name, value); err == nil && len(one) > len(value) {
+			t.Fatalf("%q: %q is %q", text, value, one)
 		}
 		if rest := behindWords(text, 1); len(rest) > len(text) {
 			t.Fatalf("%q behind the first word of %q", rest, text)

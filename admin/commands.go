@@ -39,9 +39,9 @@ type command struct {
 	columns []column // nil: it returns no rows
 	tag     string   // of one that returns no rows
 	help    string
-	notice  func(a *Admin, args []string) *pgwire.Error                  // comes before the answer; nil: there is nothing to tell
-	tells   func(ctx context.Context, a *Admin) ([]*pgwire.Error, error) // instead of run: all that it answers is notices
-	ends    Ending                                                       // instead of run: how the router ends, when that is answered
+	notice  func(a *Admin, args []string) *pgwire.Error                                            // comes before the answer; nil: there is nothing to tell
+	tells   func(ctx context.Context, a *Admin, by string, args []string) ([]*pgwire.Error, error) // instead of run: all that it answers is notices
+	ends    Ending                                                                                 // instead of run: how the router ends, when that is answered
 	run     func(ctx context.Context, a *Admin, args []string) ([][]string, error)
 }
 
@@ -63,7 +63,8 @@ func commands() []command {
 		{name: "SHUTDOWN WAIT_FOR_CLIENTS", needs: roleAdmin, tag: "SHUTDOWN", help: "let nobody in any more, and end when the last client has left", ends: EndWaitForClients},
 		{name: "RELOAD", needs: roleAdmin, tag: "RELOAD", help: "read the configuration again and put it in force, all of it or, when it has faults, nothing", tells: reload},
 		{name: "SWITCHOVER", args: "node [cluster]", most: 2, needs: roleAdmin, tag: "SWITCHOVER", help: "make a standby the primary without an error for anybody", run: switchover},
-		{name: "SET", args: "parameter = value", raw: true, needs: roleStats, tag: "SET", help: "accepted for PostgreSQL's parameters, changes nothing", run: set},
+		{name: "SET", args: "setting = value", raw: true, needs: roleAdmin, tag: "SET", help: "change one setting of SHOW CONFIG until the next RELOAD", tells: setSetting},
+		{name: "SET", args: "parameter = value", raw: true, needs: roleStats, tag: "SET", help: "accepted for PostgreSQL's parameters, changes nothing", run: setParameter},
 		{name: "RESET", args: "parameter", raw: true, needs: roleStats, tag: "RESET", quiet: true, run: reset},
 		{name: "BEGIN", raw: true, needs: roleStats, tag: "BEGIN", quiet: true, run: accept},
 		{name: "START TRANSACTION", raw: true, needs: roleStats, tag: "START TRANSACTION", quiet: true, run: accept},

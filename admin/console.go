@@ -58,7 +58,7 @@ func (c *Console) Serve(ctx context.Context, conn net.Conn, login proxy.Login) e
 	defer stop()
 	keen := &keenConn{Conn: conn}
 	s := &consoleSession{
-		admin: c.admin, role: func() role { return c.role(login.User) }, conn: keen, cancelled: login.Cancelled, backend: pgproto3.NewBackend(keen, keen),
+		admin: c.admin, user: login.User, role: func() role { return c.role(login.User) }, conn: keen, cancelled: login.Cancelled, backend: pgproto3.NewBackend(keen, keen),
 		statements: make(map[string]string), portals: make(map[string]*portal),
 	}
 	s.backend.SetMaxBodyLen(consoleMessageLimit)
@@ -87,6 +87,7 @@ func (c *Console) Serve(ctx context.Context, conn net.Conn, login proxy.Login) e
 // consoleSession is one client of the console.
 type consoleSession struct {
 	admin     *Admin
+	user      string
 	role      func() role // what the user may do at this moment
 	conn      *keenConn
 	cancelled <-chan struct{} // cancel requests
@@ -221,7 +222,7 @@ func (s *consoleSession) run(ctx context.Context, text string) (result, error) {
 		}
 	}
 	if cmd.tells != nil {
-		notices, err := cmd.tells(ctx, s.admin)
+		notices, err := cmd.tells(ctx, s.admin, s.user, args)
 		for _, n := range notices {
 			s.backend.Send((*pgproto3.NoticeResponse)(response(n)))
 		}
@@ -279,6 +280,8 @@ func (s *consoleSession) find(text string) (*command, []string, error) {
 	switch {
 	case best == nil:
 		return nil, nil, pgwire.ErrConsoleCommand.New("")
+	case best.name == "SET":
+		return s.findSet(table, behindWords(text, used))
 	case best.raw:
 		return best, []string{behindWords(text, used)}, nil
 	case best.name == "SHOW":
@@ -297,6 +300,20 @@ func (s *consoleSession) findSetting(show *command, words []string) (*command, [
 	}
 	show.columns = []column{{name: found.name}}
 	return show, words, nil
+}
+
+// findSet tells the command that changes a setting of pgrouter's from the one for PostgreSQL's parameters.
+func (s *consoleSession) findSet(table []command, text string) (*command, []string, error) {
+	name, value, err := splitSetting(text)
+	if err != nil {
+		return nil, nil, err
+	}
+	needs := roleAdmin
+	if s.admin.isParameter(name) {
+		needs = roleStats
+	}
+	at := slices.IndexFunc(table, func(c command) bool { return c.name == "SET" && c.needs == needs })
+	return &table[at], []string{name, value}, nil
 }
 
 func equalWords(words, name []string) bool {

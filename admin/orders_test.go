@@ -145,7 +145,10 @@ func TestEveryCommandOfAnAdminIsRefusedToTheOthers(t *testing.T) {
 			t.Errorf("%s is for %s", c.name, c.needs)
 		}
 		for _, sql := range []string{c.name, strings.ToLower(c.name) + " voip", c.name + " 7"} {
-			if c.most == 0 {
+			switch {
+			case c.raw:
+				sql = c.name + " pool.size = 3"
+			case c.most == 0:
 				sql = c.name
 			}
 			for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeSimpleProtocol, pgx.QueryExecModeExec, pgx.QueryExecModeCacheStatement} {
@@ -163,7 +166,7 @@ func TestEveryCommandOfAnAdminIsRefusedToTheOthers(t *testing.T) {
 	if refused < 100 {
 		t.Errorf("%d were refused: is the table empty?", refused)
 	}
-	for _, word := range []string{"PAUSE", "RESUME", "KILL", "KILL_CLIENT", "DISABLE", "ENABLE", "RECONNECT", "WAIT_CLOSE", "SUSPEND", "SHUTDOWN", "SWITCHOVER", "RELOAD"} {
+	for _, word := range []string{"PAUSE", "RESUME", "KILL", "KILL_CLIENT", "DISABLE", "ENABLE", "RECONNECT", "WAIT_CLOSE", "SUSPEND", "SHUTDOWN", "SWITCHOVER", "RELOAD", "SET"} {
 		if !slices.ContainsFunc(commands(), func(c command) bool { return c.name == word && c.needs == roleAdmin }) {
 			t.Errorf("%s is not for admins alone", word)
 		}

@@ -53,7 +53,7 @@ func (a *Admin) Reconfigure(cfg Config) error {
 }
 
 // reload is the command RELOAD.
-func reload(ctx context.Context, a *Admin) (notices []*pgwire.Error, err error) {
+func reload(ctx context.Context, a *Admin, _ string, _ []string) (notices []*pgwire.Error, err error) {
 	applied, pending, err := a.actions.Reload(ctx)
 	if faulty, ok := errors.AsType[*ReloadError](err); ok {
 		return nil, pgwire.ErrConsoleReload.New(faulty.Error())
@@ -61,13 +61,19 @@ func reload(ctx context.Context, a *Admin) (notices []*pgwire.Error, err error) 
 	if err != nil {
 		return nil, err
 	}
-	for _, change := range applied {
-		notices = append(notices, pgwire.NoticeReloaded.New("", change))
-	}
+	notices = changeNotices(applied)
 	for _, change := range pending {
 		notices = append(notices, pgwire.NoticeRestart.New("", change))
 	}
 	return notices, nil
+}
+
+// changeNotices tells what is in force now.
+func changeNotices(applied []string) (notices []*pgwire.Error) {
+	for _, change := range applied {
+		notices = append(notices, pgwire.NoticeReloaded.New("", change))
+	}
+	return notices
 }
 
 // reloadCollector tells what has become of the configuration.

@@ -51,35 +51,30 @@ func (a *Admin) setting(name string) (setting, bool) {
 	return setting{}, false
 }
 
-// fileHint says where pgrouter's own settings are.
-const fileHint = "SET takes parameters of PostgreSQL, and changes nothing. The settings of pgrouter are read from its configuration file."
-
-// set accepts SET of PostgreSQL's parameters, because drivers begin with it.
-func set(_ context.Context, a *Admin, args []string) ([][]string, error) {
-	name, value, err := splitSetting(args[0])
-	if err != nil {
-		return nil, err
+// isParameter reports whether a name is one of PostgreSQL's or of an extension's, and not one of pgrouter's own settings.
+func (a *Admin) isParameter(name string) bool {
+	if at := strings.IndexAny(name, ".["); at > 0 {
+		return !isSection(strings.ToLower(name[:at]))
 	}
-	return nil, a.mayBeSet(name, value)
+	_, known := a.setting(name)
+	return known
 }
 
-func (a *Admin) mayBeSet(name, value string) error {
-	if strings.Contains(name, ".") && !strings.HasPrefix(name, ".") {
-		if section, _, _ := strings.Cut(strings.ToLower(name), "."); isSection(section) {
-			return pgwire.ErrConsoleSetting.New(fileHint, name)
-		}
-		return nil // a setting of an extension's
-	}
+// setParameter accepts SET of PostgreSQL's parameters, because drivers begin with it.
+func setParameter(_ context.Context, a *Admin, args []string) ([][]string, error) {
+	name, value := args[0], args[1]
 	s, known := a.setting(name)
 	switch {
-	case !known:
-		return pgwire.ErrConsoleSetting.New(fileHint, name)
 	case s.fixed:
-		return pgwire.ErrConsoleState.New("", `parameter "`+s.name+`" cannot be changed`)
-	case value == "":
-		return pgwire.ErrConsoleSyntax.New("a value is missing", name)
+		return nil, cannotBeChanged(s.name)
+	case known && value == "":
+		return nil, pgwire.ErrConsoleSyntax.New("a value is missing", name)
 	}
-	return nil
+	return nil, nil
+}
+
+func cannotBeChanged(name string) error {
+	return pgwire.ErrConsoleState.New("", `parameter "`+name+`" cannot be changed`)
 }
 
 // isSection reports whether a word begins the name of one of pgrouter's own settings, such as pool.size.
@@ -92,12 +87,15 @@ func isSection(word string) bool {
 }
 
 // reset accepts RESET of what SET accepts, and RESET ALL.
-func reset(_ context.Context, a *Admin, args []string) ([][]string, error) {
-	name := unquote(strings.TrimSpace(args[0]))
-	if strings.EqualFold(name, "all") {
+func reset(ctx context.Context, a *Admin, args []string) ([][]string, error) {
+	name := alias(unquote(strings.TrimSpace(args[0])))
+	switch {
+	case strings.EqualFold(name, "all"):
 		return nil, nil
+	case !a.isParameter(name):
+		return nil, pgwire.ErrConsoleSetting.New("RESET takes parameters of PostgreSQL, and changes nothing. "+reloadHint, name)
 	}
-	return nil, a.mayBeSet(alias(name), "default")
+	return setParameter(ctx, a, []string{name, "default"})
 }
 
 // alias turns the names that are several words into those of their parameters.
@@ -147,15 +145,16 @@ func afterTo(text string) (rest string, ok bool) {
 	return rest, strings.EqualFold(to, "to")
 }
 
-// firstWord cuts a word off the front of text: up to a space or "=", or in double quotes.
+// firstWord cuts a word off the front of text: up to a space or "=" that does not stand in double quotes.
 func firstWord(text string) (word, rest string) {
 	text = strings.TrimSpace(text)
-	end := strings.IndexAny(text, " \t\r\n\f\v=")
-	if strings.HasPrefix(text, `"`) {
-		if _, behind, ok := quoted(text); ok {
-			end = len(text) - len(behind)
+	inside := false
+	end := strings.IndexFunc(text, func(c rune) bool {
+		if c == '"' {
+			inside = !inside
 		}
-	}
+		return !inside && strings.ContainsRune(" \t\r\n\f\v=", c)
+	})
 	if end < 0 {
 		end = len(text)
 	}

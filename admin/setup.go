@@ -18,7 +18,7 @@ type Setting struct {
 	Key        string // section.key
 	Value      string // as the file has it
 	Default    string
-	Changeable bool // by a reload
+	Changeable bool // by SET or a reload
 }
 
 // DatabaseSetup is what holds for a database. 0 of a limit is none.

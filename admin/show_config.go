@@ -12,7 +12,7 @@ func configColumns() []column {
 		{"key", typeText, "first PgBouncer's names of what we have too, with times in seconds as there; then ours, `section.key`"},
 		{"value", typeText, "the value in force; of secrets and commands only whether there is one"},
 		{"default", typeText, "the value without the configuration"},
-		{"changeable", typeText, "yes: a reload puts another value in force"},
+		{"changeable", typeText, "yes: SET and RELOAD put another value in force; RELOAD alone for secrets, commands and what belongs to a listener"},
 	}
 }
 
@@ -67,15 +67,6 @@ func showConfig(_ context.Context, a *Admin, _ []string) ([][]string, error) {
 		rows = append(rows, []string{s.Key, s.Value, s.Default, yesNo(s.Changeable)})
 	}
 	return rows, nil
-}
-
-// inSeconds writes a duration as PgBouncer does; what is none stays as it is.
-func inSeconds(value string) string {
-	d, err := time.ParseDuration(value)
-	if err != nil {
-		return value
-	}
-	return strconv.FormatFloat(d.Seconds(), 'f', -1, 64)
 }
 
 func listColumns() []column {

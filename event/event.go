@@ -31,6 +31,7 @@ const (
 	ProtocolViolation  Kind = "protocol_violation"  // a server sent what nobody asked for; must stay 0
 	ConfigReloaded     Kind = "config_reloaded"     // a new configuration is in force
 	ConfigRefused      Kind = "config_refused"      // a faulty configuration changed nothing
+	ConfigSet          Kind = "config_set"          // an operator changed one setting until the next reload
 	AcceptPaused       Kind = "accept_paused"       // out of descriptors
 	DatabasePaused     Kind = "database_paused"     // an operator holds new work; Took is how long at most
 	DatabaseResumed    Kind = "database_resumed"    // the last pause of it was ended

@@ -102,11 +102,12 @@ const (
 	NoticeReloaded    // arg: the change; a notice
 	NoticeRestart     // arg: the change; a notice
 	ErrConsoleReload
-	ErrConsoleSetting // arg: the setting
-	ErrConsoleValue   // args: the setting, the value
-	ErrConsoleRestart // arg: the setting
-	ErrConsoleState   // arg: what is in the way
-	ErrConsoleBusy    // args: the time, how many
+	ErrConsoleSetting  // arg: the setting
+	ErrConsoleValue    // args: the setting, the value
+	ErrConsoleRestart  // arg: the setting
+	ErrConsoleFileOnly // arg: the setting
+	ErrConsoleState    // arg: what is in the way
+	ErrConsoleBusy     // args: the time, how many
 	ErrConsoleSuspend
 	ErrConsoleProtocol
 	ErrConsoleRefused

@@ -90,11 +90,6 @@ func (r *router) startHTTP(ctx context.Context) error {
 	return nil
 }
 
-// Reload reads the configuration again and puts it in force (admin.Actions). Who asked may leave: half of it is never done.
-func (o *orders) Reload(context.Context) (applied, pending []string, err error) {
-	return o.router.reload()
-}
-
 // outlook is what admin sees of the router (admin.World).
 type outlook struct{ router *router }
 

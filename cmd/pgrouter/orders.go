@@ -69,6 +69,16 @@ func (o *orders) Shutdown(how admin.Ending) {
 	}
 }
 
+// Reload reads the configuration again and puts it in force. Who asked may leave: half of it is never done.
+func (o *orders) Reload(context.Context) (applied, pending []string, err error) {
+	return o.router.reload()
+}
+
+// Set changes one setting.
+func (o *orders) Set(_ context.Context, s admin.SettingOrder) (applied []string, err error) {
+	return o.router.set(s)
+}
+
 // errNoNode says that a switchover needs a target.
 var errNoNode = errors.New("which node? host:port of a standby, as SHOW NODES prints it")
 

@@ -69,6 +69,9 @@ type census struct{ added, removed, changed []string }
 
 // since compares with former people.
 func (p *people) since(former *people) (c census) {
+	if p == former {
+		return c
+	}
 	was := former.names()
 	for _, name := range was {
 		switch before, now := former.Entry(name), p.Entry(name); {

@@ -14,13 +14,25 @@ type regime struct {
 	people *people
 }
 
-// newRegime reads what the configuration only names. former are the people whom it finds, nil at the start.
-func newRegime(cfg *config.Config, former *people) (*regime, error) {
-	people, err := newPeople(cfg, former)
+// newRegime reads what the configuration only names. former is the regime that it follows, nil at the start.
+func newRegime(cfg *config.Config, former *regime) (*regime, error) {
+	var known *people
+	if former != nil {
+		known = former.people
+	}
+	people, err := newPeople(cfg, known)
 	if err != nil {
 		return nil, err
 	}
 	return &regime{Config: cfg, people: people}, nil
+}
+
+// amendedRegime follows another without a look at files: only for other keys of [auth] people are read again.
+func amendedRegime(cfg *config.Config, former *regime) (*regime, error) {
+	if cfg.Auth != former.Auth {
+		return newRegime(cfg, former)
+	}
+	return &regime{Config: cfg, people: former.people}, nil
 }
 
 // serverSecret returns with what we log in to servers for a queue.

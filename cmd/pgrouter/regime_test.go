@@ -14,7 +14,7 @@ import (
 )
 
 // regimeOf reads a configuration with more in it, and a userlist beside it.
-func regimeOf(t *testing.T, more, userlist string, former *people) *regime {
+func regimeOf(t *testing.T, more, userlist string, former *regime) *regime {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "userlist.txt")
 	if err := os.WriteFile(path, []byte(userlist), 0o600); err != nil {
@@ -34,7 +34,7 @@ func regimeOf(t *testing.T, more, userlist string, former *people) *regime {
 
 func TestOtherPeopleAreToldByWhatHasBecomeOfThem(t *testing.T) {
 	before := regimeOf(t, "", "\"stays\" \"one\"\n\"goes\" \"one\"\n\"changes\" \"one\"\n", nil)
-	after := regimeOf(t, "", "\"changes\" \"two\"\n\"comes\" \"one\"\n\"stays\" \"one\"\n", before.people)
+	after := regimeOf(t, "", "\"changes\" \"two\"\n\"comes\" \"one\"\n\"stays\" \"one\"\n", before)
 	want := []string{"users: added: comes", "users: removed: goes", "users: another secret: changes"}
 	if diff := cmp.Diff(want, after.people.since(before.people).lines()); diff != "" {
 		t.Error(diff)
@@ -80,5 +80,33 @@ size = 4`, "", nil)
 		if got := r.poolConfig(pool.Key{Database: tc.database, User: tc.user}).Size; got != tc.want {
 			t.Errorf("%s of %s: %d, want %d", tc.user, tc.database, got, tc.want)
 		}
+	}
+}
+
+// TestOneSettingIsAmendedWithoutALookAtFiles: a userlist that is gone concerns nobody who changes a size.
+func TestOneSettingIsAmendedWithoutALookAtFiles(t *testing.T) {
+	before := regimeOf(t, "", "\"app\" \"one\"\n", nil)
+	for _, tc := range []struct {
+		key, value string
+		same       bool
+	}{{"pool.size", "3", true}, {"auth.method", "md5", false}, {"auth.user", "other", false}} {
+		cfg, faults, err := before.With(tc.key, tc.value)
+		if cfg == nil {
+			t.Fatal(faults, err)
+		}
+		after, err := amendedRegime(cfg, before)
+		if err != nil || (after.people == before.people) != tc.same || after.Config != cfg {
+			t.Errorf("%s: %v, the same people: %v", tc.key, err, after.people == before.people)
+		}
+	}
+	if err := os.Remove(before.Auth.Userlist); err != nil {
+		t.Fatal(err)
+	}
+	cfg, faults, err := before.With("pool.size", "3")
+	if cfg == nil {
+		t.Fatal(faults, err)
+	}
+	if _, err := amendedRegime(cfg, before); err != nil {
+		t.Error(err)
 	}
 }

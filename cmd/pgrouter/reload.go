@@ -13,14 +13,14 @@ import (
 	"github.com/pgrouter/pgrouter/event"
 )
 
-// The ways in which there is no reload at all.
+// The ways in which nothing is put in force.
 var (
 	errNothingToRead = errors.New("this router was started without a configuration that could be read again")
 	errEnding        = errors.New("the router is shutting down")
 )
 
-// reload reads the configuration again and puts it in force: all of it or, when it has a fault, nothing. There is one at a time. It
-// returns what has changed, and what keeps its value until a restart; the error is an *admin.ReloadError for a faulty configuration.
+// reload reads the configuration again and puts it in force: all of it or, when it has a fault, nothing. There is one at a time, or one
+// set. It returns what has changed, and what keeps its value until a restart; the error is an *admin.ReloadError for a faulty configuration.
 func (r *router) reload() (applied, pending []string, err error) {
 	r.reloading.Lock()
 	defer r.reloading.Unlock()
@@ -30,24 +30,13 @@ func (r *router) reload() (applied, pending []string, err error) {
 	case r.read == nil:
 		return nil, nil, errNothingToRead
 	}
-	next, faults := r.prepare()
-	if config.Failed(faults) {
+	cfg, doubts := r.read()
+	applied, pending, faults := r.replace(cfg, doubts, newRegime)
+	if len(faults) > 0 {
 		return nil, nil, r.refuse(faults)
 	}
-	next.commit()
-	for _, c := range next.changes {
-		if c.Restart {
-			pending = append(pending, c.String())
-		} else {
-			applied = append(applied, c.String())
-		}
-	}
-	applied = append(applied, next.census.lines()...)
 	r.admin.Reloaded(admin.Reload{At: time.Now(), Pending: pending})
 	r.events.Emit(event.Event{Kind: event.ConfigReloaded, Reason: strings.Join(applied, "; "), Count: len(applied)})
-	for _, f := range faults {
-		r.log.Warn("the configuration is doubtful", "fault", f.String())
-	}
 	for _, change := range pending {
 		r.log.Warn("a change needs a restart", "change", change)
 	}
@@ -66,10 +55,8 @@ func (r *router) reloadOnSignal() {
 func (r *router) refuse(faults []config.Fault) error {
 	var lines []string
 	for _, f := range faults {
-		if !f.Warning {
-			lines = append(lines, f.String())
-			r.log.Error("the configuration has a fault", "fault", f.String())
-		}
+		lines = append(lines, f.String())
+		r.log.Error("the configuration has a fault", "fault", f.String())
 	}
 	last := r.admin.LastReload()
 	r.admin.Reloaded(admin.Reload{At: time.Now(), Failed: true, Pending: last.Pending})
@@ -92,18 +79,40 @@ type succession struct {
 	closing []*door
 }
 
-// prepare reads a configuration and makes everything that may fail. Nobody sees anything of it, and with a fault nothing is left. Faults
-// that are warnings only are no hindrance.
-func (r *router) prepare() (*succession, []config.Fault) {
-	cfg, doubts := r.read()
+// regimeMaker makes the regime of a configuration that follows another.
+type regimeMaker func(cfg *config.Config, former *regime) (*regime, error)
+
+// replace puts a configuration in force, as a whole or, when it has a fault, not at all. It returns what has changed, and what keeps its
+// value until a restart; or the faults that are more than doubts.
+func (r *router) replace(cfg *config.Config, doubts []config.Fault, regimeOf regimeMaker) (applied, pending []string, faults []config.Fault) {
 	if config.Failed(doubts) {
-		return nil, doubts
+		return nil, nil, slices.DeleteFunc(doubts, func(f config.Fault) bool { return f.Warning })
 	}
+	next, faults := r.prepare(cfg, regimeOf)
+	if len(faults) > 0 {
+		return nil, nil, faults
+	}
+	next.commit()
+	for _, f := range doubts {
+		r.log.Warn("the configuration is doubtful", "fault", f.String())
+	}
+	for _, c := range next.changes {
+		if c.Restart {
+			pending = append(pending, c.String())
+		} else {
+			applied = append(applied, c.String())
+		}
+	}
+	return append(applied, next.census.lines()...), pending, nil
+}
+
+// prepare makes everything that may fail. Nobody sees anything of it, and with a fault nothing is left.
+func (r *router) prepare(cfg *config.Config, regimeOf regimeMaker) (*succession, []config.Fault) {
 	now := r.inForce.Load()
 	next := &succession{router: r, changes: config.Diff(now.Config, cfg)}
 	cfg.KeepUntilRestart(now.Config)
 	var err error
-	if next.regime, err = newRegime(cfg, now.people); err != nil {
+	if next.regime, err = regimeOf(cfg, now); err != nil {
 		return nil, peopleFaults(cfg, err)
 	}
 	next.census = next.regime.people.since(now.people)
@@ -116,7 +125,7 @@ func (r *router) prepare() (*succession, []config.Fault) {
 		}
 		return nil, faults
 	}
-	return next, doubts
+	return next, nil
 }
 
 // peopleFaults gives the faults of a userlist their own places.

@@ -43,7 +43,7 @@ type router struct {
 	read     func() (*config.Config, []config.Fault) // the configuration, anew; nil: there is nothing to read
 	level    *slog.LevelVar                          // of the log; nil: nobody changes it
 
-	reloading struct {
+	reloading struct { // or a SET under way
 		sync.Mutex
 		closed bool // the router ends
 	}
