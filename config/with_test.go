@@ -57,6 +57,23 @@ func TestOneSettingChangesAndNothingElse(t *testing.T) {
 	}
 }
 
+// TestEverySettingThatIsShownCanBeSetAsItIsShown, or is refused for a reason.
+func TestEverySettingThatIsShownCanBeSetAsItIsShown(t *testing.T) {
+	before := good(t, settable)
+	for _, s := range before.Settings() {
+		after, faults, err := before.With(s.Key, s.Value)
+		refused, ok := errors.AsType[*config.SettingError](err)
+		switch {
+		case ok && refused.Why == config.UnknownSetting, ok && refused.Why == config.NeedsRestart != s.Restart:
+			t.Errorf("%s: %v", s.Key, err)
+		case !ok && after == nil:
+			t.Errorf("%s = %s: %s", s.Key, s.Value, lines(faults))
+		case !ok && len(config.Diff(before, after)) > 0:
+			t.Errorf("%s = %s: %v", s.Key, s.Value, config.Diff(before, after))
+		}
+	}
+}
+
 func TestSettingsAddUp(t *testing.T) {
 	before := good(t, settable)
 	after := before
