@@ -311,6 +311,8 @@ func (s *consoleSession) findSet(table []command, text string) (*command, []stri
 	needs := roleAdmin
 	if s.admin.isParameter(name) {
 		needs = roleStats
+	} else if scope, _ := firstWord(text); isScope(scope) {
+		return nil, nil, pgwire.ErrConsoleSyntax.New("a setting of pgrouter counts for everybody", scope)
 	}
 	at := slices.IndexFunc(table, func(c command) bool { return c.name == "SET" && c.needs == needs })
 	return &table[at], []string{name, value}, nil

@@ -45,6 +45,7 @@ func TestSetOrdersOneChange(t *testing.T) {
 		{"set pool.size", `42601 syntax error at or near "pool.size" | = or TO is missing | SHOW HELP lists the commands.`, ""},
 		{"set pool.size =", `42601 syntax error at or near "pool.size" | a value is missing | SHOW HELP lists the commands.`, ""},
 		{"set pool.reset_query = DISCARD ALL", `42601 syntax error at or near "ALL" | a value of several words stands in quotes | SHOW HELP lists the commands.`, ""},
+		{"set local pool.size = 3", `42601 syntax error at or near "local" | a setting of pgrouter counts for everybody | SHOW HELP lists the commands.`, ""},
 		{"set pool.size to default", `22023 invalid value for parameter "pool.size": "default" | RELOAD brings back what the configuration says. | `, ""},
 		{"reset pool.size", `42704 unrecognized configuration parameter "pool.size" | RESET takes parameters of PostgreSQL, and changes nothing. RELOAD brings back what the configuration says. | SHOW CONFIG lists the settings of pgrouter.`, ""},
 		{"set application_name = boss; set pool.size = 1; set nothing", "SET, " + notice("pool.size") + `, 42601 syntax error at or near "nothing" | = or TO is missing | SHOW HELP lists the commands.`, `boss sets pool.size to "1"`},

@@ -114,7 +114,7 @@ func alias(name string) string {
 // splitSetting reads what stands behind SET: the parameter, and the text of its value.
 func splitSetting(text string) (name, value string, err error) {
 	word, rest := firstWord(text)
-	if strings.EqualFold(word, "session") || strings.EqualFold(word, "local") {
+	if isScope(word) {
 		word, rest = firstWord(rest)
 	}
 	switch strings.ToLower(word) {
@@ -134,6 +134,11 @@ func splitSetting(text string) (name, value string, err error) {
 		return "", "", pgwire.ErrConsoleSyntax.New("= or TO is missing", word)
 	}
 	return unquote(word), rest, nil
+}
+
+// isScope reports whether a word says for whom, or for how long, a parameter counts.
+func isScope(word string) bool {
+	return strings.EqualFold(word, "session") || strings.EqualFold(word, "local")
 }
 
 // afterTo cuts "=" or TO off the front.

@@ -113,6 +113,11 @@ func TestSetCountsForClientsUntilTheNextReload(t *testing.T) {
 	for _, conn := range busy {
 		r.get(conn, "commit; select 'done'", "")
 	}
+	if _, err := r.change("size = 2", "size = 0"); err == nil {
+		t.Error("a faulty file is put in force")
+	}
+	r.set("set pool.size = 4", "pool.size: 2 → 4") // of the configuration that stands
+	r.must("size = 0", "size = 2", "pool.size: 4 → 2")
 	r.must("loops = 1", "loops = 2", "limits.loops: 1 → 2") // what waits for a restart is no concern of SET
 	r.set("set log.level = debug", `log.level: "info" → "debug"`)
 	if got := r.Metrics()["pgrouter_config_restart_pending"]; got != 1 {
