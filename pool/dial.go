@@ -32,7 +32,7 @@ func (q *Queue) dialLocked(sh *shelf, warm bool) *dial {
 	return &dial{queue: q, shelf: sh, target: sh.target, round: q.mu.round, warm: warm, limit: q.mu.cfg.DialParallel}
 }
 
-// runDial is the goroutine of one dial. After a failure it stays for the pause that follows, to try again for who waits then.
+// runDial is the goroutine of one dial.
 func (p *Pool) runDial(d *dial) {
 	defer p.wg.Done()
 	q := d.queue
@@ -52,10 +52,12 @@ func (p *Pool) runDial(d *dial) {
 		return
 	}
 	gate.leave(resultOf(err))
-	pause := q.dialFailed(d, err)
-	if pause == 0 {
-		return
-	}
+	q.dialFailed(d, err)
+}
+
+// runPause is the goroutine of one pause after a failure; it tries again for who waits then.
+func (p *Pool) runPause(q *Queue, pause time.Duration) {
+	defer p.wg.Done()
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {
@@ -137,9 +139,9 @@ func (q *Queue) retry() {
 	q.do(&t)
 }
 
-// dialFailed notes a failure and returns the pause that begins now, 0 if another dial sees to that. Who waits goes on waiting
-// unless the server's own answer concerns this very user or database and nothing is left that could serve him.
-func (q *Queue) dialFailed(d *dial, err error) time.Duration {
+// dialFailed notes a failure, behind which a pause begins. Who waits goes on waiting unless the server's own answer concerns this very
+// user or database and nothing is left that could serve him.
+func (q *Queue) dialFailed(d *dial, err error) {
 	var t todo
 	now := q.pool.wires.clock()
 	refuses := refusesForGood(err)
@@ -148,12 +150,11 @@ func (q *Queue) dialFailed(d *dial, err error) time.Duration {
 	sh.dialing--
 	q.pool.limits.giveBack(&sh.purse)
 	q.mu.count.dialFailed++
-	var pause time.Duration
 	first := false
 	if d.target == sh.target {
 		first = sh.trouble == nil
 		sh.trouble, sh.refuses = err, refuses
-		pause = sh.backOff(q.mu.cfg, now)
+		q.pauseLocked(sh, now, &t)
 	}
 	if refuses {
 		q.mu.count.dialRefused++
@@ -172,13 +173,20 @@ func (q *Queue) dialFailed(d *dial, err error) time.Duration {
 	if !refuses && q.pool.ctx.Err() == nil {
 		q.pool.signals.NodeTrouble(q.key.Cluster, d.target.Node, err)
 	}
-	return pause
 }
 
 // refusesForGood says whether a failure is an answer that will come again until a person changes something.
 func refusesForGood(err error) bool {
 	var f interface{ Temporary() bool }
 	return errors.As(err, &f) && !f.Temporary()
+}
+
+// pauseLocked begins the pause after a failure, unless one is under way; it must be launched.
+func (q *Queue) pauseLocked(sh *shelf, now int64, t *todo) {
+	if pause := sh.backOff(q.mu.cfg, now); pause > 0 && !q.mu.closed {
+		q.pool.wg.Add(1) // closed is set under this lock before anybody waits for the group
+		t.pause = pause
+	}
 }
 
 // backOff begins the pause after a failed dial and returns its length; 0 if a pause is under way already.
@@ -266,7 +274,7 @@ func (a *arrival) Run(l *reactor.Loop) {
 	q := a.dial.queue
 	s := &Server{id: q.pool.born.Add(1), Conn: a.conn, queue: q, shelf: a.dial.shelf, loop: l, round: a.dial.round}
 	s.IO = q.pool.wires.attach(l, a.conn.Socket, (*keeper)(s))
-	if !s.IO.Open() { // for want of a descriptor; the next sweep tries again
+	if !s.IO.Open() { // for want of a descriptor
 		q.pool.wires.cutOff(s.IO)
 		q.dialFailed(a.dial, errNotAttached)
 		return

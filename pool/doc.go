@@ -28,8 +28,9 @@
 //
 // # Goroutines
 //
-// One for the sweeps ([Pool.runSweeps]), one for each connection being opened ([Pool.runDial]); Close waits for all. Everything
-// else runs on its caller's goroutine: methods marked so, and all callbacks, on the event loop of the connection or waiter.
+// One for the sweeps ([Pool.runSweeps]), one for each connection being opened ([Pool.runDial]), one for each pause after a failure
+// ([Pool.runPause]); Close waits for all. Everything else runs on its caller's goroutine: methods marked so, and all callbacks, on
+// the event loop of the connection or waiter.
 //
 // # Locks
 //

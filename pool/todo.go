@@ -1,6 +1,8 @@
 package pool
 
 import (
+	"time"
+
 	"github.com/pgrouter/pgrouter/reactor"
 )
 
@@ -11,6 +13,7 @@ type todo struct {
 	closing  *Server // removed; to be hung up on their loops
 	cuts     []*Server
 	dials    *dial
+	pause    time.Duration // that begins; 0: none does
 	refusals *refusal
 }
 
@@ -47,6 +50,9 @@ func (q *Queue) do(t *todo) {
 		d.next = nil
 		q.pool.wires.launch(d)
 		d = next
+	}
+	if t.pause > 0 {
+		q.pool.wires.rest(q, t.pause)
 	}
 	for r := t.refusals; r != nil; {
 		next := r.next

@@ -21,6 +21,8 @@ type wires interface {
 	post(l *reactor.Loop, t reactor.Task) bool
 	// launch opens a connection on a goroutine of the pool's. Any goroutine.
 	launch(d *dial)
+	// rest lets a queue open connections again after a pause, on a goroutine of the pool's. Any goroutine.
+	rest(q *Queue, pause time.Duration)
 	// The others belong to the connection's loop.
 	attach(l *reactor.Loop, s *reactor.Socket, h reactor.Handler) *reactor.Conn
 	adopt(l *reactor.Loop, d *reactor.Detached, h reactor.Handler) *reactor.Conn
@@ -45,6 +47,7 @@ func (w reactorWires) now(l *reactor.Loop) int64                 { return l.Now(
 func (w reactorWires) pick() *reactor.Loop                       { return w.reactor.Pick() }
 func (w reactorWires) post(l *reactor.Loop, t reactor.Task) bool { return l.Post(t) }
 func (w reactorWires) launch(d *dial)                            { go w.pool.runDial(d) }
+func (w reactorWires) rest(q *Queue, pause time.Duration)        { go w.pool.runPause(q, pause) }
 
 func (w reactorWires) attach(l *reactor.Loop, s *reactor.Socket, h reactor.Handler) *reactor.Conn {
 	return l.Attach(s, h)

@@ -87,6 +87,10 @@ func (w *world) launch(d *dial) {
 	w.dials = append(w.dials, d)
 	w.begun[d] = w.rounds
 }
+func (w *world) rest(q *Queue, _ time.Duration) {
+	w.retries = append(w.retries, q)
+	w.pool.wg.Done()
+}
 func (w *world) Emit(e event.Event) { w.events = append(w.events, e) }
 func (w *world) index(l *reactor.Loop) int {
 	for i, x := range w.loops {
@@ -265,9 +269,7 @@ func (w *world) dialOK(i int) {
 
 func (w *world) dialFails(i int, err error) {
 	if d := w.takeDial(i); d != nil {
-		if d.queue.dialFailed(d, err) > 0 {
-			w.retries = append(w.retries, d.queue)
-		}
+		d.queue.dialFailed(d, err)
 		w.pool.wg.Done()
 	}
 }
