@@ -64,7 +64,7 @@ type Pool struct {
 	ServerLogin      time.Duration `key:"server_login_timeout" default:"5s" min:"1ms" doc:"How long the login to a server may take after that."`
 	CheckInterval    time.Duration `key:"client_connection_check_interval" default:"5s" min:"0s" doc:"How often a server of PostgreSQL 14 or later looks, while it works on a query, whether we have closed the connection. 0s: nothing is asked for, which servers on Windows and macOS need."`
 	DialParallel     int           `key:"dial_parallel" default:"4" min:"1" max:"1000" unit:"connections per node" doc:"How many connections are opened to one node at once."`
-	DialBackoffMin   time.Duration `key:"dial_backoff_min" default:"50ms" min:"1ms" doc:"The pause after the first failure to connect. It doubles with each further one."`
+	DialBackoffMin   time.Duration `key:"dial_backoff_min" default:"50ms" min:"1ms" doc:"The pause after the first failure to connect or to log in, or a server that ended before it had done anything. It doubles with each further one."`
 	DialBackoffMax   time.Duration `key:"dial_backoff_max" default:"2s" min:"1ms" doc:"The longest such pause."`
 }
 

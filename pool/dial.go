@@ -167,8 +167,7 @@ func (q *Queue) dialFailed(d *dial, err error) {
 	q.mu.Unlock()
 	q.do(&t)
 	if first {
-		q.pool.log.Warn("server connection failed", "cluster", q.key.Cluster, "node", d.target.Node, "database", q.key.Database,
-			"user", q.key.User, "error", err)
+		q.warn(d.target.Node, err)
 	}
 	if !refuses && q.pool.ctx.Err() == nil {
 		q.pool.signals.NodeTrouble(q.key.Cluster, d.target.Node, err)
@@ -291,7 +290,7 @@ func (a *arrival) Run(l *reactor.Loop) {
 
 func (q *Queue) arriveLocked(s *Server, d *dial, now int64, t *todo) (errand, hand) {
 	d.shelf.dialing--
-	if d.target == d.shelf.target {
+	if d.target == d.shelf.target && d.shelf.sick == 0 {
 		d.shelf.forgive()
 	}
 	if q.mu.closed || q.mu.hold == event.HoldPaused || d.round != q.mu.round || q.staleLocked(&s.Conn.Target) {

@@ -131,12 +131,16 @@ func (q *Queue) lose(s *Server, l loss) {
 	if l.violation {
 		q.mu.count.violations++
 	}
+	first := s.moving && q.uselessLocked(s, now, &t) // somebody was about to have it
 	q.removeLocked(s, l.reason)
 	q.fillLocked(now, &t)
 	q.verifyLocked()
 	q.mu.Unlock()
 	q.pool.wires.cutOff(s.IO)
 	q.do(&t)
+	if first {
+		q.warn(s.Node(), errUseless)
+	}
 	if l.violation {
 		q.pool.violated(s)
 	}

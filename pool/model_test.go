@@ -47,6 +47,7 @@ func TestNothingIsLostAndNobodyServedTwiceWhateverHappens(t *testing.T) {
 			"release":       m.stepRelease,
 			"release more":  m.stepRelease,
 			"release again": m.stepReleaseAgain,
+			"useless":       m.stepUseless,
 			"task":          m.stepTask,
 			"task more":     m.stepTask,
 			"task too":      m.stepTask,
@@ -117,6 +118,15 @@ func (m *model) stepRelease(t *rapid.T) {
 		t.Skip("nobody has a server")
 	}
 	c.release(rapid.SampledFrom([]Outcome{Clean, Clean, Clean, Dirty, Broken, Lost}).Draw(t, "outcome"))
+}
+
+// stepUseless loses a server that took nothing.
+func (m *model) stepUseless(t *rapid.T) {
+	c := m.one(t, has)
+	if c == nil {
+		t.Skip("nobody has a server")
+	}
+	c.useless(rapid.SampledFrom([]Outcome{Broken, Lost}).Draw(t, "outcome"))
 }
 
 // stepReleaseAgain gives back what nobody has: it must be noticed and change nothing.

@@ -23,6 +23,7 @@ const (
 	closedDoubtful                     // another one of its node was lost
 	closedEvicted                      // a limit had no room for somebody else's
 	closedSurplus                      // there are more than size and reserve_size
+	closedUseless                      // it ended before it had served anybody
 	closedLate                         // nobody wanted it when it was open
 	closeReasons
 )
@@ -59,6 +60,8 @@ func (r closeReason) String() string {
 		return "evicted"
 	case closedSurplus:
 		return "surplus"
+	case closedUseless:
+		return "useless"
 	case closedLate, closeReasons:
 	}
 	return "late"

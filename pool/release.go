@@ -30,6 +30,7 @@ func (q *Queue) Release(s *Server, how Outcome) {
 	q.verifyLocked() // who has it is a user still
 	s.Holder = nil
 	e, h := q.returnLocked(s, how, now, &t)
+	q.cureLocked(s, now, &t)
 	q.verifyLocked()
 	q.mu.Unlock()
 	q.run(s, e, h)

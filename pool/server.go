@@ -37,6 +37,7 @@ type Server struct {
 	IO     *reactor.Conn // the holder sets its own handler; nil while it changes loops
 	Vector *state.Vector // its parameters as the last holder left them; nil after its login and after a reset: see Conn.Params
 	Holder Holder        // set by whoever got it, before the callback returns; the pool clears it at Release
+	Served bool          // it has answered something; the holder sets it
 
 	id       uint64
 	queue    *Queue

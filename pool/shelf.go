@@ -20,10 +20,11 @@ type shelf struct {
 
 	doubtful bool // no dial starts until the next view or sweep, see doubtLocked
 
-	fails   int   // failed dials in a row
-	retryAt int64 // pool clock before which no dial starts; 0 = at once
-	trouble error // why the last dial failed; nil = it did not
-	refuses bool  // trouble is the server's own answer about this queue's user or database
+	fails   int    // failed dials in a row
+	retryAt int64  // pool clock before which no dial starts; 0 = at once
+	trouble error  // why the last dial failed; nil = it did not
+	refuses bool   // trouble is the server's own answer about this queue's user or database
+	sick    uint64 // the last server that was useless, see Useless; 0 = none since one has served
 
 	purse  purse   // what each of its connections spends
 	short  *budget // the limit that leaves no room for one; nil = none does. Written with the lock of limits, too
@@ -94,7 +95,7 @@ func (sh *shelf) aim(t backend.Target) {
 
 // forgive forgets failed dials.
 func (sh *shelf) forgive() {
-	sh.fails, sh.retryAt, sh.trouble, sh.refuses = 0, 0, nil, false
+	sh.fails, sh.retryAt, sh.trouble, sh.refuses, sh.sick = 0, 0, nil, false, 0
 }
 
 // doubtLocked draws the conclusion from the loss of a server in the middle of its work: when a server process crashes, or the

@@ -517,6 +517,12 @@ func (c *client) Cut(s *Server, _ event.CutReason) {
 	}
 }
 
+// useless loses its server before that took anything of its work.
+func (c *client) useless(how Outcome) {
+	c.world.on(c.waiter.Loop, c.server.Useless)
+	c.release(how)
+}
+
 func (c *client) giveUp() {
 	w := c.world
 	var had bool
@@ -531,6 +537,7 @@ func (c *client) release(how Outcome) {
 	s := c.server
 	c.server, c.last = nil, s
 	s.Vector = c.waiter.Vector
+	s.Served = s.Served || !how.Gone()
 	c.world.on(c.waiter.Loop, func() { c.home().Release(s, how) })
 }
 

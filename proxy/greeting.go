@@ -184,6 +184,7 @@ func (g *greeter) Received(_ *reactor.Conn, b []byte) {
 			return
 		case relay.Drop, relay.UnitEnd:
 		case relay.PreludeDone:
+			g.server.Served = true
 			g.place.accepted(g.full)
 			how := pool.Clean
 			if len(all) > 0 { // nobody has asked for that
@@ -262,6 +263,7 @@ func (g *greeter) finish(r greeted, how pool.Outcome) {
 func (g *greeter) lost(how pool.Outcome) {
 	g.loop.Disarm(&g.timer)
 	g.proxy.deps.Trouble(g.place.cluster, g.server.Node())
+	g.server.Useless()
 	if g.losses++; g.losses >= greetTries {
 		g.finish(greeted{fault: pgwire.ErrLoginHoldTimeout.New("Servers were lost while they were asked.")}, how)
 		return

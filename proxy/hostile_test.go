@@ -415,33 +415,56 @@ func TestAPreludeThatGoesWrongHarmsNobody(t *testing.T) {
 	}
 }
 
-// TestServersThatNeverTakeAUnitAreNotTriedForEver: each of them ends at the prelude, before it was given anything of the client's.
-func TestServersThatNeverTakeAUnitAreNotTriedForEver(t *testing.T) {
-	server, err := wiretest.NewServer(func(n int, p *wiretest.Peer) error {
-		parameters := wiretest.DefaultParameters()
-		if n > 0 {
-			parameters["DateStyle"] = "German, DMY" // not as those that have let the client in
-		}
-		if _, err := p.AcceptTrust(parameters); err != nil || n == 0 {
-			return err
-		}
-		_, err := p.Next()
-		p.Abort()
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = server.Close() }) // a connection that the router ends is no fault
-	r := &router{t: t, policy: defaultPolicy(), loops: 1}
-	r.policy.Pool.Size = 1
-	r.start()
-	r.show("n", topology.Node{ID: "n", Address: server.Addr()})
-	a := r.raw(t)
-	r.fromNowOn(func(p *proxy.Policy) { p.WaitTimeout, p.HoldTimeout = brief, brief })
-	a.send(pgwire.AppendQuery(nil, "insert into t values (1)"))
-	if told := a.expect("E"); !bytes.Contains(told, []byte("53300")) {
-		t.Errorf("told %q", told)
+// TestServersThatEndAtThePreludeAreNotDialledAtOnce: they let us in, and end before they were given anything of the client's. That is a
+// failed login, behind which comes a pause, here a long one.
+func TestServersThatEndAtThePreludeAreNotDialledAtOnce(t *testing.T) {
+	impatient := func(p *proxy.Policy) { p.WaitTimeout, p.HoldTimeout = brief, brief }
+	for name, tc := range map[string]struct {
+		well int // servers that do what they should
+		asks func(r *router)
+	}{
+		"a unit of work": {1, func(r *router) {
+			a := r.raw(t)
+			r.fromNowOn(impatient)
+			a.send(pgwire.AppendQuery(nil, "insert into t values (1)"))
+			if told := a.expect("E"); !bytes.Contains(told, []byte("57P03")) {
+				t.Errorf("told %q", told)
+			}
+		}},
+		"a login": {0, func(r *router) {
+			r.fromNowOn(impatient)
+			a := r.dial(t)
+			a.send(pgwire.AppendStartup(nil, []pgwire.Param{{Name: "user", Value: "app"}, {Name: "datestyle", Value: "SQL"}}))
+			a.expect("E")
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sick, err := wiretest.NewServer(func(n int, p *wiretest.Peer) error {
+				parameters := wiretest.DefaultParameters()
+				if n >= tc.well {
+					parameters["DateStyle"] = "German, DMY" // not as those that have let the client in
+				}
+				if _, err := p.AcceptTrust(parameters); err != nil || n < tc.well {
+					return err
+				}
+				_, err := p.Next()
+				p.Abort()
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = sick.Close() }) // a connection that the router ends is no fault
+			r := &router{t: t, policy: defaultPolicy(), loops: 1}
+			r.policy.Pool.Size = 1
+			r.policy.Pool.DialBackoffMin, r.policy.Pool.DialBackoffMax = time.Hour, time.Hour
+			r.start()
+			r.show("n", topology.Node{ID: "n", Address: sick.Addr()})
+			tc.asks(r)
+			if n := sick.Accepted() - tc.well; n != 1 {
+				t.Errorf("%d logins during one pause", n)
+			}
+		})
 	}
 }
 

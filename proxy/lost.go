@@ -100,6 +100,9 @@ func (s *Session) lose(why event.CutReason, how pool.Outcome, said []byte) {
 	if outcome == relay.Unaffected && s.state() == statePreparing { // its unit was about to be sent
 		outcome = relay.Requeue
 	}
+	if outcome == relay.Requeue {
+		s.server.Useless()
+	}
 	pin := s.link.Pinned()
 	s.proxy.cut(s, why, outcome)
 	s.proxy.deps.Trouble(s.place.cluster, s.server.Node())

@@ -162,6 +162,7 @@ func (s *Session) unitEnded() {
 // client ends with it.
 func (s *Session) finishUnit() bool {
 	s.units.Add(1)
+	s.server.Served = true
 	if s.server.Conn.HotStandby && !s.link.Standby() {
 		s.server.Promoted()
 	}

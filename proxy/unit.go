@@ -119,6 +119,7 @@ func (s *Session) preludeDone() bool {
 	if s.state() != statePreparing {
 		return true
 	}
+	s.server.Served = true
 	s.place.accepted(s.vector)
 	s.vector = s.actual
 	s.place.accepted(s.vector)
