@@ -3,7 +3,6 @@ package pool
 import (
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/reactor"
@@ -163,34 +162,37 @@ func (q *Queue) GiveUp(w *Waiter) bool {
 	return true
 }
 
-// Waiting says why w waits and since when; HoldNone when it does not. The reason may change while it waits. w.Loop only.
-func (q *Queue) Waiting(w *Waiter) (event.HoldReason, time.Time) {
-	now := q.pool.wires.now(w.Loop)
+// Waiting says why w waits, HoldNone when it does not, and why the last attempt to open a connection failed where there could be more of
+// them. Both may change while it waits. w.Loop only.
+func (q *Queue) Waiting(w *Waiter) (why event.HoldReason, trouble error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if w.place == placeNone {
-		return event.HoldNone, time.Time{}
+		return event.HoldNone, nil
 	}
-	return q.reasonLocked(), q.pool.wallClock().Add(-time.Duration(now - w.since))
+	return q.reasonLocked()
 }
 
-// reasonLocked says why somebody in the line waits.
-func (q *Queue) reasonLocked() event.HoldReason {
+// reasonLocked says why somebody in the line waits, and with what trouble. All is taken only where there is none.
+func (q *Queue) reasonLocked() (why event.HoldReason, trouble error) {
 	if q.mu.hold != event.HoldNone {
-		return q.mu.hold
+		return q.mu.hold, nil
 	}
-	why := event.HoldExhausted
+	live := 0
 	for _, sh := range q.mu.nodes {
+		n := sh.live()
 		switch {
 		case sh.short != nil:
-			return event.HoldLimit
-		case sh.live() > 0:
-			return event.HoldExhausted
-		case sh.trouble != nil:
-			why = event.HoldDialFailing
+			return event.HoldLimit, nil
+		case n < q.mu.cfg.Size && sh.trouble != nil:
+			trouble = sh.trouble
 		}
+		live += n
 	}
-	return why
+	if live == 0 && trouble != nil {
+		return event.HoldDialFailing, trouble
+	}
+	return event.HoldExhausted, trouble
 }
 
 // settleLocked finds the next owner of a server that is clean, on the loop the caller runs on: the oldest waiter, or the

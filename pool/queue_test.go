@@ -290,6 +290,34 @@ func TestOneDialThatSucceedsAfterFailuresLetsTheOthersFollow(t *testing.T) {
 	}
 }
 
+func TestAllIsTakenOnlyWhereNoConnectionIsMissing(t *testing.T) {
+	w, c := opened(t, 1, 2, 3)
+	waiting := func() (event.HoldReason, error) { return w.queue.Waiting(&c[2].waiter) }
+	for _, x := range c {
+		x.acquire()
+	}
+	if why, trouble := waiting(); why != event.HoldExhausted || trouble != nil {
+		t.Errorf("while connections are opened: %s, %v", why, trouble)
+	}
+	w.dialOK(0)
+	w.runTasks()
+	w.dialFails(0, temporary())
+	if why, trouble := waiting(); why != event.HoldExhausted || trouble == nil {
+		t.Errorf("while a second cannot be opened: %s, %v", why, trouble)
+	}
+	w.elapse(10 * time.Second)
+	w.dialAll()
+	if why, trouble := waiting(); why != event.HoldExhausted || trouble != nil {
+		t.Errorf("while both are taken: %s, %v", why, trouble)
+	}
+	c[0].release(Broken)
+	c[1].release(Broken)
+	w.dialFails(0, temporary())
+	if why, trouble := waiting(); why != event.HoldDialFailing || trouble == nil {
+		t.Errorf("while none can be opened: %s, %v", why, trouble)
+	}
+}
+
 func TestPausesDoubleUpToTheirLimit(t *testing.T) {
 	cfg := Config{DialBackoffMin: 50 * time.Millisecond, DialBackoffMax: 2 * time.Second}
 	sh, now := &shelf{}, int64(0)

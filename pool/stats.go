@@ -79,7 +79,8 @@ func (q *Queue) Stats() QueueStats {
 		Violations: c.violations,
 	}
 	if w := m.line.head; w != nil {
-		st.Reason, st.Oldest = q.reasonLocked(), time.Duration(max(now-w.since, 0))
+		st.Reason, _ = q.reasonLocked()
+		st.Oldest = time.Duration(max(now-w.since, 0))
 	}
 	for _, sh := range m.shelves {
 		st.Nodes = append(st.Nodes, sh.stats())

@@ -32,13 +32,14 @@ func (l *login) greet(ctx context.Context, pl *place, wanted *state.Vector, poli
 	ctx, stop := l.heed(ctx)
 	defer stop()
 	g := &greeter{
-		client: l.id, proxy: p, place: pl, wanted: wanted, limit: policy.Pool.ResetTimeout, loop: p.deps.Reactor.Pick(), done: make(chan greeted, 1),
+		client: l.id, database: l.message.Database, proxy: p, place: pl, wanted: wanted, policy: policy, loop: p.deps.Reactor.Pick(),
+		done: make(chan greeted, 1),
 	}
 	g.timer.SetTarget(g)
-	if !g.loop.Post(reactor.TaskFunc(g.start)) {
+	if !g.loop.Post(reactor.TaskFunc(g.begin)) {
 		return nil, pgwire.ErrShuttingDown.New("")
 	}
-	got, fault := g.wait(ctx, policy)
+	got, fault := g.wait(ctx)
 	if fault != nil {
 		return nil, fault
 	}
@@ -53,76 +54,82 @@ type greeted struct {
 
 // greeter asks one server, on an event loop, on behalf of a login that has none yet.
 type greeter struct {
-	client uint64 // the login's number
-	proxy  *Proxy
-	place  *place
-	wanted *state.Vector
-	limit  time.Duration // for one server to answer
-	timer  reactor.Timer
-	full   *state.Vector // wanted, and the server's own defaults for the rest
-	actual *state.Vector
-	loop   *reactor.Loop
-	waiter pool.Waiter
-	server *pool.Server
-	link   relay.Link
-	down   tail
-	over   bool
-	losses int
-	done   chan greeted // capacity 1: the loop never waits
+	client   uint64 // the login's number
+	database string // as the client calls it
+	proxy    *Proxy
+	place    *place
+	wanted   *state.Vector
+	policy   Policy
+	timer    reactor.Timer // of the wait, and then for the server to answer
+	began    int64         // loop time
+	held     int64         // loop time since there is no node; 0: there is one
+	full     *state.Vector // wanted, and the server's own defaults for the rest
+	actual   *state.Vector
+	loop     *reactor.Loop
+	waiter   pool.Waiter
+	server   *pool.Server
+	link     relay.Link
+	down     tail
+	over     bool
+	losses   int
+	done     chan greeted // capacity 1: the loop never waits
 }
 
-// wait waits for the answer. While no node is there the login's own limit counts, otherwise that of a full pool.
-func (g *greeter) wait(ctx context.Context, policy Policy) (*greeting, *pgwire.Error) {
-	tick := time.NewTicker(greetStep)
-	defer tick.Stop()
-	began := time.Now()
-	var closedFor time.Duration
-	for {
-		var fault *pgwire.Error
-		select {
-		case r := <-g.done:
-			return r.greeting, r.fault
-		case <-ctx.Done():
-			fault = ended(ctx)
-			if errors.Is(context.Cause(ctx), errGone) {
-				fault = pgwire.ErrStartupIncomplete.New("")
-			}
-		case <-tick.C:
-			closedFor += greetStep
-			if g.place.open(g.proxy.snapshot(g.place.cluster)) {
-				closedFor = 0
-			}
-			fault = g.tooLong(closedFor, time.Since(began), policy)
-		}
-		if fault != nil {
-			g.loop.Post(reactor.TaskFunc(func(*reactor.Loop) { g.finish(greeted{fault: fault}, pool.Broken) }))
-			r := <-g.done
-			return r.greeting, r.fault
-		}
+// wait waits for the answer, which the loop gives in time, or for the end of the login.
+func (g *greeter) wait(ctx context.Context) (*greeting, *pgwire.Error) {
+	select {
+	case r := <-g.done:
+		return r.greeting, r.fault
+	case <-ctx.Done():
 	}
-}
-
-// tooLong says whether a login has waited long enough; closedFor is 0 while a node is there.
-func (g *greeter) tooLong(closedFor, waited time.Duration, policy Policy) *pgwire.Error {
-	switch {
-	case closedFor > 0 && closedFor >= policy.LoginHoldTimeout:
-		return pgwire.ErrLoginHoldTimeout.New("")
-	case waited >= policy.WaitTimeout:
-		return pgwire.ErrWaitTimeout.New("")
+	fault := ended(ctx)
+	if errors.Is(context.Cause(ctx), errGone) {
+		fault = pgwire.ErrStartupIncomplete.New("")
 	}
-	return nil
+	g.loop.Post(reactor.TaskFunc(func(*reactor.Loop) { g.finish(greeted{fault: fault}, pool.Broken) }))
+	r := <-g.done
+	return r.greeting, r.fault
 }
 
-func (g *greeter) start(l *reactor.Loop) {
+// begin is the first thing on the loop.
+func (g *greeter) begin(l *reactor.Loop) {
 	g.link.Observer = g
-	g.waiter = pool.Waiter{Grantee: g, Loop: l, Vector: g.wanted, Client: g.client}
+	g.began = l.Now()
+	g.start()
+}
+
+func (g *greeter) start() {
+	g.waiter = pool.Waiter{Grantee: g, Loop: g.loop, Vector: g.wanted, Client: g.client}
 	server, err := g.place.queue.Acquire(&g.waiter)
 	switch {
 	case err != nil:
 		g.Refused(err)
 	case server != nil:
 		g.Granted(server)
+	default:
+		g.lookAtWait()
 	}
+}
+
+// lookAtWait looks at a login that waits: for a node up to its own limit, in one stretch, and in all up to that of a full pool.
+func (g *greeter) lookAtWait() {
+	now := g.loop.Now()
+	o := obstacleOf(g.place.queue, &g.waiter)
+	left := g.policy.WaitTimeout - time.Duration(now-g.began)
+	if !o.held() {
+		g.held = 0
+	} else {
+		if g.held == 0 {
+			g.held = now
+		}
+		left = min(left, g.policy.LoginHoldTimeout-time.Duration(now-g.held))
+	}
+	if left > 0 {
+		g.loop.Arm(&g.timer, min(left, greetStep))
+		return
+	}
+	detail := g.proxy.waitDetail(g.place, time.Duration(now-g.began), o)
+	g.finish(greeted{fault: o.fault(pgwire.ErrLoginHoldTimeout, detail, g.database)}, pool.Broken)
 }
 
 // Refused: there will be no server (pool.Grantee).
@@ -154,11 +161,17 @@ func (g *greeter) Granted(server *pool.Server) {
 	}
 	server.IO.Send(pgwire.AppendQuery(nil, string(sql)))
 	g.link.Prelude()
-	g.loop.Arm(&g.timer, g.limit)
+	g.loop.Arm(&g.timer, g.policy.Pool.ResetTimeout)
 }
 
-// Expired gives up a server that does not answer (reactor.Expirer).
-func (g *greeter) Expired(*reactor.Loop, *reactor.Timer) { g.lost(pool.Broken) }
+// Expired looks at a login that waits, or gives up a server that does not answer (reactor.Expirer).
+func (g *greeter) Expired(*reactor.Loop, *reactor.Timer) {
+	if g.server == nil {
+		g.lookAtWait()
+		return
+	}
+	g.lost(pool.Broken)
+}
 
 // Parameter notes the server's own spelling (relay.Observer).
 func (g *greeter) Parameter(name, value []byte) {
@@ -272,7 +285,7 @@ func (g *greeter) lost(how pool.Outcome) {
 	g.server = nil
 	g.link.Detach()
 	g.down.clear()
-	g.start(g.loop)
+	g.start()
 }
 
 // Cut takes the server away (pool.Holder).

@@ -590,9 +590,9 @@ func TestALoginThatTheServerSpoils(t *testing.T) {
 		"a method that nobody has":     {raw('R', "\x00\x00\x00\x63"), "!08004"},
 		"SCRAM without a secret of us": {raw('R', "\x00\x00\x00\x0aSCRAM-SHA-256\x00\x00"), "!08004"},
 		"a key of 1000 bytes":          {append(slices.Clone(ok), raw('K', strings.Repeat("k", 1004))...), "!08004"},
-		"an error without fields":      {raw('E', "\x00"), "!53300"},
-		"the end after Ok":             {ok, "!53300"},
-		"half a message":               {ok[:4], "!53300"},
+		"an error without fields":      {raw('E', "\x00"), "!57P03"},
+		"the end after Ok":             {ok, "!57P03"},
+		"half a message":               {ok[:4], "!57P03"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &stage{router: &router{t: t, policy: defaultPolicy(), loops: 1}, trace: &wiretest.Trace{}, over: make(chan struct{})}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/pgwire"
+	"github.com/pgrouter/pgrouter/pool"
 )
 
 // noticeAfter is how long a client waits for a free server before it is told so.
@@ -37,14 +38,47 @@ func (s *Session) armWait(limit time.Duration) {
 
 func (s *Session) waited() time.Duration { return time.Duration(s.loop.Now() - s.waitSince) }
 
-// waitLimit returns the limit that goes with a reason to wait.
-func (s *Session) waitLimit(why event.HoldReason) time.Duration {
-	switch why {
+// obstacle is what a session or a login waits for.
+type obstacle struct {
+	why     event.HoldReason
+	trouble error // why no further connection could be opened; nil: none is missing
+}
+
+func obstacleOf(q *pool.Queue, w *pool.Waiter) obstacle {
+	why, trouble := q.Waiting(w)
+	return obstacle{why, trouble}
+}
+
+// held reports whether there is no node, rather than no free connection.
+func (o obstacle) held() bool {
+	switch o.why {
 	case event.HoldExhausted, event.HoldLimit, event.HoldPaused, event.HoldNone:
-		return s.policy.WaitTimeout
+		return false
 	case event.HoldNoPrimary, event.HoldNoReplica, event.HoldSwitchover, event.HoldSplitBrain, event.HoldDialFailing, event.HoldClosing:
 	}
-	return s.policy.HoldTimeout
+	return true
+}
+
+// fault returns what is told to who has waited too long. unserved is for want of a server, which has a text of its own in a login: the
+// pool is called too small only when all of it is in use.
+func (o obstacle) fault(unserved pgwire.ErrID, detail, database string) *pgwire.Error {
+	switch {
+	case o.held() || o.trouble != nil:
+		return unserved.New(detail)
+	case o.why == event.HoldLimit:
+		return pgwire.ErrLimitTimeout.New(detail)
+	case o.why == event.HoldPaused:
+		return pgwire.ErrPauseTimeout.New(detail, database)
+	}
+	return pgwire.ErrWaitTimeout.New(detail)
+}
+
+// waitLimit returns the limit that goes with what is waited for.
+func (s *Session) waitLimit(o obstacle) time.Duration {
+	if o.held() {
+		return s.policy.HoldTimeout
+	}
+	return s.policy.WaitTimeout
 }
 
 // lookAtPrelude gives up a server that does not answer a prelude: it takes no longer than a reset. Nothing of the unit was sent.
@@ -58,43 +92,41 @@ func (s *Session) lookAtPrelude() {
 
 // lookAtWait looks at a waiting client.
 func (s *Session) lookAtWait() {
-	why, _ := s.queue.Waiting(&s.waiter)
-	if s.waited() >= s.waitLimit(why) {
-		s.waitedTooLong(why)
+	o := obstacleOf(s.queue, &s.waiter)
+	if s.waited() >= s.waitLimit(o) {
+		s.waitedTooLong(o)
 		return
 	}
 	if !s.noticed && s.waited() >= noticeAfter {
 		s.noticed = true
-		s.say(pgwire.AppendNotice(nil, pgwire.NoticeWaiting.New(s.waitDetail(why))))
+		s.say(pgwire.AppendNotice(nil, pgwire.NoticeWaiting.New(s.proxy.waitDetail(s.place, s.waited(), o))))
 	}
-	s.armWait(s.waitLimit(why))
+	s.armWait(s.waitLimit(o))
 }
 
 // waitedTooLong ends a client whose unit found no server in time. Nothing of the unit was sent.
-func (s *Session) waitedTooLong(why event.HoldReason) {
-	detail := s.waitDetail(why)
+func (s *Session) waitedTooLong(o obstacle) {
+	fault := o.fault(pgwire.ErrHoldTimeout, s.proxy.waitDetail(s.place, s.waited(), o), s.facts.database)
 	if !s.queue.GiveUp(&s.waiter) {
 		return // granted this very moment: the callback is on its way
 	}
 	s.doneWaiting()
 	s.move(stateIdle)
-	switch why {
-	case event.HoldExhausted, event.HoldNone:
-		s.fatal(pgwire.ErrWaitTimeout.New(detail), event.CloseWaitTimeout)
-	case event.HoldLimit:
-		s.fatal(pgwire.ErrLimitTimeout.New(detail), event.CloseWaitTimeout)
-	case event.HoldPaused:
-		s.fatal(pgwire.ErrPauseTimeout.New(detail, s.facts.database), event.CloseWaitTimeout)
-	case event.HoldNoPrimary, event.HoldNoReplica, event.HoldSwitchover, event.HoldSplitBrain, event.HoldDialFailing, event.HoldClosing:
+	if o.held() {
 		s.proxy.metrics.holdExpired.Add(1)
-		s.fatal(pgwire.ErrHoldTimeout.New(detail), event.CloseHoldTimeout)
+		s.fatal(fault, event.CloseHoldTimeout)
+		return
 	}
+	s.fatal(fault, event.CloseWaitTimeout)
 }
 
-// waitDetail says how long, why, and who was primary last.
-func (s *Session) waitDetail(why event.HoldReason) string {
-	detail := fmt.Sprintf("Waited %.1f s (%s).", s.waited().Seconds(), why)
-	if snap := s.proxy.snapshot(s.place.cluster); snap != nil && snap.LastPrimary != "" && why != event.HoldExhausted && why != event.HoldLimit {
+// waitDetail says how long who waited, what for, and who was primary last.
+func (p *Proxy) waitDetail(pl *place, waited time.Duration, o obstacle) string {
+	detail := fmt.Sprintf("Waited %.1f s (%s).", waited.Seconds(), o.why)
+	if o.trouble != nil {
+		detail += fmt.Sprintf(" No connection could be opened: %v.", o.trouble)
+	}
+	if snap := p.snapshot(pl.cluster); snap != nil && snap.LastPrimary != "" && o.why != event.HoldExhausted && o.why != event.HoldLimit {
 		detail += fmt.Sprintf(" The last primary was %s.", snap.LastPrimary)
 	}
 	return detail
