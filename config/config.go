@@ -44,7 +44,7 @@ type Auth struct {
 type Pool struct {
 	Mode             string        `key:"mode" default:"transaction" oneof:"session transaction statement" doc:"When a client gives its server connection back: when it leaves, after each transaction, or after each statement."`
 	Size             int           `key:"size" default:"20" min:"1" max:"10000" unit:"connections per node" doc:"How many server connections one queue (database, user, route) may have to each node."`
-	MinSize          int           `key:"min_size" default:"0" min:"0" max:"10000" unit:"connections per node" doc:"How many of them are opened ahead and kept open as long as the queue has a client. At most size counts."`
+	MinSize          int           `key:"min_size" default:"0" min:"0" max:"10000" unit:"connections per node" doc:"How many of them are opened ahead and kept open as long as the queue has a client; where the database has a user of its own, always. At most size counts."`
 	ReserveSize      int           `key:"reserve_size" default:"0" min:"0" max:"10000" unit:"connections per node" doc:"How many more it may have when a client has waited for reserve_timeout."`
 	ReserveTimeout   time.Duration `key:"reserve_timeout" default:"5s" min:"0s" doc:"When the reserve is opened up, to the second."`
 	HoldTimeout      time.Duration `key:"hold_timeout" default:"8s" min:"0s" doc:"How long work waits while no node may take it (a failover). Then the client gets FATAL 57P03."`

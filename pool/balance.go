@@ -93,7 +93,8 @@ func (q *Queue) sizeLocked(now int64) int {
 func (q *Queue) tooManyLocked(sh *shelf) bool { return sh.live() > q.mu.cfg.Size+q.mu.cfg.ReserveSize }
 
 // floorLocked returns how many of a shelf's connections stay open whether they are used or not: min_size, as in PgBouncer, while
-// there is a client. Those with start-up options of their own have none: they could be any.
+// somebody uses the queue: a client, or the router itself where it knows as whom to log in. Those with start-up options of their own
+// have none: they could be any.
 func (q *Queue) floorLocked(sh *shelf) int {
 	if !sh.eligible || q.key.Options != "" || q.users.Load() == 0 {
 		return 0

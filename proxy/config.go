@@ -101,8 +101,8 @@ type Policy struct {
 	Pool             pool.Config
 }
 
-// key puts a client's user and database into the key of a queue.
-func (p Policy) key(k pool.Key, user, database string) pool.Key {
+// Key puts a client's user and database into the key of a queue.
+func (p Policy) Key(k pool.Key, user, database string) pool.Key {
 	k.User, k.Database, k.ServerDatabase = cmp.Or(p.ServerUser, user), database, p.ServerDatabase
 	if k.ServerDatabase == database {
 		k.ServerDatabase = ""

@@ -110,7 +110,7 @@ func (l *login) identity(policy Policy) (pool.Key, *state.Vector, string, error)
 		}
 	}
 	key := pool.Key{Cluster: l.listener.Cluster, Route: l.listener.Route, Options: EncodeOptions(options)}
-	return policy.key(key, l.message.User, l.message.Database), wanted, name, nil
+	return policy.Key(key, l.message.User, l.message.Database), wanted, name, nil
 }
 
 // welcome sends the end of the login, and hands the client to an event loop.

@@ -83,7 +83,7 @@ func (s *Session) standsUnder(now *ListenerConfig) (Policy, *pgwire.Error) {
 
 // keyUnder returns the key of the queue that a policy leads to.
 func (s *Session) keyUnder(policy Policy) pool.Key {
-	return policy.key(s.queue.Key(), s.facts.user, s.facts.database)
+	return policy.Key(s.queue.Key(), s.facts.user, s.facts.database)
 }
 
 // settle gives a session its policy and the place that goes with it, which is another one only when it has no server. The place's queue

@@ -47,6 +47,7 @@ type router struct {
 		sync.Mutex
 		closed bool // the router ends
 	}
+	standing []*pool.Queue // that the router uses itself; with reloading locked
 }
 
 // surroundings are what a router is given by whoever starts it, besides its configuration. All of it may be missing.
@@ -77,7 +78,7 @@ func startRouter(ctx context.Context, cfg *config.Config, log *slog.Logger, give
 	}
 	for _, step := range []func(context.Context) error{
 		r.startAdmin, r.startEvents, r.startReactor, r.startPool, r.startClusters, r.startProxy, r.startConductors, r.startListeners,
-		r.startHTTP,
+		r.startStanding, r.startHTTP,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, r.close(context.WithoutCancel(ctx)))
