@@ -7,12 +7,12 @@ import (
 	"net"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/pgrouter/pgrouter/pgwire"
 	"github.com/pgrouter/pgrouter/proxy"
+	"github.com/pgrouter/pgrouter/reactor"
 )
 
 // consoleMessageLimit bounds one message of a console client, in bytes.
@@ -54,7 +54,7 @@ func (c *Console) Parameters() []pgwire.Param {
 
 // Serve answers one client until it leaves or ctx ends.
 func (c *Console) Serve(ctx context.Context, conn net.Conn, login proxy.Login) error {
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(reactor.LongAgo()) })
 	defer stop()
 	keen := &keenConn{Conn: conn}
 	s := &consoleSession{

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"net"
 	"sync"
-	"time"
 
 	"github.com/pgrouter/pgrouter/proxy"
+	"github.com/pgrouter/pgrouter/reactor"
 )
 
 // Why a command that waits was ended.
@@ -45,7 +45,7 @@ func (s *consoleSession) attend(parent context.Context) (ctx context.Context, st
 		deaf()
 		watch.Wait()
 		if parent.Err() != nil { // the server closes, and its deadline was undone a moment ago
-			_ = s.conn.SetReadDeadline(time.Unix(1, 0)) // fails where the connection is gone, which the next read tells
+			_ = s.conn.SetReadDeadline(reactor.LongAgo()) // fails where the connection is gone, which the next read tells
 		}
 	}
 }

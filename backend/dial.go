@@ -40,16 +40,13 @@ func Dial(ctx context.Context, cfg Config, t Target, l Login) (*Conn, error) {
 	return c, nil
 }
 
-// longAgo is a deadline that makes what is blocked return at once.
-var longAgo = time.Unix(1, 0)
-
 // bounded runs f, which reads and writes c and nothing else, until it returns, ctx ends or limit is over; f returns soon
 // after. If the time was over the result is the reason, even if f ended well: the connection is of no use then. Otherwise c
 // has no deadline afterwards.
 func bounded(ctx context.Context, limit time.Duration, c net.Conn, f func() error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %v: %w", limit, context.DeadlineExceeded))
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(longAgo) })
+	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(reactor.LongAgo()) })
 	err := f()
 	if stop() {
 		return err

@@ -21,7 +21,7 @@ type Config struct {
 	DialBackoffMin time.Duration // pause after the first failure to open a connection; doubled with every further one
 	DialBackoffMax time.Duration
 	ResetQuery     string        // gives a server that was somebody's own to anybody
-	ResetTimeout   time.Duration // how long a reset, or a prelude, may take before the connection is closed instead
+	AnswerTimeout  time.Duration // how long a server may take to answer what we ask for ourselves, a reset or a prelude, before it is closed
 }
 
 // Defaults returns the configuration of a pool that nobody configured.
@@ -29,7 +29,7 @@ func Defaults() Config {
 	return Config{
 		Size: 20, ReserveTimeout: 5 * time.Second, IdleTimeout: 10 * time.Minute, Lifetime: time.Hour, DialParallel: 4,
 		DialBackoffMin: 50 * time.Millisecond, DialBackoffMax: 2 * time.Second,
-		ResetQuery: "DISCARD ALL", ResetTimeout: 5 * time.Second,
+		ResetQuery: "DISCARD ALL", AnswerTimeout: 5 * time.Second,
 	}
 }
 
@@ -54,7 +54,7 @@ func (c Config) Validate() error {
 	check(c.DialBackoffMin > 0, "dial_backoff_min", "above 0", c.DialBackoffMin)
 	check(c.DialBackoffMax >= c.DialBackoffMin, "dial_backoff_max", "at least dial_backoff_min", c.DialBackoffMax)
 	check(c.ResetQuery != "", "reset_query", "a statement", `""`)
-	check(c.ResetTimeout > 0, "reset_timeout", "above 0", c.ResetTimeout)
+	check(c.AnswerTimeout > 0, "answer_timeout", "above 0", c.AnswerTimeout)
 	return errors.Join(faults...)
 }
 

@@ -19,7 +19,7 @@ func TestDefaultsAreValidAndEveryFaultIsNamed(t *testing.T) {
 	}
 	for _, name := range []string{
 		"size", "idle_timeout", "lifetime", "hold_max_clients", "dial_parallel", "dial_backoff_min", "dial_backoff_max", "reset_query",
-		"reset_timeout",
+		"answer_timeout",
 	} {
 		if !strings.Contains(err.Error(), "pool: "+name+" must be ") {
 			t.Errorf("%s is not named in %q", name, err)

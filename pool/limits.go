@@ -15,35 +15,35 @@ type Limits struct {
 	Node  int // to each node (max_node_connections)
 }
 
-// Scope is what a limit of server connections is about.
-type Scope uint8
+// scope is what a limit of server connections is about.
+type scope uint8
 
 // The scopes, from the widest to the narrowest.
 const (
-	ScopeAll Scope = iota
-	ScopeNode
-	ScopeDatabase
-	ScopeUser
+	scopeAll scope = iota
+	scopeNode
+	scopeDatabase
+	scopeUser
 	scopes
 )
 
 // String returns the scope's name as metrics print it.
-func (s Scope) String() string {
+func (s scope) String() string {
 	switch s {
-	case ScopeNode:
+	case scopeNode:
 		return "node"
-	case ScopeDatabase:
+	case scopeDatabase:
 		return "database"
-	case ScopeUser:
+	case scopeUser:
 		return "user"
-	case ScopeAll, scopes:
+	case scopeAll, scopes:
 	}
 	return "all"
 }
 
 // budget counts the server connections, open or being opened, that share a limit. Guarded by limits.mu.
 type budget struct {
-	scope  Scope
+	scope  scope
 	name   string // of the database or the user
 	limit  int    // 0 = none
 	used   int
@@ -93,17 +93,17 @@ func (l *limits) set(to Limits) {
 func (l *limits) open(k Key) (database, user *budget) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	database = budgetOf(l.mu.databases, k.Database, ScopeDatabase)
-	user = budgetOf(l.mu.users, k.User, ScopeUser)
+	database = budgetOf(l.mu.databases, k.Database, scopeDatabase)
+	user = budgetOf(l.mu.users, k.User, scopeUser)
 	database.queues++
 	user.queues++
 	return database, user
 }
 
-func budgetOf(known map[string]*budget, name string, scope Scope) *budget {
+func budgetOf(known map[string]*budget, name string, of scope) *budget {
 	b := known[name]
 	if b == nil {
-		b = &budget{scope: scope, name: name}
+		b = &budget{scope: of, name: name}
 		known[name] = b
 	}
 	return b
@@ -137,10 +137,10 @@ func (l *limits) purseOf(q *Queue, n nodeOf) purse {
 	defer l.mu.Unlock()
 	node := l.mu.nodes[n]
 	if node == nil {
-		node = &budget{scope: ScopeNode, limit: l.mu.node}
+		node = &budget{scope: scopeNode, limit: l.mu.node}
 		l.mu.nodes[n] = node
 	}
-	return purse{ScopeAll: &l.mu.all, ScopeNode: node, ScopeDatabase: q.database, ScopeUser: q.user}
+	return purse{scopeAll: &l.mu.all, scopeNode: node, scopeDatabase: q.database, scopeUser: q.user}
 }
 
 // take spends a purse, all of it or nothing: then it returns the budget that has no room.

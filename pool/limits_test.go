@@ -245,9 +245,9 @@ func (m *tenants) rest() {
 }
 
 func TestAnIdleConnectionMakesRoomForWhoNeedsOne(t *testing.T) {
-	for _, scope := range []Scope{ScopeAll, ScopeNode, ScopeDatabase, ScopeUser} {
-		t.Run(scope.String(), func(t *testing.T) {
-			m, rich, poor := scarce(t, scope, 1)
+	for _, of := range []scope{scopeAll, scopeNode, scopeDatabase, scopeUser} {
+		t.Run(of.String(), func(t *testing.T) {
+			m, rich, poor := scarce(t, of, 1)
 			rich.acquire()
 			m.dialAll()
 			rich.release(Clean)
@@ -266,15 +266,15 @@ func TestAnIdleConnectionMakesRoomForWhoNeedsOne(t *testing.T) {
 }
 
 // scarce is a world in which one limit is n, and a client of each of two queues that share it. The route has one node.
-func scarce(t failer, scope Scope, n int) (m *tenants, rich, poor *client) {
+func scarce(t failer, of scope, n int) (m *tenants, rich, poor *client) {
 	cfg := Defaults()
 	var l Limits
-	switch scope {
-	case ScopeNode:
+	switch of {
+	case scopeNode:
 		l.Node = n
-	case ScopeDatabase:
+	case scopeDatabase:
 		cfg.MaxDatabase = n
-	case ScopeUser:
+	case scopeUser:
 		cfg.MaxUser = n
 	default:
 		l.Total = n
@@ -284,7 +284,7 @@ func scarce(t failer, scope Scope, n int) (m *tenants, rich, poor *client) {
 	snap.Nodes = snap.Nodes[:1]
 	m.publish(snap)
 	other := 1 // the same database
-	if scope == ScopeUser {
+	if of == scopeUser {
 		other = 2
 	}
 	return m, m.clientOf(0), m.clientOf(other)
@@ -297,7 +297,7 @@ func (w *world) closedIn(q *Queue, why closeReason) int {
 }
 
 func TestAConnectionThatComesBackMakesRoomForWhoHasWaited(t *testing.T) {
-	m, rich, poor := scarce(t, ScopeAll, 1)
+	m, rich, poor := scarce(t, scopeAll, 1)
 	rich.acquire()
 	m.dialAll()
 	poor.acquire()
@@ -318,7 +318,7 @@ func TestAConnectionThatComesBackMakesRoomForWhoHasWaited(t *testing.T) {
 // TestClientsOfOneQueueDoNotKeepOthersOutForEver: where there is always somebody who would use a connection that comes back, who
 // has waited longest under the limit comes first, after a second.
 func TestClientsOfOneQueueDoNotKeepOthersOutForEver(t *testing.T) {
-	m, rich, poor := scarce(t, ScopeAll, 1)
+	m, rich, poor := scarce(t, scopeAll, 1)
 	next := m.clientOf(0)
 	rich.acquire()
 	m.dialAll()

@@ -72,8 +72,8 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	all := c.pool.Connections()
 	out <- prometheus.MustNewConstMetric(c.connections, prometheus.GaugeValue, float64(all.Used))
 	out <- prometheus.MustNewConstMetric(c.limit, prometheus.GaugeValue, float64(all.Limit))
-	for scope, n := range c.pool.limits.turnedAway() {
-		out <- prometheus.MustNewConstMetric(c.turned, prometheus.CounterValue, float64(n), Scope(scope).String())
+	for s, n := range c.pool.limits.turnedAway() {
+		out <- prometheus.MustNewConstMetric(c.turned, prometheus.CounterValue, float64(n), scope(s).String())
 	}
 	out <- prometheus.MustNewConstMetric(c.faults, prometheus.CounterValue, float64(c.pool.Faults()))
 }

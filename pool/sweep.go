@@ -70,7 +70,7 @@ func (q *Queue) sweepLocked(s *Server, now int64, unused bool, t *todo) {
 	old := s.expires > 0 && now >= s.expires
 	since := time.Duration(now - s.since)
 	switch {
-	case s.state == stateResetting && since >= cfg.ResetTimeout:
+	case s.state == stateResetting && since >= cfg.AnswerTimeout:
 		q.retireLocked(s, closedReset, t)
 	case s.state == stateIdle && old, s.state == stateLinked && old && !s.moving && !s.retiring.Load():
 		q.retireLocked(s, closedLifetime, t)

@@ -161,7 +161,7 @@ func (g *greeter) Granted(server *pool.Server) {
 	}
 	server.IO.Send(pgwire.AppendQuery(nil, string(sql)))
 	g.link.Prelude()
-	g.loop.Arm(&g.timer, g.policy.Pool.ResetTimeout)
+	g.loop.Arm(&g.timer, g.policy.Pool.AnswerTimeout)
 }
 
 // Expired looks at a login that waits, or gives up a server that does not answer (reactor.Expirer).

@@ -6,6 +6,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/pgrouter/pgrouter/reactor"
 )
 
 // errGone is why a login ends whose client went away while it waited.
@@ -15,9 +17,6 @@ const (
 	heedChunk = 1024      // how much is read at once, in bytes
 	heedLimit = 64 * 1024 // how much a client may send ahead before it is not listened to any more
 )
-
-// longAgo is a deadline that makes a read return at once.
-var longAgo = time.Unix(1, 0)
 
 // heed makes a context that also ends, with errGone, when the client goes away: during an outage clients connect again and again,
 // and those that have given up must not fill max_logins and the queue. stop ends the watch, and must be called before anything else
@@ -46,7 +45,7 @@ func Heed(conn net.Conn, ahead *[]byte, gone func()) (stop func()) {
 		}
 	})
 	return func() {
-		_ = conn.SetReadDeadline(longAgo) // cannot be set where the connection is gone, which ends the listening too
+		_ = conn.SetReadDeadline(reactor.LongAgo()) // cannot be set where the connection is gone, which ends the listening too
 		watch.Wait()
 		_ = conn.SetReadDeadline(time.Time{})
 	}

@@ -389,7 +389,7 @@ func TestAPreludeThatGoesWrongHarmsNobody(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			setup := func(r *router) {
 				if strings.HasSuffix(name, " word") { // what is said counts, however late
-					r.policy.Pool.ResetTimeout = brief
+					r.policy.Pool.AnswerTimeout = brief
 				}
 			}
 			hostile(t, 1, setup, func(s *stage, n *node, a, n1 *actor) {
@@ -485,7 +485,7 @@ func TestAResetThatGoesWrongIsNobodysServer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			setup := func(r *router) {
 				if tc.says == nil { // what is said counts, however late
-					r.policy.Pool.ResetTimeout, r.sweep = brief, brief
+					r.policy.Pool.AnswerTimeout, r.sweep = brief, brief
 				}
 			}
 			hostile(t, 1, setup, func(s *stage, n *node, a, n1 *actor) {
@@ -550,7 +550,7 @@ func TestALoginSurvivesTheServerThatIsAskedForIt(t *testing.T) {
 		})
 	}
 	t.Run("nothing", func(t *testing.T) {
-		setup := func(r *router) { r.policy.Pool.ResetTimeout = unhurried }
+		setup := func(r *router) { r.policy.Pool.AnswerTimeout = unhurried }
 		hostile(t, 1, setup, func(s *stage, n *node, a, n1 *actor) {
 			c := s.knocks("c", "timezone", "Asia/Tokyo")
 			n1.hears("Q")

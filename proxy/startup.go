@@ -84,7 +84,7 @@ func (l *login) interrupt() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.mu.refused {
-		l.sock.SetDeadline(longAgo)
+		l.sock.SetDeadline(reactor.LongAgo())
 	}
 }
 

@@ -110,7 +110,7 @@ func (s *Session) prepare() bool {
 		return true
 	}
 	s.move(statePreparing)
-	s.loop.ArmBy(&s.timer, s.policy.Pool.ResetTimeout)
+	s.loop.ArmBy(&s.timer, s.policy.Pool.AnswerTimeout)
 	return false
 }
 

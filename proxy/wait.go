@@ -83,7 +83,7 @@ func (s *Session) waitLimit(o obstacle) time.Duration {
 
 // lookAtPrelude gives up a server that does not answer a prelude: it takes no longer than a reset. Nothing of the unit was sent.
 func (s *Session) lookAtPrelude() {
-	if left := s.policy.Pool.ResetTimeout - s.silence(); left > 0 {
+	if left := s.policy.Pool.AnswerTimeout - s.silence(); left > 0 {
 		s.loop.ArmBy(&s.timer, left)
 		return
 	}

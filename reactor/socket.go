@@ -38,6 +38,9 @@ func IsWouldBlock(err error) bool {
 	return errors.As(err, &e)
 }
 
+// LongAgo returns a deadline that makes what is blocked on a connection return at once.
+func LongAgo() time.Time { return time.Unix(1, 0) }
+
 // Socket is a connection of two modes. It begins as an ordinary blocking net.Conn, for accept, TLS handshake and login on a
 // goroutine. [Loop.Attach] moves it to a loop; then Read answers a temporary net.Error when no bytes are there and Write
 // appends to the connection's output, so that a tls.Conn which wrapped the Socket before its handshake keeps working: the
