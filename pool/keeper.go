@@ -30,13 +30,13 @@ func (k *keeper) Received(_ *reactor.Conn, b []byte) {
 // Ended: the server has closed its side. It said nothing: a crash of the node, or a proxy between.
 func (k *keeper) Ended(*reactor.Conn) {
 	s := (*Server)(k)
-	s.queue.lose(s, loss{reason: closedByServer, trouble: errServerEnded})
+	s.queue.lose(s, loss{reason: closedByServer, doubt: true, trouble: errServerEnded})
 }
 
 // Failed: the connection broke.
 func (k *keeper) Failed(_ *reactor.Conn, err error) {
 	s := (*Server)(k)
-	s.queue.lose(s, loss{reason: closedByServer, trouble: err})
+	s.queue.lose(s, loss{reason: closedByServer, doubt: true, trouble: err})
 }
 
 // Blocked and Drained: a reset query fits any buffer.
@@ -98,6 +98,21 @@ func lastWords(b []byte, f pgwire.Frame, whole bool) (remark, error) {
 	return remarkFatal, e
 }
 
+// saidByAll says whether the last words of an idle server may be those of all others of its node.
+func saidByAll(err error) bool {
+	e, whole := errors.AsType[*pgwire.Error](err)
+	return !whole || AfterFatal(e) == Lost
+}
+
+// AfterFatal says in what condition a server is that has said FATAL: Lost when it is what all servers of a node say when that is stopped
+// or has crashed. A single pg_terminate_backend says the same.
+func AfterFatal(e *pgwire.Error) Outcome {
+	if e.Code == pgwire.CodeAdminShutdown || e.Code == pgwire.CodeCrashShutdown || e.Code == pgwire.CodeCannotConnectNow {
+		return Lost
+	}
+	return Broken
+}
+
 func (q *Queue) idleHeard(s *Server, b []byte) {
 	r, err := overhear(b)
 	switch r {
@@ -105,7 +120,7 @@ func (q *Queue) idleHeard(s *Server, b []byte) {
 	case remarkParameter:
 		q.lose(s, loss{reason: closedParameter})
 	case remarkFatal:
-		q.lose(s, loss{reason: closedByServer, trouble: err})
+		q.lose(s, loss{reason: closedByServer, doubt: saidByAll(err), trouble: err})
 	case remarkViolation:
 		q.lose(s, loss{reason: closedProtocol, violation: true})
 	}
@@ -114,6 +129,7 @@ func (q *Queue) idleHeard(s *Server, b []byte) {
 // loss says how a server that nobody held was lost.
 type loss struct {
 	reason    closeReason
+	doubt     bool  // perhaps all of its node's are going
 	trouble   error // tells discovery to look at the node; nil = nothing is wrong with it
 	violation bool
 }
@@ -133,6 +149,9 @@ func (q *Queue) lose(s *Server, l loss) {
 	}
 	first := s.moving && q.uselessLocked(s, now, &t) // somebody was about to have it
 	q.removeLocked(s, l.reason)
+	if l.doubt {
+		q.doubtLocked(s.shelf, &t)
+	}
 	q.fillLocked(now, &t)
 	q.verifyLocked()
 	q.mu.Unlock()

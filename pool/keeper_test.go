@@ -164,3 +164,39 @@ func TestAnIdleServerThatEndsIsReplacedForWhoeverComesNext(t *testing.T) {
 		t.Error("not served")
 	}
 }
+
+func TestTheEndOfOneIdleServerCastsDoubtOnTheOthers(t *testing.T) {
+	fatal := func(code string) []byte {
+		return pgwire.AppendError(nil, &pgwire.Error{Severity: "FATAL", Code: code, Message: "m"})
+	}
+	for name, tc := range map[string]struct {
+		ends  func(w *world, x *wire)
+		spare bool
+	}{
+		"reset":           {ends: func(w *world, x *wire) { w.kill(x) }},
+		"closed":          {ends: func(w *world, x *wire) { w.on(x.loop, func() { x.handler.Ended(x.conn) }) }},
+		"stopped":         {ends: func(w *world, x *wire) { w.say(x, fatal(pgwire.CodeAdminShutdown)) }},
+		"crashed":         {ends: func(w *world, x *wire) { w.say(x, fatal(pgwire.CodeCrashShutdown)) }},
+		"half its words":  {ends: func(w *world, x *wire) { w.say(x, fatal(pgwire.CodeAdminShutdown)[:9]) }},
+		"idle for long":   {ends: func(w *world, x *wire) { w.say(x, fatal("57P05")) }, spare: true},
+		"another setting": {ends: func(w *world, x *wire) { w.say(x, pgwire.AppendParameterStatus(nil, "a", "b")) }, spare: true},
+	} {
+		w, c := opened(t, 1, 3, 3)
+		for _, x := range c {
+			x.acquire()
+		}
+		w.dialAll()
+		first := c[0].server
+		c[0].release(Clean)
+		c[1].release(Clean)
+		tc.ends(w, w.wireByServer(first))
+		w.runTasks()
+		want := uint64(1)
+		if tc.spare {
+			want = 0
+		}
+		if n := w.closedFor(closedDoubtful); n != want || w.node("a").Linked != 1 {
+			t.Errorf("%s: %d closed in doubt, %+v", name, n, w.node("a"))
+		}
+	}
+}

@@ -98,8 +98,8 @@ func (sh *shelf) forgive() {
 	sh.fails, sh.retryAt, sh.trouble, sh.refuses, sh.sick = 0, 0, nil, false, 0
 }
 
-// doubtLocked draws the conclusion from the loss of a server in the middle of its work: when a server process crashes, or the
-// postmaster is stopped, PostgreSQL ends all others within milliseconds. An idle connection would take a unit of work with it,
+// doubtLocked draws the conclusion from the loss of a server, at work or idle: when a server process crashes, or the postmaster is
+// stopped, PostgreSQL ends all others within milliseconds. An idle connection would take a unit of work with it,
 // and a read that is replayed belongs on another node. So the idle ones are closed; and where another node serves the route, none is
 // opened until the node's probe, which runs at once, has changed the picture, or a sweep has come by.
 func (q *Queue) doubtLocked(sh *shelf, t *todo) {

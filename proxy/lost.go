@@ -130,12 +130,10 @@ func (s *Session) lose(why event.CutReason, how pool.Outcome, said []byte) {
 	}
 }
 
-// afterFatal says how a server is given back that has said FATAL: as lost when it is what all servers of a node say when that is
-// stopped or has crashed. A single pg_terminate_backend says the same.
+// afterFatal says how a server is given back that has said FATAL.
 func afterFatal(msg []byte) pool.Outcome {
-	e, err := pgwire.ParseError(msg[pgwire.HeaderLen:])
-	if err == nil && (e.Code == pgwire.CodeAdminShutdown || e.Code == pgwire.CodeCrashShutdown || e.Code == pgwire.CodeCannotConnectNow) {
-		return pool.Lost
+	if e, err := pgwire.ParseError(msg[pgwire.HeaderLen:]); err == nil {
+		return pool.AfterFatal(e)
 	}
 	return pool.Broken
 }
