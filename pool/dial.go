@@ -19,6 +19,8 @@ type dial struct {
 	target backend.Target
 	round  uint64 // of the queue's connections
 	warm   bool   // for balance: nobody waits for it
+	paid   bool   // the limits are spent already
+	since  int64  // pool clock since when who waits first has done so, when its turn came
 	limit  int    // dials to the node at once
 }
 
@@ -73,6 +75,10 @@ func (q *Queue) stillWanted(d *dial) bool {
 	q.mu.Lock()
 	current := !q.mu.closed && d.shelf.eligible && d.target == d.shelf.target
 	wanted := current && now >= d.shelf.retryAt && d.shelf.short == nil && (d.warm || q.mu.line.n > 0)
+	d.since = now
+	if w := q.mu.line.head; w != nil {
+		d.since = w.since
+	}
 	q.mu.Unlock()
 	if !wanted {
 		q.dialDropped(d)
@@ -92,7 +98,10 @@ func (q *Queue) afford(d *dial) bool {
 	}
 	var short *budget
 	for range evictions {
-		if short = q.pool.limits.take(&d.shelf.purse); short == nil {
+		if !d.paid {
+			short = q.pool.limits.take(&d.shelf.purse, d.since)
+		}
+		if short == nil {
 			q.pool.limits.passOn()
 			q.pool.feed()
 			return true
@@ -122,6 +131,9 @@ func (q *Queue) dialDropped(d *dial) {
 	q.mu.Lock()
 	d.shelf.dialing--
 	q.mu.count.dialOff++
+	if d.paid {
+		q.pool.limits.giveBack(&d.shelf.purse)
+	}
 	q.pool.limits.passOn()
 	q.fillLocked(now, &t)
 	q.verifyLocked()

@@ -143,12 +143,13 @@ func (l *limits) purseOf(q *Queue, n nodeOf) purse {
 	return purse{scopeAll: &l.mu.all, scopeNode: node, scopeDatabase: q.database, scopeUser: q.user}
 }
 
-// take spends a purse, all of it or nothing: then it returns the budget that has no room.
-func (l *limits) take(p *purse) (short *budget) {
+// take spends a purse, all of it or nothing, for who has waited since a time: then it returns the budget that has no room, or none but
+// for those who hunger for it and have waited longer.
+func (l *limits) take(p *purse, since int64) (short *budget) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, b := range p {
-		if !b.room() {
+		if b.limit > 0 && b.used+l.elderLocked(b, since) >= b.limit {
 			l.mu.turned[b.scope]++
 			return b
 		}
@@ -157,6 +158,16 @@ func (l *limits) take(p *purse) (short *budget) {
 		b.used++
 	}
 	return nil
+}
+
+// elderLocked counts those who hunger for a place under b and have waited longer than since.
+func (l *limits) elderLocked(b *budget, since int64) (n int) {
+	for _, sh := range l.mu.hungry {
+		if sh.short == b && sh.hungry < since {
+			n++
+		}
+	}
+	return n
 }
 
 // giveBack ends what take began: the dial has failed, the connection was closed.
@@ -324,18 +335,22 @@ func (p *Pool) feed() {
 	}
 }
 
-// again opens connections on a shelf for which there may be room now. It returns false when none is opened, and so nobody will pass the
-// turn on: one that is being opened already has had it.
+// again opens connections on a shelf for which there may be room now. The place is taken at once: a younger dial that is under way already
+// does not get it, so that each place that becomes free goes to who has waited longest for it. It returns false when none is opened, and
+// so nobody will pass the turn on: one that is being opened already has had it.
 func (q *Queue) again(sh *shelf) bool {
 	var t todo
 	now := q.pool.wires.clock()
 	q.mu.Lock()
 	q.pool.limits.delist(sh)
 	q.fillLocked(now, &t)
+	d := t.dials
+	if d != nil {
+		d.paid = q.pool.limits.take(&d.shelf.purse, sh.hungry) == nil
+	}
 	q.mu.Unlock()
-	opens := t.dials != nil
 	q.do(&t)
-	return opens
+	return d != nil
 }
 
 // starveLocked notes that a limit leaves no room for a connection that somebody waits for. He is told when there is some.

@@ -72,6 +72,11 @@ func (m *tenants) check() {
 	l := &m.pool.limits
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	for _, d := range m.dials {
+		if d.paid {
+			paid++
+		}
+	}
 	if l.mu.all.used != all+paid {
 		m.t.Fatalf("the books say %d connections, there are %d and %d on their way", l.mu.all.used, all, paid)
 	}
@@ -338,6 +343,46 @@ func TestClientsOfOneQueueDoNotKeepOthersOutForEver(t *testing.T) {
 	m.dialAll()
 	if !has(poor) {
 		t.Fatal("who has waited longest under the limit was passed over")
+	}
+}
+
+func TestAFreedPlaceGoesToTheEldestAlthoughAYoungerDialIsUnderWay(t *testing.T) {
+	m, rich, elder := scarce(t, scopeAll, 1)
+	younger := m.clientOf(2)
+	rich.acquire()
+	m.dialAll()
+	elder.acquire()
+	m.dialAll() // finds no room
+	m.elapse(time.Millisecond)
+	younger.acquire()
+	rich.release(Broken)
+	m.dialOK(0)
+	m.runTasks()
+	if m.check(); has(younger) {
+		t.Fatal("a younger dial has overtaken")
+	}
+	m.dialAll()
+	if !has(elder) {
+		t.Fatal("the place is lost")
+	}
+	elder.release(Broken)
+	m.dialAll()
+	if m.check(); !has(younger) {
+		t.Fatal("the younger is forgotten")
+	}
+}
+
+// TestAPlaceThatBecomesFreeIsNotForTheYounger: even before the eldest is told of it.
+func TestAPlaceThatBecomesFreeIsNotForTheYounger(t *testing.T) {
+	m, rich, elder := scarce(t, scopeAll, 1)
+	rich.acquire()
+	m.dialAll()
+	elder.acquire()
+	m.dialAll()
+	l, sh := &m.pool.limits, rich.home().mu.nodes[0]
+	l.giveBack(&sh.purse)
+	if l.take(&sh.purse, m.time+1) == nil || l.take(&sh.purse, elder.waiter.since) != nil {
+		t.Error("it goes by the time of asking")
 	}
 }
 
