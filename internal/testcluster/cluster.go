@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	startLimit = 60 * time.Second // for a whole cluster on a loaded machine; a few seconds are usual
-	quitLimit  = 5 * time.Second  // for an immediate shutdown before kill -9
+	startLimit = 3 * time.Minute // for a whole cluster on a loaded machine; a few seconds are usual
+	quitLimit  = 5 * time.Second // for an immediate shutdown before kill -9
 
 	segmentSize = "1" // megabytes of a WAL segment: the smallest, since each node begins with a whole one
 )

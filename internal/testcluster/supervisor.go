@@ -13,7 +13,7 @@ const (
 	defaultPlannedGrace = 10 * time.Second
 	defaultRetry        = time.Second
 	rejoinLimit         = time.Minute
-	askLimit            = 5 * time.Second
+	askLimit            = 30 * time.Second
 )
 
 // SupervisionKind names what a supervisor saw or did.
