@@ -240,7 +240,7 @@ var errorRows = [errCount]errorRow{
 		situation: "KILL or KILL_CLIENT closed the session, and nothing was outstanding whose outcome is unknown."},
 	ErrReconfigured: {name: "ErrReconfigured", severity: SeverityFatal, code: CodeAdminShutdown,
 		message: "terminating connection due to configuration change", hint: "Connect again.",
-		situation: "A reload removed the session's user, database or listener, or lets the listener lead to another route or cluster. It comes when the unit of work is over. DETAIL says which."},
+		situation: "A reload removed the session's user, database or listener, or lets the listener lead to another route or cluster. It comes when the unit of work is over, and to a login that waits for a server at once. DETAIL says which."},
 	ErrInternal: {name: "ErrInternal", severity: SeverityFatal, code: CodeInternalError,
 		message: "internal error in pgrouter", hint: "The log of pgrouter has more. Please report it.",
 		situation: "A fault of pgrouter's own in this one session; others go on."},

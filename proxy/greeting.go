@@ -32,8 +32,7 @@ func (l *login) greet(ctx context.Context, pl *place, wanted *state.Vector, poli
 	ctx, stop := l.heed(ctx)
 	defer stop()
 	g := &greeter{
-		client: l.id, database: l.message.Database, proxy: p, place: pl, wanted: wanted, policy: policy, loop: p.deps.Reactor.Pick(),
-		done: make(chan greeted, 1),
+		login: l, proxy: p, place: pl, wanted: wanted, policy: policy, loop: p.deps.Reactor.Pick(), done: make(chan greeted, 1),
 	}
 	g.timer.SetTarget(g)
 	if !g.loop.Post(reactor.TaskFunc(g.begin)) {
@@ -54,25 +53,24 @@ type greeted struct {
 
 // greeter asks one server, on an event loop, on behalf of a login that has none yet.
 type greeter struct {
-	client   uint64 // the login's number
-	database string // as the client calls it
-	proxy    *Proxy
-	place    *place
-	wanted   *state.Vector
-	policy   Policy
-	timer    reactor.Timer // of the wait, and then for the server to answer
-	began    int64         // loop time
-	held     int64         // loop time since there is no node; 0: there is one
-	full     *state.Vector // wanted, and the server's own defaults for the rest
-	actual   *state.Vector
-	loop     *reactor.Loop
-	waiter   pool.Waiter
-	server   *pool.Server
-	link     relay.Link
-	down     tail
-	over     bool
-	losses   int
-	done     chan greeted // capacity 1: the loop never waits
+	login  *login // of which nothing changes before done
+	proxy  *Proxy
+	place  *place
+	wanted *state.Vector
+	policy Policy
+	timer  reactor.Timer // of the wait, and then for the server to answer
+	began  int64         // loop time
+	held   int64         // loop time since there is no node; 0: there is one
+	full   *state.Vector // wanted, and the server's own defaults for the rest
+	actual *state.Vector
+	loop   *reactor.Loop
+	waiter pool.Waiter
+	server *pool.Server
+	link   relay.Link
+	down   tail
+	over   bool
+	losses int
+	done   chan greeted // capacity 1: the loop never waits
 }
 
 // wait waits for the answer, which the loop gives in time, or for the end of the login.
@@ -99,7 +97,7 @@ func (g *greeter) begin(l *reactor.Loop) {
 }
 
 func (g *greeter) start() {
-	g.waiter = pool.Waiter{Grantee: g, Loop: g.loop, Vector: g.wanted, Client: g.client}
+	g.waiter = pool.Waiter{Grantee: g, Loop: g.loop, Vector: g.wanted, Client: g.login.id}
 	server, err := g.place.queue.Acquire(&g.waiter)
 	switch {
 	case err != nil:
@@ -111,8 +109,12 @@ func (g *greeter) start() {
 	}
 }
 
-// lookAtWait looks at a login that waits: for a node up to its own limit, in one stretch, and in all up to that of a full pool.
+// lookAtWait looks at a login that waits. It may stay, unless a reload has removed what it waits for: for a node up to its own limit, in one stretch, and in all up to that of a full pool.
 func (g *greeter) lookAtWait() {
+	if gone := g.login.inVain(g.place); gone != nil {
+		g.finish(greeted{fault: gone}, pool.Broken)
+		return
+	}
 	now := g.loop.Now()
 	o := obstacleOf(g.place.queue, &g.waiter)
 	left := g.policy.WaitTimeout - time.Duration(now-g.began)
@@ -129,7 +131,7 @@ func (g *greeter) lookAtWait() {
 		return
 	}
 	detail := g.proxy.waitDetail(g.place, time.Duration(now-g.began), o)
-	g.finish(greeted{fault: o.fault(pgwire.ErrLoginHoldTimeout, detail, g.database)}, pool.Broken)
+	g.finish(greeted{fault: o.fault(pgwire.ErrLoginHoldTimeout, detail, g.login.message.Database)}, pool.Broken)
 }
 
 // Refused: there will be no server (pool.Grantee).

@@ -598,7 +598,7 @@ func TestALoginThatTheServerSpoils(t *testing.T) {
 			s := &stage{router: &router{t: t, policy: defaultPolicy(), loops: 1}, trace: &wiretest.Trace{}, over: make(chan struct{})}
 			t.Cleanup(s.strike)
 			withOneServer(s.router)
-			if tc.sees == "!53300" { // nobody will come
+			if tc.sees == "!57P03" { // nobody will come
 				s.policy.LoginHoldTimeout, s.policy.WaitTimeout, s.policy.HoldTimeout = brief, brief, brief
 			}
 			s.policy.Pool.DialBackoffMin, s.policy.Pool.DialBackoffMax = time.Hour, time.Hour

@@ -32,11 +32,20 @@ func (p *Proxy) Renew() {
 	}
 }
 
-// renew ends the console of a user who is not there any more. Other logins look for themselves when they are in.
+// renew ends the console of a user who is not there any more. Other logins look for themselves, while they wait and when they are in.
 func (l *login) renew() {
 	if l.console.Load() && !l.proxy.deps.Authenticator.Known(l.message.User) {
 		l.Close(event.CloseReconfigured)
 	}
+}
+
+// inVain returns why a login that waits for a server of the place need not go on: it would have to leave at once.
+func (l *login) inVain(pl *place) *pgwire.Error {
+	if l.renewals == l.proxy.renewals.Load() {
+		return nil
+	}
+	_, gone := l.proxy.standUnder(l.door.config.Load(), pl, l.message.User, l.message.Database)
+	return gone
 }
 
 // renew lets the session go by what holds now. What it has begun goes on as it began.
@@ -46,7 +55,7 @@ func (s *Session) renew() {
 	}
 	s.stale, s.renewals = false, s.proxy.renewals.Load()
 	now := s.door.config.Load()
-	policy, gone := s.standsUnder(now)
+	policy, gone := s.proxy.standUnder(now, s.place, s.facts.user, s.facts.database)
 	switch {
 	case gone != nil:
 		s.dismissWith(farewell{gone, event.CloseReconfigured})
@@ -64,17 +73,17 @@ func (s *Session) renew() {
 // outdated reports whether the session has to be renewed before its next unit of work.
 func (s *Session) outdated() bool { return s.stale || s.renewals != s.proxy.renewals.Load() }
 
-// standsUnder returns what holds for the session now, or why it may not stay. A door that leads elsewhere is another door.
-func (s *Session) standsUnder(now *ListenerConfig) (Policy, *pgwire.Error) {
+// standUnder returns what holds now for a client of that place, or why it may not stay. A door that leads elsewhere is another door.
+func (p *Proxy) standUnder(now *ListenerConfig, pl *place, user, database string) (Policy, *pgwire.Error) {
 	switch {
 	case now == nil:
 		return Policy{}, pgwire.ErrReconfigured.New("Its listener was removed.")
-	case now.Cluster != s.place.cluster || now.Route != s.place.route:
+	case now.Cluster != pl.cluster || now.Route != pl.route:
 		return Policy{}, pgwire.ErrReconfigured.New("Its listener leads elsewhere.")
-	case !s.proxy.deps.Authenticator.Known(s.facts.user):
+	case !p.deps.Authenticator.Known(user):
 		return Policy{}, pgwire.ErrReconfigured.New("Its user was removed.")
 	}
-	policy, refused := s.proxy.deps.Policies.Policy(*now, s.facts.user, s.facts.database)
+	policy, refused := p.deps.Policies.Policy(*now, user, database)
 	if refused != nil {
 		return Policy{}, pgwire.ErrReconfigured.New("Its database was removed.")
 	}

@@ -192,6 +192,28 @@ func TestWhoseUserOrDoorIsGoneEndsWithItsUnitAndNobodyElse(t *testing.T) {
 	}
 }
 
+// TestALoginDoesNotWaitForWhatIsGone: somebody else has the only server, and keeps it.
+func TestALoginDoesNotWaitForWhatIsGone(t *testing.T) {
+	r, _ := newRouter(t, func(r *router) { r.policy.Pool.Size = 1 })
+	busy := r.connect(context.Background(), "")
+	text(t, busy, "begin")
+	entered := make(chan error, 1)
+	go func() { // with another DateStyle than anybody's, so that a server has to be asked
+		_, err := pgconn.Connect(context.Background(), r.dsn("datestyle=German"))
+		entered <- err
+	}()
+	r.await("the login waits", func() bool { return r.waiting() == 1 })
+	r.proxy.Renew() // that changes nothing
+	if err := r.doors[0].Close(); err != nil {
+		t.Fatal(err)
+	}
+	r.proxy.Renew()
+	if e, ok := errors.AsType[*pgconn.PgError](<-entered); !ok || e.Code+" "+e.Detail != "57P01 Its listener was removed." {
+		t.Errorf("the login is told %v", e)
+	}
+	text(t, busy, "commit")
+}
+
 // TestWhoLogsInDuringARenewalGoesByWhatHoldsAfterwards: no login slips through between the old and the new.
 func TestWhoLogsInDuringARenewalGoesByWhatHoldsAfterwards(t *testing.T) {
 	r, _ := newRouter(t, func(r *router) { r.policy.Pool.Size = 4; r.loops = 2 })
