@@ -5,11 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strconv"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -63,10 +60,11 @@ type reloading struct {
 	notices []string
 }
 
-func startReloading(t *testing.T, standbys int) *reloading {
+// startReloading runs a router in front of a primary and a standby.
+func startReloading(t *testing.T, config string, more ...testcluster.Role) *reloading {
 	t.Helper()
-	c := clustertest.Start(t, testcluster.Options{Standbys: standbys})
-	r := &reloading{Process: testrouter.Example(t, c, reloadConfig), t: t, c: c}
+	c := clustertest.Start(t, testcluster.Options{Standbys: 1, Roles: more})
+	r := &reloading{Process: testrouter.Example(t, c, config), t: t, c: c}
 	cfg, err := pgconn.ParseConfig(c.DSN(r.Write, testcluster.AppUser, "pgrouter"))
 	if err != nil {
 		t.Fatal(err)
@@ -151,7 +149,7 @@ func (r *reloading) get(conn *pgconn.PgConn, sql, want string) {
 // TestAReloadDropsNobodyWhomItDoesNotConcern: an idle client, one in a transaction, one that waits and one with a server of its own live
 // through everything that is changed around them, and through what has faults.
 func TestAReloadDropsNobodyWhomItDoesNotConcern(t *testing.T) {
-	r := startReloading(t, 1)
+	r := startReloading(t, reloadConfig)
 	idle, session := open(t, r.c, r.Write, "app", ""), open(t, r.c, r.Write, "own", "")
 	busy := []*pgconn.PgConn{open(t, r.c, r.Write, "app", ""), open(t, r.c, r.Write, "app", "")}
 	r.get(session, "set application_name = 'mine'; select 'mine'", "")
@@ -216,8 +214,16 @@ func (r *reloading) faults(t *testing.T) {
 	}
 }
 
-func listenerAt(address string) string {
-	return fmt.Sprintf("[[listener]]\naddress = %q\ncluster = \"main\"\nroute = \"primary\"\n", address)
+func listenerAt(address string) string { return listenerOf("main", address) }
+
+func listenerOf(cluster, address string) string {
+	return fmt.Sprintf("[[listener]]\naddress = %q\ncluster = %q\nroute = \"primary\"\n", address, cluster)
+}
+
+// secondCluster is one of the same primary, called west, and its listener.
+func (r *reloading) secondCluster(address string) string {
+	const text = "[cluster.west]\nnodes = [%q]\nprobe_user = \"pgrouter\"\nprobe_password_file = \"probe-password.txt\"\n"
+	return fmt.Sprintf(text, r.c.Primary().Addr()) + listenerOf("west", address)
 }
 
 func (r *reloading) listeners(t *testing.T) {
@@ -307,11 +313,10 @@ func (r *reloading) nodes(t *testing.T) {
 	r.Await("both are known", time.Minute, func() bool { return cmp.Equal(before, shown()) })
 }
 
-// clusters adds a second cluster, of the same primary, takes it away and brings it back.
+// clusters adds a second cluster, takes it away and brings it back.
 func (r *reloading) clusters(t *testing.T) {
 	address := testrouter.FreeAddress(t)
-	west := fmt.Sprintf("[cluster.west]\nnodes = [%q]\nprobe_user = \"pgrouter\"\nprobe_password_file = \"probe-password.txt\"\n"+
-		"[[listener]]\naddress = %q\nroute = \"primary\"\ncluster = \"west\"\n", r.c.Primary().Addr(), address)
+	west := r.secondCluster(address)
 	described := func() (n int) {
 		for _, row := range table(t, r.console, "SHOW NODES", "cluster") {
 			if row[0] == "west" {
@@ -336,128 +341,4 @@ func (r *reloading) clusters(t *testing.T) {
 		}
 		r.endsWith(conn, "Its listener was removed.")
 	}
-}
-
-// TestReloadsUnderLoadCostNoQuery reloads, by console and by SIGHUP, while clients work: listeners, users, databases and nodes come and
-// go, sizes change, files have faults. make verify does it a hundred times (PGROUTER_RELOADS).
-func TestReloadsUnderLoadCostNoQuery(t *testing.T) {
-	rounds := 10
-	if more, err := strconv.Atoi(os.Getenv("PGROUTER_RELOADS")); err == nil {
-		rounds = more
-	}
-	r := startReloading(t, 1)
-	r.must("size = 2", "size = 8", "pool.size: 2 → 8")
-	load := startLoad(r, 6)
-	extra := listenerAt(testrouter.FreeAddress(t))
-	for i := range rounds {
-		r.step(i, extra)
-		at := load.done()
-		r.Await("the load goes on", time.Minute, func() bool { return load.done() > at+20 })
-	}
-	if failed := load.stop(); failed != nil {
-		t.Error(failed)
-	}
-	t.Logf("%d queries through %d reloads", load.done(), rounds)
-}
-
-// step is one reload, each round another; every second one by signal.
-func (r *reloading) step(round int, extra string) {
-	r.t.Helper()
-	steps := [][2]string{
-		{"size = 8", "size = 7"}, {"[cluster.main]", extra + "[cluster.main]"}, {"[database.own]", "[database.more]\nsize = 3\n[database.own]"},
-		{"[limits]", "[limits]\nfault = 1"}, {"[database.alias]\ndbname = \"app\"", "[database.alias]\ndbname = \"postgres\""},
-		{"probe_user", "probe_interval = \"2s\"\nprobe_user"}, {"[limits]", "idle_timeout = \"5m\"\nlifetime = \"1s\"\n[limits]"},
-	}
-	s := steps[round/2%len(steps)]
-	if round%2 == 1 {
-		s[0], s[1] = s[1], s[0]
-	}
-	r.Rewrite("pgrouter.toml", func(text string) string { return strings.Replace(text, s[0], s[1], 1) })
-	if round%3 == 0 {
-		_, err := r.reload()
-		if faulty := strings.Contains(s[1], "fault"); faulty != (err != nil) {
-			r.t.Errorf("%q to %q: %v", s[0], s[1], err)
-		}
-		return
-	}
-	const when = "pgrouter_config_last_reload_timestamp_seconds"
-	before := r.Metrics()[when]
-	if err := r.Signal(syscall.SIGHUP); err != nil {
-		r.t.Fatal(err)
-	}
-	r.Await("it has reloaded", time.Minute, func() bool { return r.Metrics()[when] > before })
-}
-
-// load is clients that work, and mind every error.
-type load struct {
-	all    sync.WaitGroup
-	cancel context.CancelFunc
-	mu     struct {
-		sync.Mutex
-		queries int
-		failed  error
-	}
-}
-
-func startLoad(r *reloading, clients int) *load {
-	r.t.Helper()
-	l := &load{}
-	ctx, cancel := context.WithCancel(context.Background())
-	l.cancel = cancel
-	for i := range clients {
-		// An alias comes and goes: its clients are told the truth, another database.
-		address, database := [...]string{r.Write, r.Read}[i%2], [...]string{"app", "alias", "own"}[i%3]
-		dsn := r.c.DSN(address, testcluster.AppUser, database)
-		l.all.Go(func() { l.fail(l.work(ctx, dsn)) })
-	}
-	r.t.Cleanup(func() { l.stop() })
-	return l
-}
-
-// work queries until ctx ends, in transactions and without, and connects anew now and then.
-func (l *load) work(ctx context.Context, dsn string) error {
-	const queries = 50
-	for ctx.Err() == nil {
-		conn, err := pgconn.Connect(context.Background(), dsn)
-		if err != nil {
-			return err
-		}
-		for i := 0; i < queries && ctx.Err() == nil && err == nil; i++ {
-			for _, sql := range []string{"select 1", "begin", "select 2", "commit"} {
-				if _, err = query(conn, sql); err != nil {
-					err = fmt.Errorf("%s: %w", sql, err)
-					break
-				}
-			}
-			l.mu.Lock()
-			l.mu.queries++
-			l.mu.Unlock()
-		}
-		conn.Close(context.Background())
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (l *load) fail(err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.mu.failed = errors.Join(l.mu.failed, err)
-}
-
-func (l *load) done() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.mu.queries
-}
-
-// stop ends the load and returns what went wrong.
-func (l *load) stop() error {
-	l.cancel()
-	l.all.Wait()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.mu.failed
 }
