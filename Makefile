@@ -79,7 +79,7 @@ soak: setup ## Run a cluster with clients and faults for a while: make soak SOAK
 
 storm: setup ## A million cancel requests at one server connection, and ten thousand clients
 	$(TEST_ENV) go test -count=1 -timeout 3h -v -run NobodyIsCancelled ./proxy -cancels 1000000
-	$(TEST_ENV) go test -count=1 -timeout 30m -v -run ACrowdComes ./internal/system -crowd 10000
+	$(TEST_ENV) go test -count=1 -timeout 30m -v -run ACrowdComes ./internal/system -crowd 10000 -crowd-login scram-sha-256
 
 docs: ## Write the generated parts of docs/ anew
 	go test -count=1 ./pgwire -run ErrorTable -update

@@ -20,6 +20,9 @@ import (
 // crowdSize is how many clients the test of that name brings.
 var crowdSize = flag.Int("crowd", 1000, "how many clients come, idle, query once and go; max_clients is 10000")
 
+// crowdLogin is how they prove who they are. SCRAM takes the clients ten times as long, which are under the race detector.
+var crowdLogin = flag.String("crowd-login", "md5", "how the crowd logs in")
+
 const (
 	crowdServers = 20      // the pool they share
 	crowdDoors   = 32      // how many of them log in, or query, at once
@@ -32,7 +35,7 @@ const (
 func TestACrowdComesAndGoes(t *testing.T) {
 	t.Setenv("GOGC", "20") // so that what is measured is mostly not garbage
 	c := clustertest.Start(t, testcluster.Options{})
-	r := testrouter.Start(t, c, testrouter.Options{Size: crowdServers, Loops: 2})
+	r := testrouter.Start(t, c, testrouter.Options{Size: crowdServers, Loops: 2, Login: *crowdLogin})
 	before := atRest(r)
 	empty := memory(r)
 	first := crowd(t, c, r)

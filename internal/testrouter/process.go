@@ -3,6 +3,7 @@ package testrouter
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -32,6 +33,7 @@ type Process struct {
 
 // Options say how the router runs in front of a cluster.
 type Options struct {
+	Login string // how clients prove who they are; scram-sha-256
 	Pool  string // appended to [pool]
 	Caps  string // appended to [limits]
 	Loops int    // event loops; 0: one fewer than processors
@@ -45,7 +47,7 @@ const configText = `
 http = %[1]q
 users = ["app"]
 [auth]
-method = "scram-sha-256"
+method = %[11]q
 user = "app"
 password = "${TEST_APP_PASSWORD}"
 [pool]
@@ -99,16 +101,14 @@ func (p *Process) awaitReady() {
 func Launch(t testing.TB, c *testcluster.Cluster, o Options) *Process {
 	t.Helper()
 	dir := t.TempDir()
-	if o.Size == 0 {
-		const size = 10
-		o.Size = size
-	}
+	const size = 10
+	o.Size, o.Login = cmp.Or(o.Size, size), cmp.Or(o.Login, "scram-sha-256")
 	p := &Process{t: t, dir: dir, Write: FreeAddress(t), Read: FreeAddress(t), Admin: FreeAddress(t), log: filepath.Join(dir, "router.log")}
 	var nodes []string
 	for _, n := range c.Nodes() {
 		nodes = append(nodes, strconv.Quote(n.Addr()))
 	}
-	text := fmt.Sprintf(configText, p.Admin, strings.Join(nodes, ", "), dir, demoteScript(t, dir, c), p.Write, p.Read, o.Size, o.Loops, o.Caps, o.Pool)
+	text := fmt.Sprintf(configText, p.Admin, strings.Join(nodes, ", "), dir, demoteScript(t, dir, c), p.Write, p.Read, o.Size, o.Loops, o.Caps, o.Pool, o.Login)
 	path := filepath.Join(dir, "pgrouter.toml")
 	if err := os.WriteFile(path, []byte(text+o.More), 0o600); err != nil {
 		t.Fatal(err)
