@@ -2,12 +2,12 @@ package proxy_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"os"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -29,19 +29,12 @@ import (
 	"github.com/pgrouter/pgrouter/topology"
 )
 
-// shared is the cluster of the tests that hurt no server: a primary and a standby, started by the first that asks.
-var shared struct {
-	sync.Once
-	cluster *testcluster.Cluster
-	err     error
-}
+// shared is the cluster of the tests that hurt no server: a primary and a standby.
+var shared clustertest.Shared
 
 func TestMain(m *testing.M) {
 	status := m.Run()
-	if shared.cluster != nil {
-		shared.cluster.Close()
-	}
-	if err := goleak.Find(); err != nil && status == 0 {
+	if err := errors.Join(shared.Close(), goleak.Find()); err != nil && status == 0 {
 		fmt.Fprintln(os.Stderr, err)
 		status = 1
 	}
@@ -51,17 +44,7 @@ func TestMain(m *testing.M) {
 // sharedCluster returns the shared cluster with an empty database.
 func sharedCluster(t testing.TB) *testcluster.Cluster {
 	t.Helper()
-	shared.Do(func() {
-		shared.cluster, shared.err = testcluster.Start(context.Background(), testcluster.Options{Standbys: 1})
-	})
-	if shared.err != nil {
-		t.Fatal(shared.err)
-	}
-	err := shared.cluster.Primary().Exec(context.Background(), "drop owned by app cascade; grant all on database app to app; create schema if not exists public; grant all on schema public to app")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return shared.cluster
+	return shared.Cluster(t, testcluster.Options{Standbys: 1})
 }
 
 const cluster = topology.ClusterID("main")

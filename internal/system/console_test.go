@@ -120,7 +120,7 @@ func TestPoolsAreAddedUpByDatabaseAndUserWhateverTheRoute(t *testing.T) {
 
 // TestTheConsoleShowsWhatClientsDo looks at a client in a transaction, and at what it has done.
 func TestTheConsoleShowsWhatClientsDo(t *testing.T) {
-	c := clustertest.Start(t, testcluster.Options{})
+	c := sharedCluster(t)
 	r := testrouter.Example(t, c, consoleConfig)
 	conn, console := open(t, c, r.Write, "app", "&application_name=billing"), open(t, c, r.Write, "pgbouncer", "")
 	for _, sql := range []string{"select 1", "begin", "select 1"} {
@@ -172,7 +172,7 @@ type pauseStage struct {
 
 func newPauseStage(t *testing.T) *pauseStage {
 	t.Helper()
-	c := clustertest.Start(t, testcluster.Options{})
+	c := sharedCluster(t)
 	r := testrouter.Example(t, c, consoleConfig)
 	p := &pauseStage{t: t, cluster: c, router: r}
 	p.busy, p.other, p.watch = open(t, c, r.Write, "app", ""), open(t, c, r.Write, "app", ""), open(t, c, r.Write, "pgrouter", "")
@@ -353,7 +353,7 @@ func TestAPauseStaysWhenItsConsoleIsLost(t *testing.T) {
 
 // TestPsqlAtTheConsole sends what people and scripts type, and interrupts a PAUSE as they do.
 func TestPsqlAtTheConsole(t *testing.T) {
-	c := clustertest.Start(t, testcluster.Options{})
+	c := sharedCluster(t)
 	r := testrouter.Example(t, c, consoleConfig)
 	host, port, _ := strings.Cut(r.Write, ":")
 	run := func(user, input string) string {

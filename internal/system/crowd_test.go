@@ -13,7 +13,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pgrouter/pgrouter/internal/testcluster"
-	"github.com/pgrouter/pgrouter/internal/testcluster/clustertest"
 	"github.com/pgrouter/pgrouter/internal/testrouter"
 )
 
@@ -34,7 +33,7 @@ const (
 // memory that was of use in between.
 func TestACrowdComesAndGoes(t *testing.T) {
 	t.Setenv("GOGC", "20") // so that what is measured is mostly not garbage
-	c := clustertest.Start(t, testcluster.Options{})
+	c := sharedCluster(t)
 	r := testrouter.Start(t, c, testrouter.Options{Size: crowdServers, Loops: 2, Login: *crowdLogin})
 	before := atRest(r)
 	empty := memory(r)

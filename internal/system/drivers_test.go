@@ -22,7 +22,7 @@ import (
 // TestLibPQWorksInTransactionMode runs queries with arguments through a pool of two servers. lib/pq prepares with Parse and
 // Sync and runs with Bind and Sync: in between, the server may be another, or hold another client's unnamed statement.
 func TestLibPQWorksInTransactionMode(t *testing.T) {
-	c := clustertest.Start(t, testcluster.Options{})
+	c := sharedCluster(t)
 	r := testrouter.Start(t, c, testrouter.Options{Loops: 3, Size: 2})
 	connector, err := pq.NewConnector(c.DSN(r.Write, testcluster.AppUser, testcluster.DefaultDatabase))
 	if err != nil {
@@ -95,7 +95,7 @@ func TestTheExamplesRun(t *testing.T) {
 // the servers is recovered from the client's own login.
 func TestAStoredVerifierIsEnoughToLogInToTheServers(t *testing.T) {
 	ctx := context.Background()
-	c := clustertest.Start(t, testcluster.Options{})
+	c := sharedCluster(t)
 	conn, err := c.Primary().Connect(ctx)
 	if err != nil {
 		t.Fatal(err)

@@ -13,7 +13,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pgrouter/pgrouter/internal/testcluster"
-	"github.com/pgrouter/pgrouter/internal/testcluster/clustertest"
 	"github.com/pgrouter/pgrouter/internal/testrouter"
 )
 
@@ -67,7 +66,7 @@ func (p *pauseStage) mustEnd(status int) {
 
 // TestTheDrainLetsWorkEnd: by each of the ways to ask for it. The console watches, and holds up nothing.
 func TestTheDrainLetsWorkEnd(t *testing.T) {
-	c := clustertest.Start(t, testcluster.Options{})
+	c := sharedCluster(t)
 	for name, ask := range map[string]func(p *pauseStage){
 		"SIGTERM":                   func(p *pauseStage) { p.signal(syscall.SIGTERM) },
 		"SIGINT":                    func(p *pauseStage) { p.signal(syscall.SIGINT) },
@@ -99,7 +98,7 @@ func TestTheDrainLetsWorkEnd(t *testing.T) {
 // TestADrainThatCutsWorkOffSaysSo: because its time is over, or because nobody wants to wait. Each client hears what became of its
 // work.
 func TestADrainThatCutsWorkOffSaysSo(t *testing.T) {
-	c := clustertest.Start(t, testcluster.Options{})
+	c := sharedCluster(t)
 	for _, tc := range []struct {
 		name, limits  string
 		first, second func(p *pauseStage)
@@ -139,7 +138,7 @@ func TestADrainThatCutsWorkOffSaysSo(t *testing.T) {
 
 // TestWaitForClientsLetsClientsLeaveByThemselves: those that are in go on as if nothing were.
 func TestWaitForClientsLetsClientsLeaveByThemselves(t *testing.T) {
-	c := clustertest.Start(t, testcluster.Options{})
+	c := sharedCluster(t)
 	for _, hurried := range []bool{false, true} {
 		p := endStage(t, c, "")
 		p.must(p.watch, "SHUTDOWN WAIT_FOR_CLIENTS")
@@ -170,7 +169,7 @@ func TestWaitForClientsLetsClientsLeaveByThemselves(t *testing.T) {
 
 // TestDrainDelayLetsClientsInUntilItIsOver: what stands in front sees the 503 first. It is over by itself, or because nobody wants to wait.
 func TestDrainDelayLetsClientsInUntilItIsOver(t *testing.T) {
-	c := clustertest.Start(t, testcluster.Options{})
+	c := sharedCluster(t)
 	p := endStage(t, c, "drain_delay = \"300ms\"\n")
 	p.must(p.busy, "commit")
 	p.signal(syscall.SIGTERM)
@@ -198,7 +197,7 @@ func TestDrainDelayLetsClientsInUntilItIsOver(t *testing.T) {
 }
 
 func TestSignalsPauseAndResumeAll(t *testing.T) {
-	c := clustertest.Start(t, testcluster.Options{})
+	c := sharedCluster(t)
 	p := endStage(t, c, "")
 	p.signal(syscall.SIGUSR1)
 	p.router.Await("the door is closed", time.Minute, func() bool { return p.hold() == "paused" })

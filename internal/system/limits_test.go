@@ -9,14 +9,13 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pgrouter/pgrouter/internal/testcluster"
-	"github.com/pgrouter/pgrouter/internal/testcluster/clustertest"
 	"github.com/pgrouter/pgrouter/internal/testrouter"
 )
 
 // TestLimitsOfServerConnectionsMakeOneWaitAndTheIdleMakeRoom: whichever limit is 1, while a client of one queue has the connection that
 // of another queue waits, and is told 53300 in the end; when the connection is idle it makes room.
 func TestLimitsOfServerConnectionsMakeOneWaitAndTheIdleMakeRoom(t *testing.T) {
-	c := clustertest.Start(t, testcluster.Options{})
+	c := sharedCluster(t)
 	for _, limit := range []struct{ name, caps, more string }{
 		{"all", "max_server_connections = 1", ""},
 		{"node", "max_node_connections = 1", ""},
@@ -60,7 +59,7 @@ func code(err error) string {
 }
 
 func TestLimitsOfClientsRefuseTheNewestAndCountHim(t *testing.T) {
-	c := clustertest.Start(t, testcluster.Options{})
+	c := sharedCluster(t)
 	for _, limit := range []struct{ name, caps, more, code string }{
 		{"all", "max_clients = 2", "", "53300"},
 		{"database", "max_db_client_connections = 2", "", "53300"},

@@ -166,7 +166,7 @@ const aliasConfig = consoleConfig + "[database.voice]\ndbname = \"app\"\n"
 // TestDatabasesAreMeantByTheNamesThatClientsUse: two names for one database of the servers are two databases, and have connections of
 // their own.
 func TestDatabasesAreMeantByTheNamesThatClientsUse(t *testing.T) {
-	c := clustertest.Start(t, testcluster.Options{})
+	c := sharedCluster(t)
 	p := &pauseStage{t: t, cluster: c, router: testrouter.Example(t, c, aliasConfig)}
 	p.watch, p.other = p.open(p.router.Write, "pgrouter", ""), p.open(p.router.Write, "voice", "")
 	p.must(p.watch, "DISABLE voice")

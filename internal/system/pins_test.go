@@ -230,7 +230,7 @@ func (r texts) text() string {
 // transaction is over, or there were several statements, the reading of the text has said so.
 func TestQuotedTextIsReadAsTheServerReadsIt(t *testing.T) {
 	const batches, batch = 20, 200
-	node := clustertest.Start(t, testcluster.Options{}).Primary()
+	node := sharedCluster(t).Primary()
 	for seed, setting := range []string{"on", "off"} {
 		session, err := node.Connect(t.Context())
 		if err != nil {

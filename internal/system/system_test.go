@@ -216,7 +216,7 @@ func TestFaultyStartsAreToldWithTheirPlace(t *testing.T) {
 	binary := testrouter.Binary(t)
 	dir := t.TempDir()
 	taken := testrouter.FreeAddress(t)
-	c := clustertest.Start(t, testcluster.Options{})
+	c := sharedCluster(t)
 	cases := []struct {
 		name, text string
 		status     int
@@ -250,7 +250,7 @@ func TestFaultyStartsAreToldWithTheirPlace(t *testing.T) {
 // TestOutOfDescriptors opens more clients than the router has descriptors for: those that are in go on, and when some leave
 // others get in.
 func TestOutOfDescriptors(t *testing.T) {
-	c := clustertest.Start(t, testcluster.Options{})
+	c := sharedCluster(t)
 	r := testrouter.Start(t, c, testrouter.Options{Limit: 48, Loops: 1, Size: 2})
 	first := connect(t, c, r.Write)
 	if _, err := query(first, "select 1"); err != nil {
@@ -289,7 +289,7 @@ func TestOutOfDescriptors(t *testing.T) {
 
 // TestAClientThatStopsReadingDisturbsNobody lets one client ask for much and read nothing.
 func TestAClientThatStopsReadingDisturbsNobody(t *testing.T) {
-	c := clustertest.Start(t, testcluster.Options{})
+	c := sharedCluster(t)
 	r := testrouter.Start(t, c, testrouter.Options{Loops: 1, Size: 2})
 	slow, quick := connect(t, c, r.Write), connect(t, c, r.Write)
 	before := r.Resident()
@@ -308,7 +308,7 @@ func TestAClientThatStopsReadingDisturbsNobody(t *testing.T) {
 
 // TestSIGTERMDrains lets a transaction end before the router does.
 func TestSIGTERMDrains(t *testing.T) {
-	c := clustertest.Start(t, testcluster.Options{})
+	c := sharedCluster(t)
 	r := testrouter.Start(t, c, testrouter.Options{})
 	busy, idle := connect(t, c, r.Write), connect(t, c, r.Write)
 	if _, err := query(busy, "begin; create table drained(n int)"); err != nil {

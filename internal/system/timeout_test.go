@@ -9,13 +9,12 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pgrouter/pgrouter/internal/testcluster"
-	"github.com/pgrouter/pgrouter/internal/testcluster/clustertest"
 	"github.com/pgrouter/pgrouter/internal/testrouter"
 )
 
 // TestTimeoutsOfADatabaseHoldForItsClients: three names of one database, and each has another limit.
 func TestTimeoutsOfADatabaseHoldForItsClients(t *testing.T) {
-	c := clustertest.Start(t, testcluster.Options{})
+	c := sharedCluster(t)
 	r := testrouter.Start(t, c, testrouter.Options{More: `
 [database.slow]
 dbname = "app"

@@ -18,24 +18,34 @@ const tailLines = 20
 func Start(t testing.TB, options testcluster.Options) *testcluster.Cluster {
 	t.Helper()
 	c, err := testcluster.Start(context.Background(), options)
+	require(t, err)
+	t.Cleanup(func() {
+		explain(t, c)
+		if err := c.Close(); err != nil {
+			t.Errorf("close the cluster: %v", err)
+		}
+	})
+	return c
+}
+
+// require ends a test that has no cluster.
+func require(t testing.TB, err error) {
+	t.Helper()
 	if errors.Is(err, testcluster.ErrNoBinaries) && os.Getenv(RequireVariable) == "" {
 		t.Skip(err)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { finish(t, c) })
-	return c
 }
 
-func finish(t testing.TB, c *testcluster.Cluster) {
+// explain prints the servers' last log lines when the test has failed.
+func explain(t testing.TB, c *testcluster.Cluster) {
 	t.Helper()
-	if t.Failed() {
-		for _, n := range c.Nodes() {
-			t.Logf("log of %v:\n%s", n, n.LogTail(tailLines))
-		}
+	if !t.Failed() {
+		return
 	}
-	if err := c.Close(); err != nil {
-		t.Errorf("close the cluster: %v", err)
+	for _, n := range c.Nodes() {
+		t.Logf("log of %v:\n%s", n, n.LogTail(tailLines))
 	}
 }
