@@ -98,7 +98,6 @@ func TestTheDrainLetsWorkEnd(t *testing.T) {
 // TestADrainThatCutsWorkOffSaysSo: because its time is over, or because nobody wants to wait. Each client hears what became of its
 // work.
 func TestADrainThatCutsWorkOffSaysSo(t *testing.T) {
-	c := sharedCluster(t)
 	for _, tc := range []struct {
 		name, limits  string
 		first, second func(p *pauseStage)
@@ -112,7 +111,7 @@ func TestADrainThatCutsWorkOffSaysSo(t *testing.T) {
 		{"SHUTDOWN alone", "", func(p *pauseStage) { p.must(p.watch, "SHUTDOWN") }, nil, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			p := endStage(t, c, tc.limits)
+			p := endStage(t, sharedCluster(t), tc.limits) // where nobody writes any more who was cut off before
 			writer := p.open(p.router.Write, "app", "")
 			p.must(writer, "create table if not exists cut(n int)")
 			const write = "insert into cut select 1 from pg_sleep(600)"
