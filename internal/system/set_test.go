@@ -63,7 +63,7 @@ func (r *reloading) events(kind string) (reasons []string) {
 
 // TestSetCountsForClientsUntilTheNextReload changes limits under real clients, by our names and by PgBouncer's.
 func TestSetCountsForClientsUntilTheNextReload(t *testing.T) {
-	r := startReloading(t, 0)
+	r := startReloading(t, reloadConfig)
 	asRead := r.config()
 	busy := []*pgconn.PgConn{open(t, r.c, r.Write, "app", ""), open(t, r.c, r.Write, "app", "")}
 	for _, conn := range busy {
@@ -138,7 +138,7 @@ func (r *reloading) refusals() {
 
 // TestASetThatTakesOnesOwnRightsIsTakenBackBySIGHUP: roles are settings too.
 func TestASetThatTakesOnesOwnRightsIsTakenBackBySIGHUP(t *testing.T) {
-	r := startReloading(t, 0)
+	r := startReloading(t, reloadConfig)
 	r.set("set admin.stats_users = app", `admin.stats_users: [] → ["app"]`)
 	r.set("set admin_users = 'nobody, else'", `admin.users: ["app"] → ["nobody", "else"]`)
 	r.refused("set pool.size = 3", "42501", "")
@@ -157,7 +157,7 @@ func TestASetThatTakesOnesOwnRightsIsTakenBackBySIGHUP(t *testing.T) {
 
 // TestSetAndReloadTakeTurns lets two consoles change one setting at once: each change begins where the one before it has ended.
 func TestSetAndReloadTakeTurns(t *testing.T) {
-	r := startReloading(t, 0)
+	r := startReloading(t, reloadConfig)
 	const rounds = 20
 	sets := open(t, r.c, r.Write, "pgrouter", "")
 	var wg sync.WaitGroup
