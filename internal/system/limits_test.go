@@ -24,7 +24,7 @@ func TestLimitsOfServerConnectionsMakeOneWaitAndTheIdleMakeRoom(t *testing.T) {
 	} {
 		t.Run(limit.name, func(t *testing.T) {
 			t.Parallel() // each waits for the end of wait_timeout
-			r := testrouter.Start(t, c, testrouter.Options{Caps: limit.caps, More: limit.more + "[database.app]\nwait_timeout = \"5s\"\n"})
+			r := testrouter.Start(t, c, testrouter.Options{Caps: limit.caps, More: limit.more + "[database.app]\nwait_timeout = \"10m\"\n"})
 			rich := connect(t, c, r.Write)
 			poor, err := pgconn.Connect(context.Background(), c.DSN(r.Write, "app", "app")+"&geqo=off") // another queue
 			if err == nil {
@@ -34,6 +34,10 @@ func TestLimitsOfServerConnectionsMakeOneWaitAndTheIdleMakeRoom(t *testing.T) {
 				t.Fatalf("the idle connection did not make room: %v", err)
 			}
 			if _, err := query(rich, "begin; select 1"); err != nil {
+				t.Fatal(err)
+			}
+			r.Rewrite("pgrouter.toml", func(text string) string { return strings.Replace(text, "\"10m\"", "\"1s\"", 1) }) // nobody will be served
+			if _, err := query(open(t, c, r.Write, "pgrouter", ""), "RELOAD"); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := query(poor, "select 1"); code(err) != "53300" || !strings.Contains(err.(*pgconn.PgError).Detail, "server_limit") {
