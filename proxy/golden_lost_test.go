@@ -1,8 +1,9 @@
 package proxy_test
 
 import (
-	"github.com/jackc/pgx/v5/pgproto3"
 	"strings"
+
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/internal/wiretest"
