@@ -219,7 +219,7 @@ func (s *succession) commit() {
 	for _, d := range s.closing {
 		note("listener", d.close())
 	}
-	r.stand()
+	r.standLocked()
 	r.proxy.Renew()
 	for _, c := range s.leaving {
 		note("cluster", r.retire(context.Background(), c))

@@ -45,9 +45,9 @@ type router struct {
 
 	reloading struct { // or a SET under way
 		sync.Mutex
-		closed bool // the router ends
+		closed   bool          // the router ends
+		standing []*pool.Queue // that the router uses itself
 	}
-	standing []*pool.Queue // that the router uses itself; with reloading locked
 }
 
 // surroundings are what a router is given by whoever starts it, besides its configuration. All of it may be missing.
