@@ -25,7 +25,7 @@ type options struct {
 	profile   string // where the subject's CPU profile goes; empty = nowhere
 }
 
-// The defaults take about twelve minutes.
+// The defaults take about twelve minutes, and up to three times that where rounds are measured again.
 const (
 	defaultRounds  = 8
 	defaultSeconds = 5
