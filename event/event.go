@@ -42,6 +42,13 @@ const (
 	ServersReconnected Kind = "servers_reconnected" // server connections are closed as they are released; Count are in use
 	ShutdownBegun      Kind = "shutdown_begun"      // the router goes away; Reason is how
 	FloorLifted        Kind = "floor_lifted"        // the persisted floor was moved up, or reset by an operator
+	DCSLost            Kind = "dcs_lost"            // the DCS is silent for longer than its lease; Reason is why, as far as known
+	DCSBack            Kind = "dcs_back"            // it is heard again; Took is how long it was silent
+	LeaderKeyMoved     Kind = "leader_key_moved"    // another node, or nobody, holds the leader key; From and To
+	PatroniPaused      Kind = "patroni_paused"      // Patroni is paused: SQL alone says who is primary
+	PatroniResumed     Kind = "patroni_resumed"     // the pause is over
+	RequestSeen        Kind = "request_seen"        // Patroni was asked for a switchover or failover; From and To as far as given
+	RequestGone        Kind = "request_gone"        // it is done, refused or taken back, or the DCS is silent
 )
 
 // Event is one thing that happened. Empty fields do not apply.

@@ -20,6 +20,13 @@ const (
 	ChangeNodeDown         ChangeKind = "node_down"
 	ChangeNodeRole         ChangeKind = "node_role_changed"
 	ChangeFloorLifted      ChangeKind = "floor_lifted"
+	ChangeDCSLost          ChangeKind = "dcs_lost"
+	ChangeDCSBack          ChangeKind = "dcs_back"
+	ChangeLeaderKeyMoved   ChangeKind = "leader_key_moved"
+	ChangePatroniPaused    ChangeKind = "patroni_paused"
+	ChangePatroniResumed   ChangeKind = "patroni_resumed"
+	ChangeRequestSeen      ChangeKind = "request_seen"
+	ChangeRequestGone      ChangeKind = "request_gone"
 )
 
 // Change is one thing that a reduction changed. Empty fields do not apply.

@@ -21,6 +21,7 @@ import (
 //	operator accepts       accept-cluster
 //	members a b            the configuration names these nodes only
 //	wait 5s                time passes and nothing is seen
+//	pass 5s                time passes, and what was seen meanwhile comes on the next line
 //
 // or, after "=>", what must hold then: phase, primary (- for none), epoch; then any of "alarm", "quiet", "refused a", "usable a".
 // Several events on one line, parted by commas, are seen in one reduction. The cluster has the nodes a, b and c where c is heard
@@ -350,6 +351,7 @@ var conflictTable = []struct{ sentence, story string }{
 // tale plays a story.
 type tale struct {
 	t       *testing.T
+	limits  Limits
 	state   State
 	now     time.Time
 	starts  map[string]int
@@ -362,12 +364,17 @@ const (
 	taleSystem    = 7
 )
 
-var taleLimits = Limits{MaxAge: taleMaxAge, StartWait: taleStartWait}
+var taleLimits = Limits{MaxAge: taleMaxAge, StartWait: taleStartWait, AgentAge: taleMaxAge}
 
 func newTale(t *testing.T, members ...string) *tale {
 	t.Helper()
-	s := &tale{t: t, now: time.Unix(1_000_000, 0), starts: map[string]int{}}
-	s.state = NewState("main", named(members), Floor{}, taleLimits, s.now)
+	return taleWith(t, taleLimits, members...)
+}
+
+func taleWith(t *testing.T, limits Limits, members ...string) *tale {
+	t.Helper()
+	s := &tale{t: t, limits: limits, now: time.Unix(1_000_000, 0), starts: map[string]int{}}
+	s.state = NewState("main", named(members), Floor{}, limits, s.now)
 	return s
 }
 
@@ -386,13 +393,17 @@ func TestEachRowOfTheConflictTable(t *testing.T) {
 			if strings.Contains(row.story, "c standby") || strings.Contains(row.story, "c primary") {
 				members = append(members, "c")
 			}
-			s := newTale(t, members...)
-			for line := range strings.Lines(row.story) {
-				if line = strings.TrimSpace(line); line != "" {
-					s.play(line)
-				}
-			}
+			newTale(t, members...).tell(row.story)
 		})
+	}
+}
+
+func (s *tale) tell(story string) {
+	s.t.Helper()
+	for line := range strings.Lines(story) {
+		if line = strings.TrimSpace(line); line != "" {
+			s.play(line)
+		}
 	}
 }
 
@@ -410,25 +421,23 @@ func (s *tale) play(line string) {
 		if strings.HasSuffix(line, "without a floor") {
 			floor = Floor{}
 		}
-		s.state = NewState("main", members(before), floor, taleLimits, s.now)
+		s.state = NewState("main", members(before), floor, s.limits, s.now)
 		return
 	case words[0] == "operator":
 		s.keep(Accept(s.state, s.now))
 	case words[0] == "members":
 		s.keep(WithMembers(s.state, named(words[1:]), s.now))
-	case words[0] == "wait":
+	case words[0] == "wait", words[0] == "pass":
 		d, err := time.ParseDuration(words[1])
 		if err != nil {
 			s.t.Fatal(err)
 		}
 		s.now = s.now.Add(d)
-		s.keep(Next(s.state, nil, s.now))
-	default:
-		var seen []Observation
-		for part := range strings.SplitSeq(line, ",") {
-			seen = append(seen, s.observation(strings.Fields(part)))
+		if words[0] == "wait" {
+			s.keep(Next(s.state, nil, s.now))
 		}
-		s.keep(Next(s.state, seen, s.now))
+	default:
+		s.see(strings.Split(line, ","))
 	}
 	mustBeLegal(s.t, line, before.Phase, s.state.Snapshot().Phase)
 }
@@ -515,7 +524,7 @@ func (s *tale) expect(line string, words []string) {
 		s.t.Errorf("%s\n got %q, alarm %q, nodes %+v", line, got, snap.Alarm, snap.Nodes)
 	}
 	for rest := words[3:]; len(rest) > 0; rest = rest[1:] {
-		ok := false
+		var ok bool
 		switch rest[0] {
 		case "alarm":
 			ok = snap.Alarm != ""
@@ -525,6 +534,8 @@ func (s *tale) expect(line string, words []string) {
 			ok, rest = snap.Node(NodeID(rest[1])).Refused != "", rest[1:]
 		case "usable":
 			ok, rest = snap.Node(NodeID(rest[1])).Usable(), rest[1:]
+		default:
+			ok = s.shows(snap, rest[0])
 		}
 		if !ok {
 			s.t.Errorf("%s: failed at %q, alarm %q, nodes %+v", line, rest[0], snap.Alarm, snap.Nodes)

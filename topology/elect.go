@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -17,8 +18,9 @@ func (r *reduction) elect(next *Snapshot) {
 	}
 }
 
-// winner returns the one node that is ready, proven and without a rival, or nil. There is never more than one: of two ready
-// nodes on the same timeline each is the other's rival, and of two timelines the newer is a rival of the older.
+// winner returns the one node that is ready, has a mandate, is proven and without a rival, or nil. There is never more than one: the
+// DCS names one, and only the last primary is kept without it; by SQL alone, of two ready nodes on the same timeline each is the other's
+// rival, and of two timelines the newer is a rival of the older.
 func (r *reduction) winner() *memory {
 	if r.prev.Phase == PhaseUnknown && !r.everyoneHeard() {
 		return nil
@@ -26,10 +28,11 @@ func (r *reduction) winner() *memory {
 	var won *memory
 	for i := range r.nodes {
 		c := &r.nodes[i]
-		if !r.ready(c) {
+		mandate := r.mandate(c)
+		if !r.ready(c) || !mandate.opens() || r.busy(c) {
 			continue
 		}
-		obstacles := r.obstacles(c)
+		obstacles := r.obstacles(c, mandate)
 		for _, text := range obstacles {
 			r.alarm(text)
 		}
@@ -40,9 +43,12 @@ func (r *reduction) winner() *memory {
 	return won
 }
 
-// everyoneHeard reports whether each member was heard of, or has been silent for so long that the first primary does not
+// everyoneHeard reports whether each member, and the DCS, was heard of, or has been silent for so long that the first primary does not
 // wait for it: otherwise an old primary that answers first would be opened for a moment.
 func (r *reduction) everyoneHeard() bool {
+	if r.standing() == DCSAwaited {
+		return false
+	}
 	for i := range r.nodes {
 		m := &r.nodes[i]
 		if !m.heard() && r.now.Sub(m.joined) < r.limits.StartWait {
@@ -57,14 +63,15 @@ func (r *reduction) everyoneHeard() bool {
 func (r *reduction) ready(m *memory) bool {
 	n := &m.node
 	return n.Health == HealthUp && n.Role == RolePrimary && !n.ReadOnly &&
-		n.SystemID != 0 && (!r.floor.Known() || n.SystemID == r.floor.SystemID) &&
+		n.SystemID != 0 && (r.identity() == 0 || n.SystemID == r.identity()) &&
 		n.Timeline != 0 && n.Timeline >= r.floor.Timeline
 }
 
-// obstacles returns what forbids to open the ready node c, as texts for operators.
-func (r *reduction) obstacles(c *memory) []string {
+// obstacles returns what forbids to open the ready node c, as texts for operators. A node that the DCS names needs no proof of its
+// descent, and no rival counts that the DCS can have known.
+func (r *reduction) obstacles(c *memory, mandate mandate) []string {
 	var texts []string
-	if why := r.unproven(c); why != "" {
+	if why := r.unproven(c); why != "" && mandate != mandateNamed {
 		texts = append(texts, why)
 	}
 	for i := range r.nodes {
@@ -72,7 +79,11 @@ func (r *reduction) obstacles(c *memory) []string {
 		if m.node.ID == c.node.ID {
 			continue
 		}
-		if why := r.rival(c, m); why != "" {
+		why := r.rival(c, m)
+		if why != "" && mandate == mandateNamed {
+			why = r.unsettled(c, m, why)
+		}
+		if why != "" {
 			texts = append(texts, why)
 		}
 	}
@@ -104,7 +115,7 @@ func (r *reduction) unknownDescent(c *memory, ancestor uint32) string {
 func (r *reduction) rival(c, m *memory) string {
 	switch {
 	case m.node.SystemID != 0 && m.node.SystemID != c.node.SystemID:
-		if r.floor.Known() || !r.ready(m) {
+		if r.identity() != 0 || !r.ready(m) {
 			return "" // refused; it is not of this cluster
 		}
 		return conflict(c, m)
@@ -202,7 +213,12 @@ func (r *reduction) vacancy() time.Duration {
 
 // succession says why w may follow, and what the old primary had written that w never received.
 func (r *reduction) succession(w *memory) string {
+	named := r.mandate(w) == mandateNamed
 	switch {
+	case named && (!r.floor.Known() || w.node.Timeline == r.floor.Timeline):
+		return fmt.Sprintf("the DCS names it, on timeline %d", w.node.Timeline)
+	case named && !w.descends(r.floor.Timeline):
+		return fmt.Sprintf("the DCS names it, on timeline %d; nothing proves that this follows timeline %d", w.node.Timeline, r.floor.Timeline)
 	case !r.floor.Known():
 		return "the only writable node"
 	case w.node.Timeline == r.floor.Timeline:
@@ -226,12 +242,13 @@ func (r *reduction) vacate(next *Snapshot) {
 	if r.prev.Primary != "" {
 		r.closed = r.now
 	}
+	r.mindDenied()
 	if next.Phase == r.prev.Phase {
 		return
 	}
 	c := Change{Node: r.prev.LastPrimary, From: string(r.prev.LastPrimary), Epoch: next.Epoch, Took: r.now.Sub(r.prev.Since)}
 	if last != nil {
-		c.Reason = last.node.Problem
+		c.Reason = cmp.Or(r.withheld(last), last.node.Problem)
 	}
 	if r.prev.Phase == PhaseSplit {
 		r.change(Change{Kind: ChangeSplitBrainHealed, Epoch: next.Epoch, Took: c.Took})
@@ -259,8 +276,8 @@ func (r *reduction) firstAlarm() string {
 	return r.alarms[0]
 }
 
-// vacantPhase names the phase of a cluster without a primary. Doubtful means that the last primary is silent and nothing else
-// is known; leaderless, that nobody may take writes.
+// vacantPhase names the phase of a cluster without a primary. Doubtful means that the last primary, or the DCS, is silent and nothing
+// else is known; leaderless, that nobody may take writes.
 func (r *reduction) vacantPhase() Phase {
 	p := r.prev.Phase
 	last := r.find(r.prev.LastPrimary)
@@ -269,14 +286,18 @@ func (r *reduction) vacantPhase() Phase {
 		return PhaseSplit
 	case p == PhaseUnknown && !r.everyoneHeard():
 		return PhaseUnknown
-	case (p == PhaseSteady || p == PhaseDoubtful) && last != nil && last.node.Health == HealthSuspect:
+	case reigns(p) && last != nil && r.inDoubt(last):
 		return PhaseDoubtful
 	}
 	return PhaseLeaderless
 }
 
-// split reports whether two nodes claim writes and none is proven. Once split, silence of one of them heals nothing.
+// split reports whether two nodes claim writes and none is proven. Once split, silence of one of them heals nothing; the DCS's word for
+// one of them does.
 func (r *reduction) split() bool {
+	if named := r.find(r.word.Leader); named != nil && r.ready(named) && r.mandate(named) == mandateNamed {
+		return false
+	}
 	for i := range r.nodes {
 		c := &r.nodes[i]
 		if !r.ready(c) {

@@ -26,6 +26,9 @@ type reduction struct {
 	now     time.Time
 	changes []Change
 	alarms  []string
+
+	word  Testimony // the DCS's last word
+	fresh bool      // it counts still
 }
 
 // begin copies the state. Time never runs backwards: an older now counts as the previous one.
@@ -34,7 +37,7 @@ func begin(prev State, now time.Time) *reduction {
 	if now.Before(r.prev.At) {
 		r.now = r.prev.At
 	}
-	r.nodes = slices.Clone(prev.nodes)
+	r.nodes, r.said = slices.Clone(prev.nodes), slices.Clone(prev.said)
 	return r
 }
 
@@ -50,10 +53,11 @@ func (r *reduction) finish() (State, []Change) {
 		Seq:         r.prev.Seq + 1,
 		At:          r.now,
 	}
+	r.weigh(next)
 	r.elect(next)
 	r.refuse(next)
 	r.measure(next)
-	next.SystemID, next.Timeline = r.floor.SystemID, r.floor.Timeline
+	next.SystemID, next.Timeline = r.identity(), r.floor.Timeline
 	slices.Sort(r.alarms)
 	next.Alarm = strings.Join(slices.Compact(r.alarms), "; ")
 	next.Nodes = make([]Node, len(r.nodes))
@@ -85,9 +89,7 @@ func (r *reduction) observe(o Observation) {
 		return
 	}
 	before := m.node
-	if o.At.After(r.now) {
-		o.At = r.now // a question from the future would stay fresh for ever
-	}
+	o.At = r.past(o.At)
 	m.askedAt = o.At
 	if o.Outcome == OutcomeAnswered {
 		m.answer(o)
@@ -95,6 +97,14 @@ func (r *reduction) observe(o Observation) {
 		m.fail(o)
 	}
 	r.compare(before, m)
+}
+
+// past returns when a question was asked: one from the future would stay fresh for ever.
+func (r *reduction) past(asked time.Time) time.Time {
+	if asked.After(r.now) {
+		return r.now
+	}
+	return asked
 }
 
 // heard reports whether anything, be it a failure, was ever heard of the node.
@@ -107,6 +117,9 @@ func (m *memory) answer(o Observation) {
 		(o.Role == RolePrimary && n.Timeline != o.Timeline)
 	if born {
 		n.Incarnation++
+	}
+	if born || n.Timeline != o.Timeline || n.ReadOnly != o.ReadOnly {
+		m.claimedAt = o.At
 	}
 	if o.History.Known() || o.Timeline != m.history.Timeline {
 		m.history = o.History
@@ -168,7 +181,7 @@ func (r *reduction) refuse(next *Snapshot) {
 	for i := range r.nodes {
 		m := &r.nodes[i]
 		before := m.node.Refused
-		m.node.Refused = r.refusal(m, mixed)
+		m.node.Refused = cmp.Or(r.refusal(m, mixed), r.outvoted(m, next))
 		if m.node.Refused == "" {
 			continue
 		}
@@ -187,9 +200,8 @@ func (r *reduction) refusal(m *memory, mixed bool) string {
 		return ""
 	case n.SystemID == 0:
 		return "it does not tell its system identifier"
-	case r.floor.Known() && n.SystemID != r.floor.SystemID:
-		return "it belongs to another cluster: system identifier " + strconv.FormatUint(n.SystemID, 10) +
-			", not " + strconv.FormatUint(r.floor.SystemID, 10)
+	case r.identity() != 0 && n.SystemID != r.identity():
+		return "it belongs to another cluster: system identifier " + system(n.SystemID) + ", not " + system(r.identity())
 	case mixed:
 		return "the nodes have different system identifiers and none has been accepted yet"
 	case n.Role != RolePrimary || n.Health == HealthDown || !r.floor.Known():
@@ -208,7 +220,7 @@ func (r *reduction) mixed() bool {
 	first := uint64(0)
 	for i := range r.nodes {
 		id := r.nodes[i].node.SystemID
-		if r.floor.Known() || id == 0 {
+		if r.identity() != 0 || id == 0 {
 			continue
 		}
 		if first = cmp.Or(first, id); id != first {
@@ -245,5 +257,7 @@ func (m *memory) descends(timeline uint32) bool {
 	_, ok := m.history.LeftAt(timeline)
 	return ok
 }
+
+func system(id uint64) string { return strconv.FormatUint(id, 10) }
 
 func timeline(t uint32) string { return strconv.FormatUint(uint64(t), 10) }

@@ -20,6 +20,8 @@ type witness struct {
 
 type world struct {
 	state     State
+	limits    Limits
+	ear       ear
 	now       time.Time
 	witnesses map[NodeID]*witness
 	frozen    []*Snapshot // published
@@ -73,16 +75,19 @@ func (w *world) step(t *rapid.T) {
 	w.now = w.now.Add(time.Duration(rapid.IntRange(0, 15).Draw(t, "pass")) * 200 * time.Millisecond)
 	before, floor := w.state, w.state.Floor()
 	accepted := false
-	switch rapid.IntRange(0, 19).Draw(t, "step") {
-	case 0:
+	switch kind := rapid.IntRange(0, 19).Draw(t, "step"); {
+	case kind == 0:
 		w.state, _ = Next(w.state, nil, w.now)
-	case 1:
+	case kind == 1:
 		accepted = w.state.Snapshot().Primary == ""
 		w.state, _ = Accept(w.state, w.now)
+	case kind < 8 && w.limits.DCS:
+		w.hear(t)
 	default:
 		seen := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Observation { return drawObservation(t, w.now) }), 1, 4).Draw(t, "seen")
 		for _, o := range seen {
 			w.record(o)
+			w.ear.observe(o)
 		}
 		w.state, _ = Next(w.state, seen, w.now)
 	}
@@ -92,6 +97,44 @@ func (w *world) step(t *rapid.T) {
 	copied.Nodes = slices.Clone(snap.Nodes)
 	w.frozen, w.copies = append(w.frozen, snap), append(w.copies, copied)
 }
+
+// hear lets witnesses beside SQL speak.
+func (w *world) hear(t *rapid.T) {
+	said := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Testimony { return drawTestimony(t, w.now) }), 0, 2).Draw(t, "said")
+	agents := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Agent { return drawAgent(t, w.now) }), 0, 3).Draw(t, "agents")
+	for _, s := range said {
+		w.ear.testify(s)
+	}
+	for _, a := range agents {
+		w.ear.attend(a)
+	}
+	w.state, _ = Witness(w.state, said, agents, w.now)
+}
+
+func drawTestimony(t *rapid.T, now time.Time) Testimony {
+	return Testimony{
+		Source:   "etcd",
+		At:       now.Add(-time.Duration(rapid.IntRange(0, 3).Draw(t, "late")) * 500 * time.Millisecond),
+		Problem:  rapid.SampledFrom([]string{"", "", "", "", "fails"}).Draw(t, "problem"),
+		Lease:    time.Duration(rapid.IntRange(1, 8).Draw(t, "lease")) * time.Second,
+		Leader:   NodeID(rapid.SampledFrom([]string{"", "stranger", "a", "a", "a", "b", "b", "c"}).Draw(t, "leader")),
+		SystemID: rapid.SampledFrom([]uint64{7, 7, 7, 7, 7, 0, 8}).Draw(t, "sys"),
+		Paused:   rapid.IntRange(0, 7).Draw(t, "paused") == 0,
+	}
+}
+
+func drawAgent(t *rapid.T, now time.Time) Agent {
+	return Agent{
+		Node:    NodeID(rapid.SampledFrom(append([]string{"stranger"}, worldNodes...)).Draw(t, "node")),
+		At:      now.Add(-time.Duration(rapid.IntRange(0, 3).Draw(t, "late")) * 500 * time.Millisecond),
+		Problem: rapid.SampledFrom([]string{"", "", "", "", "fails"}).Draw(t, "problem"),
+		Leads:   rapid.Bool().Draw(t, "leads"),
+		State:   AgentState(rapid.SampledFrom([]int{0, 1, 1, 1, 1, 2, 3, 4, 5}).Draw(t, "state")),
+	}
+}
+
+// named reports whether the DCS has the say on who is primary.
+func (w *world) named() bool { return w.limits.DCS && w.ear.fresh(w.now) && !w.ear.word.Paused }
 
 func (w *world) judge(t *rapid.T, before *Snapshot, floor Floor, accepted bool) {
 	snap := w.state.Snapshot()
@@ -118,15 +161,21 @@ func (w *world) judge(t *rapid.T, before *Snapshot, floor Floor, accepted bool) 
 		return
 	}
 	w.judgePrimary(t, snap)
+	if w.limits.DCS {
+		fault := w.ear.judge(step{now: w.now, before: before, after: w.state, hold: w.limits.HoldWithoutDCS})
+		if fault != "" {
+			t.Fatalf("%s is primary: %s; the DCS said %+v", snap.Primary, fault, w.ear.word)
+		}
+	}
 	if snap.Primary != before.LastPrimary && snap.Epoch != before.Epoch+1 {
 		t.Fatalf("%s follows %s within epoch %d", snap.Primary, before.LastPrimary, snap.Epoch)
 	}
-	if !accepted && floor.Known() {
+	if !accepted && floor.Known() && !w.named() {
 		w.judgeSuccession(t, snap, floor)
 	}
 }
 
-// judgePrimary: the primary is ready by its own fresh word, and no other fresh word is as good.
+// judgePrimary: the primary is ready by its own fresh word, and no other fresh word is as good, unless the DCS names it.
 func (w *world) judgePrimary(t *rapid.T, snap *Snapshot) {
 	p := w.witnesses[snap.Primary]
 	a := p.answer
@@ -138,6 +187,9 @@ func (w *world) judgePrimary(t *rapid.T, snap *Snapshot) {
 		t.Fatalf("the primary is not usable: %+v", snap.PrimaryNode())
 	}
 	for id, m := range w.witnesses {
+		if w.named() {
+			break
+		}
 		o := m.latest
 		if id != snap.Primary && o.Outcome == OutcomeAnswered && o.Role == RolePrimary && !o.ReadOnly &&
 			w.now.Sub(o.At) <= taleMaxAge && o.SystemID == a.SystemID && o.Timeline >= a.Timeline {
@@ -182,7 +234,9 @@ func (s State) history(id NodeID) History {
 func TestNoSequenceOfObservationsOpensAnUnprovenNode(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		now := time.Unix(1_000_000, 0)
-		w := &world{now: now, state: NewState("main", named(worldNodes), Floor{}, taleLimits, now), witnesses: map[NodeID]*witness{}}
+		limits := taleLimits
+		limits.DCS, limits.HoldWithoutDCS = rapid.Bool().Draw(t, "dcs"), rapid.IntRange(0, 3).Draw(t, "hold") == 0
+		w := &world{now: now, limits: limits, state: NewState("main", named(worldNodes), Floor{}, limits, now), witnesses: map[NodeID]*witness{}}
 		for _, id := range worldNodes {
 			w.witnesses[NodeID(id)] = &witness{}
 		}

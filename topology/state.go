@@ -28,7 +28,11 @@ func (f Floor) Known() bool { return f.SystemID != 0 && f.Timeline != 0 }
 // Limits are the reducer's times.
 type Limits struct {
 	MaxAge    time.Duration // an answer older than this is no longer fresh: the node is suspect
-	StartWait time.Duration // how long the first primary waits for a node of which nothing at all has been heard
+	StartWait time.Duration // how long the first primary waits for a node, or the DCS, of which nothing at all has been heard
+	AgentAge  time.Duration // what an agent said longer ago than this counts no more
+
+	DCS            bool // a DCS is configured: a node is opened for writes with its permission only
+	HoldWithoutDCS bool // writes are held as soon as the DCS is silent, whatever speaks for the primary
 }
 
 // State is one cluster as the reducer knows it: the snapshot, and what must be remembered beside it. It is a value: Next
@@ -37,8 +41,11 @@ type State struct {
 	snap   *Snapshot
 	floor  Floor
 	nodes  []memory // sorted by ID, like the snapshot's; never changed in place
+	said   []source // what witnesses of the whole cluster said, sorted by name; never changed in place
 	limits Limits
+	began  time.Time // when this life of the router began
 	closed time.Time // since when no node may take writes
+	dcsSet time.Time // since when the snapshot's DCS is as it is
 }
 
 // memory is what is remembered of one node beside what the snapshot shows.
@@ -47,13 +54,15 @@ type memory struct {
 	joined    time.Time // when the node became a member
 	askedAt   time.Time // when the question of its latest observation was asked; zero: nothing heard yet
 	startedAt time.Time // when its postmaster was started
+	claimedAt time.Time // when the question was asked that first found it as it is: this life, timeline and will to write
 	stopped   bool      // its latest word, silence apart, proves that it takes no writes
 	history   History   // of its timeline, where known
+	agent     Agent     // the latest of its agent
 }
 
 // NewState returns the state of a cluster of which nothing has been observed yet. floor is what was persisted, or zero.
 func NewState(cluster ClusterID, members []Member, floor Floor, limits Limits, now time.Time) State {
-	s := State{floor: floor, limits: limits, closed: now}
+	s := State{floor: floor, limits: limits, began: now, closed: now, dcsSet: now}
 	s.snap = &Snapshot{Cluster: cluster, Epoch: floor.Epoch, LastPrimary: floor.Primary, Since: now, At: now}
 	r := begin(s, now)
 	r.join(members)
@@ -89,7 +98,7 @@ func WithMembers(prev State, members []Member, now time.Time) (State, []Change) 
 // Accept forgets the floor, on an operator's word, so that the only ready node becomes primary although it has another
 // system identifier or a timeline that does not follow (pg_upgrade, point-in-time recovery, re-initialisation). What silent
 // and stopped nodes last said is forgotten too, and timelines that standbys know at this moment no longer count as contrary
-// evidence. Two writable nodes stay a split. While there is a primary there is nothing to accept: then this is Next.
+// evidence. Two writable nodes stay a split, and the DCS's permission is needed as ever. While there is a primary there is nothing to accept: then this is Next.
 func Accept(prev State, now time.Time) (State, []Change) {
 	if prev.Snapshot().Primary != "" {
 		return Next(prev, nil, now)

@@ -11,7 +11,7 @@ type Testimony struct {
 	Lease   time.Duration // for how long after At it counts: Patroni's ttl
 
 	Leader   NodeID   // who holds the leader key; "" = nobody
-	SystemID uint64   // the cluster's, from initialize; 0 = not said
+	SystemID uint64   // the cluster's, from initialize; 0 = not said. It is the cluster's identity while none is pinned
 	Paused   bool     // Patroni's pause: the leader key means nothing, the SQL witness alone counts
 	Asked    Request  // a switchover or failover that somebody has asked for
 	Sync     []NodeID // the synchronous standbys, sorted; nil = none or not known
@@ -32,7 +32,7 @@ type Agent struct {
 	At      time.Time
 	Problem string // why there is no answer; the fields below mean nothing then
 
-	Leads    bool // it holds the lock, as far as it knows
+	Leads    bool // it holds the lock, as far as it knows; false denies it
 	State    AgentState
 	Timeline uint32
 	Tags     Tags
@@ -50,6 +50,24 @@ const (
 	AgentStopping             // stopping: the lock is still held, and nobody may begin anything
 	AgentStopped              // stopped, crashed, start failed
 )
+
+// String returns the state's name.
+func (s AgentState) String() string {
+	switch s {
+	case AgentRunning:
+		return "running"
+	case AgentStarting:
+		return "starting"
+	case AgentPromoting:
+		return "promoting"
+	case AgentStopping:
+		return "stopping"
+	case AgentStopped:
+		return "stopped"
+	case AgentUnknown:
+	}
+	return "unknown"
+}
 
 // Tags are those of Patroni's tags that say how a node may be used.
 type Tags struct {

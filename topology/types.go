@@ -97,6 +97,31 @@ func (p Phase) String() string {
 	return "unknown"
 }
 
+// DCS is how the word of a cluster's DCS stands.
+type DCS uint8
+
+// The standings.
+const (
+	DCSNone    DCS = iota // none is configured
+	DCSAwaited            // the router has just begun, and nothing was heard yet; → heard, lost
+	DCSHeard              // its last word is younger than its lease: it counts; → lost
+	DCSLost               // it is silent for longer than that; → heard
+)
+
+// String returns the standing's name.
+func (d DCS) String() string {
+	switch d {
+	case DCSAwaited:
+		return "awaited"
+	case DCSHeard:
+		return "heard"
+	case DCSLost:
+		return "lost"
+	case DCSNone:
+	}
+	return "none"
+}
+
 // Node is one node in a snapshot.
 type Node struct {
 	ID          NodeID
@@ -112,11 +137,14 @@ type Node struct {
 	ReplayLSN   LSN    // standby: pg_last_wal_replay_lsn()
 	LagBytes    uint64 // behind the primary's WriteLSN; meaningful when LagKnown
 	LagKnown    bool
-	Version     int       // server_version_num
-	SeenAt      time.Time // last answer
-	Since       time.Time // when Role or Health last changed
-	Refused     string    // why the node may not be used ("" = it may): another system identifier, a timeline below the floor…
-	Problem     string    // why the node's last question has no answer, or what it did not let the probe see; "" when all is well
+	Version     int        // server_version_num
+	SeenAt      time.Time  // last answer
+	Since       time.Time  // when Role or Health last changed
+	Sync        bool       // a synchronous standby, by the last word of the DCS
+	Agent       AgentState // what its agent does with it; AgentUnknown when the agent is silent, or there is none
+	Tags        Tags       // the last that its agent told
+	Refused     string     // why the node may not be used ("" = it may): another system identifier, a timeline below the floor…
+	Problem     string     // why the node's last question has no answer, or what it did not let the probe see; "" when all is well
 }
 
 // Usable reports whether new work may go to the node at all.
@@ -130,11 +158,15 @@ type Snapshot struct {
 	Primary     NodeID // the node that may take writes; "" unless Phase is steady
 	LastPrimary NodeID // the last node that could; "" if there never was one
 	Since       time.Time
-	SystemID    uint64 // the pinned system identifier; 0 while there is none
-	Timeline    uint32 // the highest timeline ever accepted; 0 while there is none
-	Nodes       []Node // sorted by ID
-	Alarm       string // what an operator must look at; "" when nothing
-	Seq         uint64 // grows with every publication
+	SystemID    uint64  // the pinned system identifier; 0 while there is none
+	Timeline    uint32  // the highest timeline ever accepted; 0 while there is none
+	Nodes       []Node  // sorted by ID
+	DCS         DCS     // how the word of the DCS stands
+	Leader      NodeID  // who holds the leader key by the last word of the DCS, which may be old: see DCS; "" = nobody, or no DCS
+	Paused      bool    // Patroni is paused, by the last word of the DCS: while that counts, the SQL witness alone decides
+	Asked       Request // what Patroni was asked for and has not done yet; none while the DCS is not heard
+	Alarm       string  // what an operator must look at; "" when nothing
+	Seq         uint64  // grows with every publication
 	At          time.Time
 }
 
