@@ -17,6 +17,9 @@ type Config struct {
 	MinInterval   time.Duration // the least between two probes of a node, whatever triggers them
 	Heartbeat     time.Duration // a question without an answer for so long makes the node suspect
 	StateDir      string        // where CLUSTER.json keeps the floor; "" keeps it in memory only
+
+	DCS            bool // one of the sources speaks for a DCS: nothing is opened for writes without its permission
+	HoldWithoutDCS bool // hold writes as soon as the DCS is silent for longer than its lease, whatever speaks for the primary
 }
 
 // The defaults of a Config.
@@ -29,7 +32,8 @@ const (
 
 const (
 	freshSlack = 500 * time.Millisecond // what an answer may be late on a busy machine before it counts as stale
-	startWait  = 4 * time.Second        // how long the first primary waits for a node that says nothing at all
+	startWait  = 4 * time.Second        // how long the first primary waits for a node, or a DCS, that says nothing at all
+	agentAge   = 5 * time.Second        // for how long an agent's word counts: a few of its answers may be late
 )
 
 // Defaults returns the configuration of a cluster about which nothing is said: it has no name and no state directory.
@@ -68,7 +72,7 @@ func (c Config) Validate() error {
 }
 
 // Apply returns what of a new configuration needs a restart, by the names in the configuration file. The rest can be given to
-// Manager.Reload.
+// Manager.Reload; whether there is a DCS is a matter of the sources, with which a Manager is made.
 func Apply(before, after Config) []string {
 	var restart []string
 	if before.Cluster != after.Cluster {
@@ -82,7 +86,10 @@ func Apply(before, after Config) []string {
 
 // limits derives the reducer's times: an answer is fresh until the one after it is overdue.
 func (c Config) limits() topology.Limits {
-	return topology.Limits{MaxAge: c.ProbeInterval + c.Heartbeat + freshSlack, StartWait: startWait}
+	return topology.Limits{
+		MaxAge: c.ProbeInterval + c.Heartbeat + freshSlack, StartWait: startWait, AgentAge: agentAge,
+		DCS: c.DCS, HoldWithoutDCS: c.HoldWithoutDCS,
+	}
 }
 
 // tick is how often answers are looked at for their age while nothing else happens.

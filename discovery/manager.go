@@ -69,6 +69,8 @@ type message struct {
 	members   []topology.Member
 	announces bool
 	seen      []topology.Observation
+	said      []topology.Testimony
+	agents    []topology.Agent
 	from      *watcher   // whose observation it is; nil for a source's
 	accept    chan error // an operator's accept-cluster; answered once
 	reload    bool       // the configuration is another
@@ -190,7 +192,7 @@ func (m *Manager) Reload(ctx context.Context, cfg Config) ([]string, error) {
 	}
 	old := m.config.Load()
 	restart := Apply(*old, cfg)
-	cfg.Cluster, cfg.StateDir = old.Cluster, old.StateDir
+	cfg.Cluster, cfg.StateDir, cfg.DCS = old.Cluster, old.StateDir, old.DCS
 	m.config.Store(&cfg)
 	if m.started.Load() {
 		m.send(ctx.Done(), message{reload: true})

@@ -393,6 +393,13 @@ func TestEveryChangeIsAnEvent(t *testing.T) {
 		topology.ChangeNodeDown:         event.NodeDown,
 		topology.ChangeNodeRole:         event.NodeRoleChanged,
 		topology.ChangeFloorLifted:      event.FloorLifted,
+		topology.ChangeDCSLost:          event.DCSLost,
+		topology.ChangeDCSBack:          event.DCSBack,
+		topology.ChangeLeaderKeyMoved:   event.LeaderKeyMoved,
+		topology.ChangePatroniPaused:    event.PatroniPaused,
+		topology.ChangePatroniResumed:   event.PatroniResumed,
+		topology.ChangeRequestSeen:      event.RequestSeen,
+		topology.ChangeRequestGone:      event.RequestGone,
 	} {
 		if event.Kind(change) != kind {
 			t.Errorf("%s is not %s", change, kind)

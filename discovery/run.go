@@ -83,6 +83,8 @@ func (m *Manager) take(ctx context.Context, msg message, keeper *keeper) {
 		msg.accept <- nil
 	case msg.reload:
 		m.state = m.state.WithLimits(m.config.Load().limits())
+	case msg.said != nil || msg.agents != nil:
+		m.adopt(topology.Witness(m.state, msg.said, msg.agents, time.Now())).publish(m, keeper)
 	case msg.from == nil || m.isWatching(msg.from):
 		m.adopt(topology.Next(m.state, msg.seen, time.Now())).publish(m, keeper)
 	}
@@ -133,8 +135,8 @@ func (r reduced) publish(m *Manager, keeper *keeper) {
 	}
 	m.snapshot.Store(snap)
 	m.notify()
-	if before.Primary != "" && snap.Primary == "" {
-		m.Trigger("") // the probes run at another pace from now on
+	if lost := before.Primary != "" && snap.Primary == ""; lost || before.Leader != snap.Leader || before.Asked != snap.Asked {
+		m.Trigger("") // the probes run at another pace from now on, or what they see is about to change
 	}
 	for _, c := range r.changes {
 		m.deps.Events.Emit(toEvent(c, snap))

@@ -9,7 +9,7 @@ import (
 )
 
 // Source finds the nodes of a cluster: a list in the configuration, or a service that knows. What it finds out beside the
-// names it reports as observations.
+// names it reports as observations, as a testimony of the whole cluster, or as what the nodes' agents say.
 type Source interface {
 	// Name tells the source in logs; sources of one Manager have different names.
 	Name() string
@@ -58,6 +58,18 @@ func (f *Feed) Members(members []topology.Member) {
 // Observe reports what the source found out about nodes.
 func (f *Feed) Observe(seen ...topology.Observation) {
 	f.manager.send(f.done, message{seen: slices.Clone(seen)})
+}
+
+// Testify tells what the source says of the whole cluster; it counts where Config.DCS says so. A failure to ask is told too
+// (Testimony.Problem). Testimony.Source is the source's own name, whatever it holds.
+func (f *Feed) Testify(t topology.Testimony) {
+	t.Source, t.Sync = f.source, slices.Clone(t.Sync)
+	f.manager.send(f.done, message{said: []topology.Testimony{t}})
+}
+
+// Report tells what the agents of nodes say of them, or that they say nothing (Agent.Problem).
+func (f *Feed) Report(agents ...topology.Agent) {
+	f.manager.send(f.done, message{agents: slices.Clone(agents)})
 }
 
 // Trigger makes the probes of the node, or of all nodes when it is "" or not known, run at once. It never waits.

@@ -68,6 +68,7 @@ func probeConfig(c *config.Cluster) probe.Config {
 func discoveryConfig(c *config.Cluster) discovery.Config {
 	out := discovery.Defaults()
 	out.Cluster, out.ProbeInterval, out.Heartbeat, out.StateDir = topology.ClusterID(c.Name), c.ProbeInterval, c.ProbeTimeout, c.StateDir
+	out.HoldWithoutDCS = c.WhenDCSLost == "hold"
 	return out
 }
 

@@ -1,0 +1,152 @@
+package discovery
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/topology"
+)
+
+// herald is a source that speaks for a DCS when the test lets it.
+type herald struct{ feed chan *Feed }
+
+// Name is part of Source.
+func (h *herald) Name() string { return "herald" }
+
+// Run is part of Source.
+func (h *herald) Run(ctx context.Context, feed *Feed) error {
+	h.feed <- feed
+	<-ctx.Done()
+	return nil
+}
+
+const heraldLease = 10 * time.Second
+
+func word(leader topology.NodeID) topology.Testimony {
+	return topology.Testimony{Source: "whatever", At: time.Now(), Lease: heraldLease, Leader: leader, SystemID: testSystem}
+}
+
+// withDCS plays a cluster with a DCS, for which the returned function gives the feed.
+func withDCS(t *testing.T) (*stage, func() *Feed) {
+	t.Helper()
+	h := &herald{feed: make(chan *Feed, 1)}
+	s := play(t, func(cfg *Config, deps *Deps) {
+		cfg.DCS = true
+		deps.Sources = append(deps.Sources, h)
+	})
+	return s, func() *Feed { return <-h.feed }
+}
+
+func TestTheDCSOpensKeepsAndClosesThePrimary(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, feedOf := withDCS(t)
+		s.steady()
+		defer s.close()
+		feed := feedOf()
+		after(10 * time.Second)
+		s.expect(topology.PhaseLeaderless, "", 0)
+		feed.Testify(word("a"))
+		synctest.Wait()
+		s.expect(topology.PhaseSteady, "a", 1)
+		after(heraldLease + time.Second)
+		s.expect(topology.PhaseDoubtful, "", 1)
+		feed.Report(topology.Agent{Node: "a", At: time.Now(), Leads: true, State: topology.AgentRunning})
+		after(agentAge - time.Second)
+		s.expect(topology.PhaseSteady, "a", 1)
+		after(2 * time.Second)
+		s.expect(topology.PhaseDoubtful, "", 1)
+		feed.Testify(word(""))
+		synctest.Wait()
+		s.expect(topology.PhaseLeaderless, "", 1)
+		for _, kind := range []event.Kind{event.LeaderKeyMoved, event.DCSLost, event.DCSBack, event.PrimaryLost} {
+			s.events.find(t, kind)
+		}
+	})
+}
+
+func TestASourceSpeaksInItsOwnNameOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, feedOf := withDCS(t)
+		s.steady()
+		defer s.close()
+		feed := feedOf()
+		said := word("a")
+		said.Problem = "connection refused"
+		said.Sync = []topology.NodeID{"b"}
+		feed.Testify(said)
+		after(5 * time.Second)
+		want := "herald: connection refused"
+		if lost := s.events.find(t, event.DCSLost); lost.Reason != "the DCS is silent ("+want+")" {
+			t.Errorf("%+v", lost)
+		}
+		said.Problem = ""
+		said.At = time.Now()
+		feed.Testify(said)
+		said.Sync[0] = "a"
+		after(time.Second)
+		if snap := s.Snapshot(); snap.Node("a").Sync || !snap.Node("b").Sync {
+			t.Error("the source can change what it has told")
+		}
+	})
+}
+
+func TestALeaderKeyThatMovesAndARequestProbeAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, feedOf := withDCS(t)
+		s.steady()
+		defer s.close()
+		feed := feedOf()
+		feed.Testify(word("a"))
+		after(3*time.Second + 500*time.Millisecond)
+		b := s.prober.node("b")
+		asked := word("a")
+		asked.Asked = topology.Request{Pending: true, From: "a", To: "b"}
+		for _, said := range []topology.Testimony{asked, word(""), word("b")} {
+			b.asked()
+			said.At = time.Now()
+			feed.Testify(said)
+			synctest.Wait()
+			if n := len(b.asked()); n != 1 {
+				t.Errorf("%d probes upon %+v", n, said)
+			}
+			after(2*DefaultHeldInterval + DefaultHeldInterval/2) // between two probes, whatever their pace
+		}
+	})
+}
+
+func TestWhatBecomesOfThePrimaryWithoutTheDCSIsReloaded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, feedOf := withDCS(t)
+		s.steady()
+		defer s.close()
+		feed := feedOf()
+		feed.Testify(word("a"))
+		after(heraldLease + time.Second)
+		agent := func() {
+			feed.Report(topology.Agent{Node: "a", At: time.Now(), Leads: true})
+			synctest.Wait()
+		}
+		agent()
+		s.expect(topology.PhaseSteady, "a", 1)
+		cfg := Defaults()
+		cfg.Cluster, cfg.HoldWithoutDCS = "main", true // and no DCS, which a reload cannot bring about
+		if restart, err := s.Reload(t.Context(), cfg); err != nil || len(restart) != 0 {
+			t.Errorf("%v, %v", restart, err)
+		}
+		agent()
+		s.expect(topology.PhaseDoubtful, "", 1)
+		cfg.HoldWithoutDCS = false
+		if _, err := s.Reload(t.Context(), cfg); err != nil {
+			t.Error(err)
+		}
+		agent()
+		s.expect(topology.PhaseSteady, "a", 1)
+		if kinds := s.events.kinds(); slices.Contains(kinds, event.PrimaryLost) {
+			t.Errorf("%v", kinds)
+		}
+	})
+}
