@@ -68,12 +68,13 @@ func noPrimary(snap *topology.Snapshot) event.HoldReason {
 	return event.HoldNoPrimary
 }
 
-// replicas returns the standbys that are up, not refused and fresh enough. A lag that is not known is too much for a limit.
+// replicas returns the standbys that are up, not refused, not tagged otherwise and fresh enough. A lag that is not known is too much for a
+// limit.
 func replicas(rules Rules, snap *topology.Snapshot) []topology.NodeID {
 	var nodes []topology.NodeID
 	for i := range snap.Nodes {
 		n := &snap.Nodes[i]
-		if !n.Usable() || n.Role != topology.RoleStandby || n.ID == snap.Primary {
+		if !n.Usable() || n.Role != topology.RoleStandby || n.ID == snap.Primary || !balanced(n.Tags) {
 			continue
 		}
 		if rules.MaxLagBytes > 0 && (!n.LagKnown || n.LagBytes > rules.MaxLagBytes) {
@@ -83,3 +84,7 @@ func replicas(rules Rules, snap *topology.Snapshot) []topology.NodeID {
 	}
 	return nodes
 }
+
+// balanced reports whether reads may be spread to a node with the tags, as Patroni's own health checks have it; one that does not stream
+// is behind by whole segments.
+func balanced(tags topology.Tags) bool { return !tags.NoLoadBalance && !tags.NoStream }

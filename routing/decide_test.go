@@ -26,6 +26,11 @@ func refused(n topology.Node) topology.Node {
 	return n
 }
 
+func tagged(n topology.Node, tags topology.Tags) topology.Node {
+	n.Tags = tags
+	return n
+}
+
 func snapshot(phase topology.Phase, primary string, nodes ...topology.Node) *topology.Snapshot {
 	return &topology.Snapshot{Phase: phase, Primary: topology.NodeID(primary), Nodes: nodes}
 }
@@ -42,6 +47,12 @@ func TestDecide(t *testing.T) {
 	steady := snapshot(topology.PhaseSteady, "a", node("a", writer, up), lagging(node("b", standby, up), 10), lagging(node("c", standby, up), 1000))
 	alone := snapshot(topology.PhaseSteady, "a", node("a", writer, up), node("b", standby, suspect), node("c", standby, down), refused(node("d", standby, up)))
 	headless := snapshot(topology.PhaseLeaderless, "", node("a", writer, up), node("b", standby, up))
+	exempt := snapshot(topology.PhaseSteady, "a",
+		tagged(node("a", writer, up), topology.Tags{NoLoadBalance: true}),
+		tagged(node("b", standby, up), topology.Tags{NoLoadBalance: true}),
+		tagged(node("c", standby, up), topology.Tags{NoStream: true}),
+		tagged(node("d", standby, up), topology.Tags{NoFailover: true, ReplicateFrom: "c"}))
+	none := snapshot(topology.PhaseSteady, "a", exempt.Nodes[:3]...)
 	split := snapshot(topology.PhaseSplit, "", node("a", writer, up), node("b", writer, up), node("c", standby, up))
 	for _, row := range []struct {
 		sentence string
@@ -86,6 +97,12 @@ func TestDecide(t *testing.T) {
 		{"prefer-replica takes the primary when all standbys lag", PreferReplica, Rules{MaxLagBytes: 1}, steady, "a", event.HoldNone},
 		{"prefer-replica holds when there is neither", PreferReplica, Rules{}, snapshot(topology.PhaseUnknown, ""), "", event.HoldNoReplica},
 
+		{"standbys that are not for balanced reads get none", Replica, Rules{}, exempt, "d", event.HoldNone},
+		{"where no other standby is left reads wait", Replica, Rules{}, none, "", event.HoldNoReplica},
+		{"… or go to the primary", PreferReplica, Rules{}, none, "a", event.HoldNone},
+		{"any leaves them out too, but not the primary", Any, Rules{}, exempt, "a d", event.HoldNone},
+		{"a primary gets writes whatever its tags", Primary, Rules{}, exempt, "a", event.HoldNone},
+
 		{"any takes all that are up", Any, Rules{}, steady, "a b c", event.HoldNone},
 		{"any leaves out a writable node that is not proven", Any, Rules{}, headless, "b", event.HoldNone},
 		{"any leaves out both sides of a split", Any, Rules{}, split, "c", event.HoldNone},
@@ -111,6 +128,7 @@ func TestNoSnapshotLetsWorkGoWhereItMayNot(t *testing.T) {
 		for _, id := range []string{"a", "b", "c"} {
 			n := node(id, topology.Role(rapid.IntRange(0, 2).Draw(t, "role")), topology.Health(rapid.IntRange(0, 3).Draw(t, "health")))
 			n.Refused = rapid.SampledFrom([]string{"", "", "no"}).Draw(t, "refused")
+			n.Tags = topology.Tags{NoLoadBalance: rapid.IntRange(0, 3).Draw(t, "noloadbalance") == 0, NoStream: rapid.IntRange(0, 3).Draw(t, "nostream") == 0}
 			n.LagKnown, n.LagBytes = rapid.Bool().Draw(t, "lag known"), uint64(rapid.IntRange(0, 20).Draw(t, "lag"))
 			snap.Nodes = append(snap.Nodes, n)
 		}
@@ -135,6 +153,8 @@ func judge(t *rapid.T, route Route, rules Rules, snap *topology.Snapshot, got De
 			t.Fatalf("writes go to the %s %s", n.Role, id)
 		case n.Role == standby && rules.MaxLagBytes > 0 && (!n.LagKnown || n.LagBytes > rules.MaxLagBytes):
 			t.Fatalf("%s leads to %s, which lags", route, id)
+		case n.Role == standby && (n.Tags.NoLoadBalance || n.Tags.NoStream):
+			t.Fatalf("%s leads to %s, which is tagged %+v", route, id, n.Tags)
 		case route == Replica && n.Role == writer && !rules.FallbackPrimary:
 			t.Fatalf("reads fall back to %s against the rules", id)
 		}
