@@ -69,6 +69,12 @@ func (e *ear) agent(i int, now time.Time) (a *Agent, fresh bool) {
 	return a, !a.At.IsZero() && a.Problem == "" && now.Sub(a.At) <= taleMaxAge
 }
 
+// busy reports whether the node's agent, asked since the node is as it is, is stopping or promoting it.
+func (e *ear) busy(i int, now time.Time) bool {
+	a, heard := e.agent(i, now)
+	return heard && (a.State == AgentStopping || a.State == AgentPromoting) && !e.claimed[i].After(a.At)
+}
+
 // step is one reduction as the judge sees it.
 type step struct {
 	now    time.Time
@@ -85,12 +91,11 @@ func (e *ear) judge(s step) string {
 	if p < 0 {
 		return ""
 	}
-	a, heard := e.agent(p, s.now)
 	switch {
 	case !e.writable(p, s.now) || e.latest[p].SystemID != snap.SystemID || e.latest[p].Timeline != snap.Timeline:
 		return "the primary is not ready"
-	case heard && (a.State == AgentStopping || a.State == AgentPromoting):
-		return "the primary's agent is " + a.State.String()
+	case e.busy(p, s.now):
+		return "the primary's agent is " + e.agents[p].State.String()
 	case snap.Primary != s.before.LastPrimary && snap.Epoch != s.before.Epoch+1:
 		return "another primary within the same epoch"
 	case !e.fresh(s.now):
@@ -153,10 +158,7 @@ func (e *ear) missing(s step, floor Floor) string {
 		if !e.fresh(s.now) {
 			due = !s.hold && s.before.Primary == NodeID(id) && e.latest[p].Timeline == floor.Timeline && heard && a.Leads
 		}
-		if heard && (a.State == AgentStopping || a.State == AgentPromoting) {
-			due = false
-		}
-		if due && e.writable(p, s.now) && e.latest[p].Timeline >= floor.Timeline && e.unchallenged(p, s.now) {
+		if due && !e.busy(p, s.now) && e.writable(p, s.now) && e.latest[p].Timeline >= floor.Timeline && e.unchallenged(p, s.now) {
 			return id
 		}
 	}

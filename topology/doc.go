@@ -34,7 +34,8 @@
 //
 // A fresh word that names another node or nobody ends the reign at once, also before the other is ready. So does the denial of the
 // node's own agent while the DCS is silent; mere silence leaves the primary in doubt. While the DCS is silent no other node is opened,
-// and none whose reign has ended. A node whose agent is stopping or still promoting it is not opened, although SQL answers.
+// and none whose reign has ended. A node whose agent is stopping or still promoting it is not opened, although SQL answers,
+// unless the agent was asked before the node was first seen so.
 //
 // Of several sources the one that was asked last has the DCS's word. The identity that it tells (initialize) is the cluster's as long
 // as none is pinned; a DCS that speaks of another cluster than the pinned one permits nothing.

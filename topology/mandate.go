@@ -64,9 +64,10 @@ func (r *reduction) inDoubt(last *memory) bool {
 	return last.node.Health == HealthSuspect || (mandate == mandateUnheard && r.ready(last))
 }
 
-// busy reports whether the node's agent is stopping or still promoting its server: nothing may begin there, although SQL answers.
+// busy reports whether the node's agent is stopping or still promoting its server: nothing may begin there, although SQL answers. A word
+// from before the node was first seen as it is now is outdated: the promotion is over, or the server was started again.
 func (r *reduction) busy(m *memory) bool {
-	return r.agentHeard(m) && (m.agent.State == AgentStopping || m.agent.State == AgentPromoting)
+	return r.agentHeard(m) && !m.claimedAt.After(m.agent.At) && (m.agent.State == AgentStopping || m.agent.State == AgentPromoting)
 }
 
 // identity returns the system identifier that the cluster must have: the pinned one, else what the DCS said last; 0 = not known.
