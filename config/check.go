@@ -33,7 +33,10 @@ func (c *checker) complete() {
 	}
 	cfg.Auth.Userlist = c.beside(cfg.Auth.Userlist)
 	for i := range cfg.Clusters {
-		cfg.Clusters[i].StateDir = c.beside(cfg.Clusters[i].StateDir)
+		cl := &cfg.Clusters[i]
+		for _, path := range []*string{&cl.StateDir, &cl.Patroni.CAFile, &cl.Patroni.CertFile, &cl.Patroni.KeyFile} {
+			*path = c.beside(*path)
+		}
 	}
 }
 
@@ -180,8 +183,20 @@ func (c *checker) checkCluster(cl *Cluster) {
 	if cl.ProbeDatabase == "" {
 		c.fault(path+".probe_database", "must not be empty", "")
 	}
-	if cl.Nodes != nil && len(cl.Nodes) == 0 {
+	c.checkMembers(cl, path)
+	c.checkPatroni(&cl.Patroni, path+".patroni")
+}
+
+// checkMembers sees that the cluster has nodes, or may find some, and gives their addresses one form.
+func (c *checker) checkMembers(cl *Cluster, path string) {
+	switch {
+	case len(cl.Nodes) > 0 || len(cl.Patroni.URLs) > 0:
+	case cl.Nodes != nil:
 		c.fault(path+".nodes", "must name at least one node", "")
+	case c.names != nil:
+		c.fault(path+".nodes", "is required", "or set PGHOST")
+	default:
+		c.fault(path+".nodes", "is required", "or let ["+path+".patroni] find them")
 	}
 	seen := make(map[string]bool)
 	for i, node := range cl.Nodes {

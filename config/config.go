@@ -6,7 +6,7 @@ import "time"
 //
 // The tags describe a field once for all: key is its name in the file; default, min, max and oneof are what they say;
 // required means that there is no default; unit and doc are what docs/configuration.md says. A Secret has a second key,
-// with _file behind its name. expand:"no" leaves ${…} in the value alone. reload:"restart" says that a running router cannot take
+// with _file behind its name. within:"NAME" is a table in a table. expand:"no" leaves ${…} in the value alone. reload:"restart" says that a running router cannot take
 // another value over; all others it can.
 type Config struct {
 	Source    string     // the file it was read from, or "environment"
@@ -136,7 +136,7 @@ type Override struct {
 // Cluster is one [cluster.NAME].
 type Cluster struct {
 	Name               string
-	Nodes              []string      `key:"nodes" required:"true" unit:"host:port" doc:"The members. Without a port: 5432. /directory:port is a unix socket."`
+	Nodes              []string      `key:"nodes" unit:"host:port" doc:"The members. Without a port: 5432. /directory:port is a unix socket. Required, unless patroni.urls is given: then members are found, and these count in addition."`
 	ProbeUser          string        `key:"probe_user" default:"pgrouter" unit:"user name" doc:"As whom the router watches the nodes. It needs REPLICATION, to read timeline histories (without it a promoted standby is not proven and writes are held), and pg_monitor."`
 	ProbePassword      Secret        `key:"probe_password" doc:"Its password."`
 	ProbeDatabase      string        `key:"probe_database" default:"postgres" unit:"database name" doc:"Where it logs in."`
@@ -150,6 +150,20 @@ type Cluster struct {
 	SwitchoverPassword Secret        `key:"switchover_password" doc:"Its password."`
 	DrainTimeout       time.Duration `key:"drain_timeout" default:"10s" min:"1ms" doc:"How long a switchover waits for running work before it is given up."`
 	SwitchTimeout      time.Duration `key:"switch_timeout" default:"30s" min:"1s" doc:"How long it then waits for the new primary."`
+	Patroni            Patroni       `within:"patroni"`
+}
+
+// Patroni is one [cluster.NAME.patroni].
+type Patroni struct {
+	URLs       []string      `key:"urls" unit:"URLs" doc:"REST interfaces of some members, such as http://10.0.0.11:8008; the others are found. Empty: Patroni is not asked."`
+	Username   string        `key:"username" unit:"user name" doc:"For basic authentication. Patroni asks for it only where something in front of it does: what the router asks is open to everybody by default."`
+	Password   Secret        `key:"password" doc:"Its password."`
+	CAFile     string        `key:"ca_file" unit:"file" doc:"Who has signed the certificates of https URLs. Empty: the system's authorities count. A relative path begins where the configuration file lies."`
+	CertFile   string        `key:"cert_file" unit:"file" doc:"The router's own certificate, where Patroni wants one (verify_client = required)."`
+	KeyFile    string        `key:"key_file" unit:"file" doc:"Its key."`
+	Interval   time.Duration `key:"interval" default:"1s" min:"100ms" max:"1m" doc:"How often each member is asked for itself, and one of them for the cluster, which makes it read the DCS; a fifth more or less."`
+	Timeout    time.Duration `key:"timeout" default:"2s" min:"50ms" max:"1m" doc:"How long an answer may take before another member is asked."`
+	AddressMap []string      `key:"address_map" unit:"host:port=host:port" doc:"Where addresses that members announce are reached from here, those of servers and of REST interfaces alike."`
 }
 
 // Listener is one [[listener]].

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -104,29 +105,33 @@ func (d *decoder) table(s *section, path string, raw any, into reflect.Value) {
 		d.fault(path, "must be a table", "write "+s.title())
 		return
 	}
+	d.keys(s, "", path, values, into)
+	for i := range s.fields {
+		if f := &s.fields[i]; f.required && values[f.key] == nil {
+			d.fault(join(path, f.key), "is required", "")
+		}
+	}
+}
+
+// keys reads the keys of a table, or those of a table within; then prefix is its name and a dot.
+func (d *decoder) keys(s *section, prefix, path string, values map[string]any, into reflect.Value) {
 	for _, key := range sorted(values) {
-		f, ofFile := s.find(key)
+		f, ofFile := s.find(prefix + key)
 		switch {
-		case f == nil:
-			d.fault(join(path, key), "unknown key", hintFor(key, s.name, s.keys()))
+		case s.hasWithin(prefix + key):
+			within, ok := values[key].(map[string]any)
+			if !ok {
+				d.fault(join(path, key), "must be a table", "write "+strings.TrimSuffix(s.title(), "]")+"."+prefix+key+"]")
+			}
+			d.keys(s, prefix+key+".", join(path, key), within, into)
+		case f == nil || strings.Contains(key, "."):
+			d.fault(join(path, key), "unknown key", hintFor(prefix+key, s.name, s.keys()))
 		case ofFile:
 			d.secretFile(f, path, values, into)
 		default:
 			d.set(f, join(path, key), values[key], into)
 		}
 	}
-	for i := range s.fields {
-		if f := &s.fields[i]; f.required && values[f.key] == nil {
-			d.fault(join(path, f.key), "is required", d.requiredHint(f))
-		}
-	}
-}
-
-func (d *decoder) requiredHint(f *field) string {
-	if d.names != nil && f.key == "nodes" {
-		return "or set PGHOST"
-	}
-	return ""
 }
 
 func (d *decoder) unknownSection(key string, raw any, all []section) {

@@ -48,13 +48,16 @@ func environmentPaths() map[string]string {
 			}
 			for _, key := range all[i].keys() {
 				if !slices.Contains(t.without, key) {
-					paths[envPrefix+t.word+"_"+strings.ToUpper(key)] = t.path + "." + key
+					paths[envPrefix+t.word+"_"+variableOf(key)] = t.path + "." + key
 				}
 			}
 		}
 	}
 	return paths
 }
+
+// variableOf returns a key as variables have it.
+func variableOf(key string) string { return strings.ToUpper(strings.ReplaceAll(key, ".", "_")) }
 
 // FromEnvironment reads the configuration from the environment alone: PGROUTER_… and, as their defaults, libpq's PGHOST, PGPORT,
 // PGUSER, PGPASSWORD and PGDATABASE. The cluster is called main.
@@ -161,39 +164,22 @@ func libpqNodes(hosts, ports string) []string {
 func envTree(values map[string]any) map[string]any {
 	tree := make(map[string]any)
 	rows := []map[string]any{{"address": text(defaultPrimary), "route": "primary"}, {"address": text(defaultReplica), "route": "replica"}}
-	cluster := make(map[string]any)
 	for path, v := range values {
 		if t, ok := v.(libpqText); ok {
 			v = text(t)
 		}
-		table, key, _ := cutLast(path)
-		switch table {
+		way := strings.Split(path, ".")
+		switch way[0] {
 		case "listener[0]":
-			rows[0][key] = v
+			rows[0][way[1]] = v
 		case "listener[1]":
-			rows[1][key] = v
-		case "cluster." + mainCluster:
-			cluster[key] = v
+			rows[1][way[1]] = v
 		default:
-			if tree[table] == nil {
-				tree[table] = make(map[string]any)
-			}
-			tree[table].(map[string]any)[key] = v //nolint:forcetypeassert // set two lines above
+			tree = changed(tree, way, v)
 		}
-	}
-	if len(cluster) > 0 {
-		tree["cluster"] = map[string]any{mainCluster: cluster}
 	}
 	tree["listener"] = rows
 	return tree
-}
-
-func cutLast(path string) (table, key string, ok bool) {
-	i := strings.LastIndexByte(path, '.')
-	if i < 0 {
-		return "", path, false
-	}
-	return path[:i], path[i+1:], true
 }
 
 // isStray says whether a variable looks like a setting of ours and is none. Kubernetes sets variables for a service called

@@ -2,6 +2,7 @@ package config
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 )
@@ -21,7 +22,7 @@ const (
 
 // field is one key of a table, as the tag of a struct's field describes it.
 type field struct {
-	key      string
+	key      string // patroni.urls is urls of the table patroni within
 	kind     kind
 	def      string
 	min, max string
@@ -75,10 +76,17 @@ func sections() []section {
 	return all
 }
 
-// fieldsOf returns the keys of a table, in the order of the struct's fields.
+// fieldsOf returns the keys of a table and of the tables within it, in the order of the struct's fields.
 func fieldsOf(t reflect.Type) []field {
 	var fields []field
 	for _, f := range reflect.VisibleFields(t) {
+		if name, ok := f.Tag.Lookup("within"); ok {
+			for _, inner := range fieldsOf(f.Type) {
+				inner.key, inner.index = name+"."+inner.key, slices.Concat(f.Index, inner.index)
+				fields = append(fields, inner)
+			}
+			continue
+		}
 		key, ok := f.Tag.Lookup("key")
 		if !ok {
 			continue
@@ -131,6 +139,14 @@ func (s *section) find(key string) (f *field, ofFile bool) {
 	}
 	return nil, false
 }
+
+// hasWithin says whether there is a table of that name within.
+func (s *section) hasWithin(name string) bool {
+	return slices.ContainsFunc(s.fields, func(f field) bool { return strings.HasPrefix(f.key, name+".") })
+}
+
+// name returns the key without the table within.
+func (f *field) name() string { return f.key[strings.LastIndexByte(f.key, '.')+1:] }
 
 // keys returns all keys that the section knows.
 func (s *section) keys() []string {

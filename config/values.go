@@ -166,12 +166,12 @@ func parseCommand(raw any) (any, error) {
 
 // secretFile reads a secret out of its file. One newline at the end is not part of it.
 func (d *decoder) secretFile(f *field, table string, values map[string]any, into reflect.Value) {
-	path := join(table, f.key+fileSuffix)
-	if values[f.key] != nil {
-		d.fault(path, "stands beside "+f.key, "give one of them")
+	path := join(table, f.name()+fileSuffix)
+	if values[f.name()] != nil {
+		d.fault(path, "stands beside "+f.name(), "give one of them")
 		return
 	}
-	name, err := d.fileName(path, values[f.key+fileSuffix])
+	name, err := d.fileName(path, values[f.name()+fileSuffix])
 	if err != nil {
 		d.fault(path, err.Error(), "")
 		return

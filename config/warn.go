@@ -70,7 +70,7 @@ func (c *checker) warnListener(l *Listener, path string) {
 	if l.Route != "replica" && l.Fallback != "none" {
 		c.warn(path+".fallback", "has an effect on the route replica only", "")
 	}
-	if l.Route == "replica" && l.Fallback == "none" && len(c.cfg.cluster(l.Cluster).Nodes) == 1 {
+	if l.Route == "replica" && l.Fallback == "none" && c.cfg.cluster(l.Cluster).isSingle() {
 		if c.lines[path] > 0 { // a listener that nobody wrote is nobody's mistake
 			c.warn(path, fmt.Sprintf("cluster %s has one node: there is no replica", l.Cluster), `fallback = "primary" would use the primary`)
 		}
@@ -80,6 +80,9 @@ func (c *checker) warnListener(l *Listener, path string) {
 		c.warn("auth.method", fmt.Sprintf("trust lets everybody in who reaches %s", l.Address), "")
 	}
 }
+
+// isSingle says whether there is one node, and none will be found.
+func (cl *Cluster) isSingle() bool { return len(cl.Nodes) == 1 && len(cl.Patroni.URLs) == 0 }
 
 // cluster returns the cluster of a name, an empty one if there is none.
 func (c *Config) cluster(name string) *Cluster {

@@ -75,7 +75,7 @@ func (c *Config) locate(key string) (path []string, f *field) {
 		case groupTable:
 			path = []string{t.name, name}
 		case groupTables:
-			path = []string{t.name, t.values.FieldByName("Name").String(), name}
+			path = append([]string{t.name, t.values.FieldByName("Name").String()}, strings.Split(name, ".")...)
 		case groupArray:
 		}
 		return path, f
