@@ -49,6 +49,8 @@ const (
 	PatroniResumed     Kind = "patroni_resumed"     // the pause is over
 	RequestSeen        Kind = "request_seen"        // Patroni was asked for a switchover or failover; From and To as far as given
 	RequestGone        Kind = "request_gone"        // it is done, refused or taken back, or the DCS is silent
+	SourceSilent       Kind = "source_silent"       // a source of nodes has no answer any more; From is its name
+	SourceBack         Kind = "source_back"         // it answers again; Took is how long it was silent
 )
 
 // Event is one thing that happened. Empty fields do not apply.

@@ -1,0 +1,121 @@
+package patroni
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	maxBody    = 1 << 20  // bytes of an answer; a cluster of hundred members needs a twentieth
+	maxHeaders = 64 << 10 // bytes before it
+)
+
+// client asks the members. Each question has a connection of its own: Patroni speaks HTTP/1.0.
+type client struct {
+	http               *http.Client
+	timeout            time.Duration
+	username, password string
+	plain              bool // the credentials may go unencrypted: the configuration has such a URL
+}
+
+// reply is an answer of a member.
+type reply struct {
+	status int
+	body   []byte
+	date   time.Time // the member's clock; zero: it does not tell
+}
+
+func newClient(c Config, addresses addressMap) (*client, error) {
+	secure, err := c.tlsConfig()
+	if err != nil {
+		return nil, err
+	}
+	dialer := &net.Dialer{}
+	return &client{
+		http: &http.Client{
+			Transport: &http.Transport{
+				DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+					return dialer.DialContext(ctx, network, addresses.through(address))
+				},
+				TLSClientConfig:        secure,
+				DisableKeepAlives:      true,
+				MaxResponseHeaderBytes: maxHeaders,
+			},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+		timeout:  c.Timeout,
+		username: c.Username, password: c.Password,
+		plain: slices.ContainsFunc(c.URLs, func(u string) bool { return strings.HasPrefix(strings.ToLower(u), "http:") }),
+	}, nil
+}
+
+// get asks a member. Only an answer with one of these statuses is none that fails.
+func (c *client) get(ctx context.Context, base, path string, statuses ...int) (reply, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	r, err := c.fetch(ctx, base, path)
+	if err == nil && !slices.Contains(statuses, r.status) {
+		err = fmt.Errorf("HTTP status %d%s", r.status, hint(r.status))
+	}
+	if err != nil {
+		return reply{}, fmt.Errorf("%s%s: %w", base, path, err)
+	}
+	return r, nil
+}
+
+func (c *client) fetch(ctx context.Context, base, path string) (reply, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, base+path, http.NoBody)
+	if err != nil {
+		return reply{}, err
+	}
+	if c.username != "" && (c.plain || request.URL.Scheme == "https") {
+		request.SetBasicAuth(c.username, c.password)
+	}
+	answer, err := c.http.Do(request)
+	if err != nil {
+		return reply{}, explained(err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(answer.Body, maxBody+1))
+	if err != nil {
+		return reply{}, err
+	}
+	if len(body) > maxBody {
+		return reply{}, fmt.Errorf("the answer is longer than %d bytes", maxBody)
+	}
+	date, err := http.ParseTime(answer.Header.Get("Date"))
+	if err != nil {
+		date = time.Time{}
+	}
+	return reply{status: answer.StatusCode, body: body, date: date}, nil
+}
+
+// explained takes the outer error away, which repeats what was asked.
+func explained(err error) error {
+	if outer, ok := errors.AsType[*url.Error](err); ok {
+		err = outer.Err
+	}
+	if errors.Is(err, io.EOF) {
+		return errors.New("the connection was closed without an answer, as Patroni does when it does not reach its DCS")
+	}
+	return err
+}
+
+// hint says what a status that nobody wants may come from.
+func hint(status int) string {
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return ": look at username, password and the client certificate"
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return ": a redirect is not followed; is this Patroni?"
+	}
+	return ""
+}

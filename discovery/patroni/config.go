@@ -1,0 +1,149 @@
+package patroni
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+)
+
+// Config says where Patroni is asked, and how.
+type Config struct {
+	URLs       []string // of members' REST interfaces; the others are found. None: nobody is asked
+	Username   string   // basic authentication; "" = none
+	Password   string
+	CAFile     string        // who has signed the members' certificates; "" means the system's
+	CertFile   string        // the certificate to show, where members ask for one
+	KeyFile    string        // its key
+	Interval   time.Duration // between two questions to one member, a fifth more or less
+	Timeout    time.Duration // for each question
+	AddressMap []string      // "host:port=host:port": what members call the first is reached at the second
+}
+
+// The defaults of a Config.
+const (
+	DefaultInterval = time.Second
+	DefaultTimeout  = 2 * time.Second
+)
+
+// Defaults returns the configuration about which nothing is said: nobody is asked.
+func Defaults() Config { return Config{Interval: DefaultInterval, Timeout: DefaultTimeout} }
+
+// Validate names all that is wrong, but for the contents of files.
+func (c Config) Validate() error {
+	var faults []error
+	for _, text := range c.URLs {
+		if _, err := baseURL(text); err != nil {
+			faults = append(faults, fmt.Errorf("urls: %w", err))
+		}
+	}
+	if _, err := parseMap(c.AddressMap); err != nil {
+		faults = append(faults, err)
+	}
+	if c.Username == "" && c.Password != "" {
+		faults = append(faults, errors.New("password: there is no username"))
+	}
+	if (c.CertFile == "") != (c.KeyFile == "") {
+		faults = append(faults, errors.New("cert_file and key_file: one without the other"))
+	}
+	if c.Interval <= 0 || c.Timeout <= 0 {
+		faults = append(faults, fmt.Errorf("interval %s, timeout %s: they must be above 0", c.Interval, c.Timeout))
+	}
+	return errors.Join(faults...)
+}
+
+// Apply returns what of a new configuration needs a restart: nothing. Source.Reload puts it in force.
+func Apply(_, _ Config) []string { return nil }
+
+// String leaves the password out.
+func (c Config) String() string {
+	return fmt.Sprintf("urls=%v username=%s interval=%s timeout=%s", c.URLs, c.Username, c.Interval, c.Timeout)
+}
+
+// GoString leaves the password out.
+func (c Config) GoString() string { return "patroni.Config{" + c.String() + "}" }
+
+// LogValue leaves the password out.
+func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
+// baseURL returns scheme and host of a REST interface's address, in one form. Members announce theirs with a path.
+func baseURL(text string) (string, error) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return "", errors.New("it is no URL") // the error repeats the text, which may hold a password
+	case u.Scheme != "http" && u.Scheme != "https":
+		return "", fmt.Errorf("scheme %q: http or https is needed", u.Scheme)
+	case u.User != nil:
+		return "", errors.New("credentials do not belong in a URL")
+	case u.Hostname() == "":
+		return "", errors.New("the URL has no host")
+	}
+	return (&url.URL{Scheme: u.Scheme, Host: strings.ToLower(u.Host)}).String(), nil
+}
+
+// addressMap is where to go instead of to an address.
+type addressMap map[string]string
+
+// through returns where an address is reached.
+func (m addressMap) through(address string) string {
+	if to, mapped := m[address]; mapped {
+		return to
+	}
+	return address
+}
+
+func parseMap(pairs []string) (addressMap, error) {
+	m := make(addressMap)
+	for _, pair := range pairs {
+		from, to, _ := strings.Cut(pair, "=")
+		from, errFrom := address(from)
+		to, errTo := address(to)
+		if errFrom != nil || errTo != nil {
+			return nil, fmt.Errorf("address_map: %q is not host:port=host:port", pair)
+		}
+		if _, twice := m[from]; twice {
+			return nil, fmt.Errorf("address_map: %s stands there twice", from)
+		}
+		m[from] = to
+	}
+	return m, nil
+}
+
+// address returns host:port in the form in which it names a node.
+func address(text string) (string, error) {
+	host, port, err := net.SplitHostPort(strings.TrimSpace(text))
+	if err != nil || host == "" || port == "" {
+		return "", errors.New("must be host:port")
+	}
+	return net.JoinHostPort(strings.ToLower(host), port), nil
+}
+
+// tlsConfig reads the files.
+func (c Config) tlsConfig() (*tls.Config, error) {
+	out := &tls.Config{MinVersion: tls.VersionTLS12}
+	if c.CAFile != "" {
+		pem, err := os.ReadFile(c.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("ca_file: %w", err)
+		}
+		out.RootCAs = x509.NewCertPool()
+		if !out.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("ca_file: %s has no certificate", c.CAFile)
+		}
+	}
+	if c.CertFile != "" {
+		pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("cert_file, key_file: %w", err)
+		}
+		out.Certificates = []tls.Certificate{pair}
+	}
+	return out, nil
+}
