@@ -9,6 +9,7 @@ import (
 
 	"github.com/pgrouter/pgrouter/config"
 	"github.com/pgrouter/pgrouter/discovery"
+	"github.com/pgrouter/pgrouter/discovery/patroni"
 	"github.com/pgrouter/pgrouter/discovery/probe"
 	"github.com/pgrouter/pgrouter/discovery/static"
 	"github.com/pgrouter/pgrouter/failover"
@@ -19,6 +20,7 @@ import (
 type clusterRun struct {
 	cfg       *config.Cluster // in force; for reloads
 	nodes     *static.Source
+	patroni   *patroni.Source
 	prober    *probe.Prober
 	manager   *discovery.Manager
 	conductor *failover.Conductor
@@ -50,11 +52,14 @@ func (r *router) newCluster(c *config.Cluster) (run *clusterRun, err error) {
 	if run.nodes, err = static.New(c.Nodes); err != nil {
 		return nil, fmt.Errorf("cluster.%s.nodes: %w", c.Name, err)
 	}
+	if run.patroni, err = patroni.New(patroniConfig(c), patroni.Deps{Cluster: topology.ClusterID(c.Name), Events: r.events, Logger: r.log}); err != nil {
+		return nil, fmt.Errorf("cluster.%s.patroni: %w", c.Name, err)
+	}
 	if run.prober, err = probe.New(probeConfig(c)); err != nil {
 		return nil, fmt.Errorf("cluster.%s: %w", c.Name, err)
 	}
 	run.manager, err = discovery.NewManager(discoveryConfig(c), discovery.Deps{
-		Sources: []discovery.Source{run.nodes}, Prober: run.prober, Events: r.events, Logger: r.log,
+		Sources: []discovery.Source{run.nodes, run.patroni}, Prober: run.prober, Events: r.events, Logger: r.log,
 	})
 	return run, err
 }
@@ -63,6 +68,14 @@ func probeConfig(c *config.Cluster) probe.Config {
 	out := probe.Defaults()
 	out.User, out.Password, out.Database = c.ProbeUser, c.ProbePassword.Reveal(), c.ProbeDatabase
 	return out
+}
+
+func patroniConfig(c *config.Cluster) patroni.Config {
+	p := &c.Patroni
+	return patroni.Config{
+		URLs: p.URLs, Username: p.Username, Password: p.Password.Reveal(), CAFile: p.CAFile, CertFile: p.CertFile, KeyFile: p.KeyFile,
+		Interval: p.Interval, Timeout: p.Timeout, AddressMap: p.AddressMap,
+	}
 }
 
 func discoveryConfig(c *config.Cluster) discovery.Config {
@@ -129,6 +142,7 @@ func (c *clusterRun) reload(ctx context.Context, cfg *config.Cluster) error {
 	if !slices.Equal(c.cfg.Nodes, cfg.Nodes) {
 		errs = append(errs, c.nodes.SetNodes(cfg.Nodes))
 	}
+	errs = append(errs, c.patroni.Reload(patroniConfig(cfg))) // its files may be others under the same names
 	c.cfg = cfg
 	return errors.Join(errs...)
 }

@@ -22,7 +22,7 @@ type Source struct {
 
 var _ discovery.Source = (*Source)(nil)
 
-// New makes a source of these nodes; see ParseAddress for their form. All faults are named at once.
+// New makes a source of these nodes, which may be none; see ParseAddress for their form. All faults are named at once.
 func New(nodes []string) (*Source, error) {
 	s := &Source{changed: make(chan struct{}, 1)}
 	if err := s.SetNodes(nodes); err != nil {
@@ -83,9 +83,6 @@ func parse(nodes []string) ([]topology.Member, error) {
 			faults = append(faults, fmt.Errorf("nodes: %s stands there twice", address))
 		}
 		members = append(members, member)
-	}
-	if len(nodes) == 0 {
-		faults = append(faults, errors.New("nodes: the list is empty"))
 	}
 	return members, errors.Join(faults...)
 }

@@ -62,8 +62,8 @@ func TestAllFaultsOfAListAreNamed(t *testing.T) {
 	if err == nil || strings.Count(err.Error(), "\n") != 2 {
 		t.Errorf("%v", err)
 	}
-	if _, err := New(nil); err == nil {
-		t.Error("an empty list is a cluster")
+	if s, err := New(nil); err != nil || len(s.Members()) > 0 {
+		t.Errorf("an empty list: %v", err)
 	}
 }
 
