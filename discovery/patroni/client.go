@@ -38,7 +38,7 @@ func newClient(c Config, addresses addressMap) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	dialer := &net.Dialer{}
+	dialer := &net.Dialer{Timeout: c.Timeout} // the transport goes on dialling when nobody waits any more
 	return &client{
 		http: &http.Client{
 			Transport: &http.Transport{
@@ -46,6 +46,7 @@ func newClient(c Config, addresses addressMap) (*client, error) {
 					return dialer.DialContext(ctx, network, addresses.through(address))
 				},
 				TLSClientConfig:        secure,
+				TLSHandshakeTimeout:    c.Timeout,
 				DisableKeepAlives:      true,
 				MaxResponseHeaderBytes: maxHeaders,
 			},

@@ -40,7 +40,7 @@ type fake struct {
 	*httptest.Server
 	site *site
 	name string
-	port int // of its server
+	port int // of its server; changed under site.mu
 
 	mu struct {
 		sync.Mutex
@@ -85,6 +85,13 @@ func (s *site) drop(f *fake) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.mu.members = slices.DeleteFunc(s.mu.members, func(m *fake) bool { return m == f })
+}
+
+// move gives a member's server another port.
+func (s *site) move(f *fake, port int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.port = port
 }
 
 // lead gives the lock to a member; "" frees it.

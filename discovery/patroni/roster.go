@@ -21,12 +21,16 @@ type found struct {
 	seenAt time.Time // when an answer last named it
 }
 
-// note takes in whom an answer names, and forgets who was not named for long.
+// note takes in whom an answer names, and forgets who was not named for long, or all who are not named when they are too many: each is
+// asked by a goroutine.
 func (r roster) note(members []member, now time.Time) {
 	for _, m := range members {
 		r[m.name] = found{m, now}
 	}
-	maps.DeleteFunc(r, func(_ string, f found) bool { return now.Sub(f.seenAt) > forgetAfter })
+	crowded := len(r) > maxMembers
+	maps.DeleteFunc(r, func(_ string, f found) bool {
+		return now.Sub(f.seenAt) > forgetAfter || crowded && !f.seenAt.Equal(now)
+	})
 }
 
 // sorted returns the members, by name.

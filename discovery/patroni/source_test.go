@@ -77,7 +77,7 @@ func TestMembersComeAndGoOnlyLater(t *testing.T) {
 	s.drop(gone)
 	asked := gone.count("/leader")
 	l.await("who is gone from the list is asked of itself", func(x told) bool { return x.agent.Node == gone.node() && gone.count("/leader") > asked+1 })
-	third.port = 1
+	s.move(third, 1)
 	l.nodes("127.0.0.1:1", "127.0.0.1:15431", "127.0.0.1:15432")
 }
 
@@ -91,6 +91,20 @@ func TestWhoIsNotNamedForLongIsForgotten(t *testing.T) {
 	r.note(nil, now.Add(forgetAfter+time.Second))
 	if got := r.nodes(nil); len(got) != 1 || got[0].ID != "a:2" {
 		t.Errorf("%v", got)
+	}
+}
+
+func TestMembersUnderEverNewNamesAreNotKept(t *testing.T) {
+	r, now := make(roster), time.Now()
+	for round := range 3 {
+		var members []member
+		for i := range maxMembers {
+			members = append(members, member{name: fmt.Sprint(round, i), address: fmt.Sprintf("a:%d", 1+round*maxMembers+i)})
+		}
+		r.note(members, now.Add(time.Duration(round)*time.Second))
+	}
+	if len(r) != maxMembers || r["2 0"].name == "" {
+		t.Errorf("%d members are kept", len(r))
 	}
 }
 
@@ -165,7 +179,9 @@ func TestWhatIsNoAnswerIsAProblemAndItsEndIsTold(t *testing.T) {
 			l.problem(why)
 			l.problem(why)
 			s.member(1).does("/cluster", nil)
-			l.leader("127.0.0.1:15431")
+			for range 3 { // its end is told once
+				l.leader("127.0.0.1:15431")
+			}
 			if a, b := <-e.kinds, <-e.kinds; a != event.SourceSilent || b != event.SourceBack || len(e.kinds) > 0 {
 				t.Errorf("%s, %s and %d more", a, b, len(e.kinds))
 			}
@@ -252,7 +268,7 @@ func TestCredentialsGoWhereTheConfigurationAllowsIt(t *testing.T) {
 
 func TestAReloadAsksOthersAndKeepsWhoWasFound(t *testing.T) {
 	a, b := newSite(t, 2), newSite(t, 1)
-	b.member(1).port = 7
+	b.move(b.member(1), 7)
 	source, l, _ := listen(t, quick(a.member(1).URL))
 	l.nodes("127.0.0.1:15431", "127.0.0.1:15432")
 	a.drop(a.member(2))
