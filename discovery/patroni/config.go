@@ -72,6 +72,9 @@ func (c Config) GoString() string { return "patroni.Config{" + c.String() + "}" 
 // LogValue leaves the password out.
 func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
+// hostBytes are all that is in hosts and ports: names, IPv4, [IPv6%zone]:port.
+const hostBytes = "abcdefghijklmnopqrstuvwxyz0123456789.-_:[]%"
+
 // baseURL returns scheme and host of a REST interface's address, in one form. Members announce theirs with a path.
 func baseURL(text string) (string, error) {
 	u, err := url.Parse(text)
@@ -82,8 +85,8 @@ func baseURL(text string) (string, error) {
 		return "", fmt.Errorf("scheme %q: http or https is needed", u.Scheme)
 	case u.User != nil:
 		return "", errors.New("credentials do not belong in a URL")
-	case u.Hostname() == "":
-		return "", errors.New("the URL has no host")
+	case u.Hostname() == "" || strings.Trim(strings.ToLower(u.Host), hostBytes) != "":
+		return "", errors.New("the URL has no host that could be asked")
 	}
 	return (&url.URL{Scheme: u.Scheme, Host: strings.ToLower(u.Host)}).String(), nil
 }
