@@ -19,7 +19,7 @@ TEST_ENV := PGROUTER_VERIFY=1 PGROUTER_REQUIRE_PG=1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build demo test verify matrix check fuzz streams suites bench pgo soak storm docs clean setup unit arch allocs
+.PHONY: help build demo test verify matrix check fuzz streams suites etcd bench pgo soak storm docs clean setup unit arch allocs
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,10 +36,11 @@ test: setup unit arch allocs ## Everything that must hold before a commit is pus
 	$(MAKE) --no-print-directory streams
 	$(MAKE) --no-print-directory soak SOAK=2m SOAK_LIMIT=10m
 
-verify: test matrix ## Everything: test, PostgreSQL 17, test suites of others, longer fuzzing, streams, storm and soak, a sanity run of the benchmark (about two and a half hours)
+verify: test matrix ## Everything: test, PostgreSQL 17, test suites of others, etcd, longer fuzzing, streams, storm and soak, a sanity run of the benchmark (about two and a half hours)
 	PGROUTER_RELOADS=100 $(TEST_ENV) go test -race -count=1 -timeout 10m -run TestReloadsUnderLoad ./internal/system
 	scripts/fuzz $(FUZZ)
 	$(MAKE) --no-print-directory suites
+	$(MAKE) --no-print-directory etcd
 	$(MAKE) --no-print-directory storm
 	$(MAKE) --no-print-directory streams STREAMS=30m ROWS=100000000
 	$(MAKE) --no-print-directory soak SOAK=30m
@@ -51,7 +52,7 @@ matrix: setup ## Run the tests against PostgreSQL 17 of Debian 13, in a chroot (
 
 check: $(LINT) ## Run the linters (the first run builds them: some minutes)
 	scripts/check-format
-	go vet -tags soak,suites ./...
+	go vet -tags soak,suites,etcd ./...
 	$(LINT) run
 
 fuzz: ## Fuzz each target for a while: make fuzz FUZZ=5m
@@ -61,6 +62,11 @@ fuzz: ## Fuzz each target for a while: make fuzz FUZZ=5m
 suites: setup ## Run PostgreSQL's own tests, libpq_pipeline and pgproto through the router and directly
 	@scripts/setup-suites
 	$(TEST_ENV) go test -count=1 -tags suites -timeout 3h -v ./internal/suites
+
+etcd: ## Run the source that reads Patroni's keys on a real etcd
+	@scripts/setup-go
+	@scripts/setup-etcd
+	$(TEST_ENV) go test -race -count=1 -tags etcd -timeout 10m ./discovery/etcd
 
 streams: setup ## Send random streams to PostgreSQL and through the router, and count rows: make streams STREAMS=5m ROWS=100000000
 	$(TEST_ENV) go test -count=1 -timeout $(STREAMS_LIMIT) -run 'Streams|Stranger' -v ./internal/oracle -stream-time $(STREAMS) -rows $(ROWS)
@@ -94,7 +100,7 @@ setup: # what tests need of the system
 
 unit: setup # all tests, with the race detector
 	scripts/check-format
-	go vet -tags soak,suites ./...
+	go vet -tags soak,suites,etcd ./...
 	$(TEST_ENV) go test -race -timeout 10m ./...
 
 arch: # the rules of the house, always looked at anew

@@ -1,0 +1,77 @@
+package etcd
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+
+	"github.com/pgrouter/pgrouter/topology"
+)
+
+// feed is the part of discovery.Feed that is used here.
+type feed interface {
+	Members(members []topology.Member)
+	Testify(said topology.Testimony)
+	Report(agents ...topology.Agent)
+}
+
+// Source reads the keys of one Patroni cluster.
+type Source struct {
+	log     *slog.Logger
+	changed chan struct{} // has a token when there are settings that Run has not taken yet
+	mu      struct {
+		sync.Mutex
+		config Config
+	}
+}
+
+// New makes a source; nothing connects before it runs. All faults of the configuration are named at once.
+func New(cfg Config, log *slog.Logger) (*Source, error) {
+	s := &Source{log: log, changed: make(chan struct{}, 1)}
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	s.mu.config = cfg
+	return s, nil
+}
+
+// Name is "etcd".
+func (s *Source) Name() string { return "etcd" }
+
+// Reload puts other settings in force, also while Run runs: it connects anew. Faulty ones change nothing. Which keys are read and from
+// which etcd is to stay: endpoints, namespace and scope are what the source is.
+func (s *Source) Reload(cfg Config) error {
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.mu.config = cfg
+	s.mu.Unlock()
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// config returns the settings in force.
+func (s *Source) config() Config {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mu.config
+}
+
+// run reads and reports until ctx ends. It never gives up.
+func (s *Source) run(ctx context.Context, out feed) {
+	r := &reader{source: s, feed: out, roll: make(roll)}
+	for ctx.Err() == nil {
+		if err := r.connected(ctx, s.config()); err != nil && ctx.Err() == nil {
+			r.fail(err)
+			r.pause(ctx)
+		}
+	}
+}
+
+// below returns the part of a key behind the prefix.
+func below(prefix string, key []byte) string { return strings.TrimPrefix(string(key), prefix) }
