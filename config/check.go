@@ -34,8 +34,13 @@ func (c *checker) complete() {
 	cfg.Auth.Userlist = c.beside(cfg.Auth.Userlist)
 	for i := range cfg.Clusters {
 		cl := &cfg.Clusters[i]
-		for _, path := range []*string{&cl.StateDir, &cl.Patroni.CAFile, &cl.Patroni.CertFile, &cl.Patroni.KeyFile} {
+		for _, path := range []*string{
+			&cl.StateDir, &cl.Patroni.CAFile, &cl.Patroni.CertFile, &cl.Patroni.KeyFile, &cl.Etcd.CAFile, &cl.Etcd.CertFile, &cl.Etcd.KeyFile,
+		} {
 			*path = c.beside(*path)
+		}
+		if len(cl.Etcd.Endpoints) > 0 && cl.Etcd.Scope == "" {
+			cl.Etcd.Scope = cl.Name
 		}
 	}
 }
@@ -185,18 +190,19 @@ func (c *checker) checkCluster(cl *Cluster) {
 	}
 	c.checkMembers(cl, path)
 	c.checkPatroni(&cl.Patroni, path+".patroni")
+	c.checkEtcd(&cl.Etcd, path+".etcd")
 }
 
 // checkMembers sees that the cluster has nodes, or may find some, and gives their addresses one form.
 func (c *checker) checkMembers(cl *Cluster, path string) {
 	switch {
-	case len(cl.Nodes) > 0 || len(cl.Patroni.URLs) > 0:
+	case len(cl.Nodes) > 0 || len(cl.Patroni.URLs) > 0 || len(cl.Etcd.Endpoints) > 0:
 	case cl.Nodes != nil:
 		c.fault(path+".nodes", "must name at least one node", "")
 	case c.names != nil:
 		c.fault(path+".nodes", "is required", "or set PGHOST")
 	default:
-		c.fault(path+".nodes", "is required", "or let ["+path+".patroni] find them")
+		c.fault(path+".nodes", "is required", "or let ["+path+".patroni] or ["+path+".etcd] find them")
 	}
 	seen := make(map[string]bool)
 	for i, node := range cl.Nodes {

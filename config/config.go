@@ -136,7 +136,7 @@ type Override struct {
 // Cluster is one [cluster.NAME].
 type Cluster struct {
 	Name               string
-	Nodes              []string      `key:"nodes" unit:"host:port" doc:"The members. Without a port: 5432. /directory:port is a unix socket. Required, unless patroni.urls is given: then members are found, and these count in addition."`
+	Nodes              []string      `key:"nodes" unit:"host:port" doc:"The members. Without a port: 5432. /directory:port is a unix socket. Required, unless patroni.urls or etcd.endpoints is given: then members are found, and these count in addition."`
 	ProbeUser          string        `key:"probe_user" default:"pgrouter" unit:"user name" doc:"As whom the router watches the nodes. It needs REPLICATION, to read timeline histories (without it a promoted standby is not proven and writes are held), and pg_monitor."`
 	ProbePassword      Secret        `key:"probe_password" doc:"Its password."`
 	ProbeDatabase      string        `key:"probe_database" default:"postgres" unit:"database name" doc:"Where it logs in."`
@@ -151,6 +151,20 @@ type Cluster struct {
 	DrainTimeout       time.Duration `key:"drain_timeout" default:"10s" min:"1ms" doc:"How long a switchover waits for running work before it is given up."`
 	SwitchTimeout      time.Duration `key:"switch_timeout" default:"30s" min:"1s" doc:"How long it then waits for the new primary."`
 	Patroni            Patroni       `within:"patroni"`
+	Etcd               Etcd          `within:"etcd"`
+}
+
+// Etcd is one [cluster.NAME.etcd].
+type Etcd struct {
+	Endpoints []string      `key:"endpoints" unit:"URLs" doc:"The members of the etcd v3 in which Patroni keeps its keys, such as http://10.0.0.1:2379. Empty: etcd is not read."`
+	Namespace string        `key:"namespace" default:"/service" unit:"key" doc:"Patroni's namespace."`
+	Scope     string        `key:"scope" unit:"key" doc:"Patroni's scope, with Citus scope/group. Empty: the cluster's name here."`
+	Username  string        `key:"username" unit:"user name" doc:"As whom the router logs in to etcd. A role that may read the scope is enough."`
+	Password  Secret        `key:"password" doc:"Its password."`
+	CAFile    string        `key:"ca_file" unit:"file" doc:"Who has signed the certificates of https endpoints. Empty: the system's authorities count. A relative path begins where the configuration file lies."`
+	CertFile  string        `key:"cert_file" unit:"file" doc:"The router's own certificate, where etcd wants one (client-cert-auth)."`
+	KeyFile   string        `key:"key_file" unit:"file" doc:"Its key."`
+	Timeout   time.Duration `key:"timeout" default:"1s" min:"50ms" max:"1m" doc:"How long a read may take before it is made anew on another connection."`
 }
 
 // Patroni is one [cluster.NAME.patroni].

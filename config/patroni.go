@@ -28,7 +28,12 @@ func (c *checker) checkPatroni(p *Patroni, path string) {
 	if (p.CertFile == "") != (p.KeyFile == "") {
 		c.fault(path+".cert_file", "must be given together with key_file", "")
 	}
-	for key, file := range map[string]string{"ca_file": p.CAFile, "cert_file": p.CertFile, "key_file": p.KeyFile} {
+	c.checkFiles(path, map[string]string{"ca_file": p.CAFile, "cert_file": p.CertFile, "key_file": p.KeyFile})
+}
+
+// checkFiles sees that the files are there that a table names, by key; those with no name are not given.
+func (c *checker) checkFiles(path string, named map[string]string) {
+	for key, file := range named {
 		if file == "" {
 			continue
 		}

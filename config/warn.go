@@ -82,7 +82,9 @@ func (c *checker) warnListener(l *Listener, path string) {
 }
 
 // isSingle says whether there is one node, and none will be found.
-func (cl *Cluster) isSingle() bool { return len(cl.Nodes) == 1 && len(cl.Patroni.URLs) == 0 }
+func (cl *Cluster) isSingle() bool {
+	return len(cl.Nodes) == 1 && len(cl.Patroni.URLs)+len(cl.Etcd.Endpoints) == 0
+}
 
 // cluster returns the cluster of a name, an empty one if there is none.
 func (c *Config) cluster(name string) *Cluster {

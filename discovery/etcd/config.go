@@ -17,7 +17,7 @@ import (
 
 // Config says where Patroni's keys are and how the router logs in there.
 type Config struct {
-	Endpoints []string // http://host:port or https://host:port, all of one kind
+	Endpoints []string // http://host:port or https://host:port, all of one kind; none: the source rests
 	Namespace string   // Patroni's, where its scopes stand
 	Scope     string   // Patroni's name of the cluster; SCOPE/GROUP where Citus has groups
 	Username  string   // "" where etcd has no authentication
@@ -43,12 +43,12 @@ const (
 // Defaults returns the configuration about which nothing is said: it has no endpoints and no scope.
 func Defaults() Config { return Config{Namespace: DefaultNamespace, Timeout: DefaultTimeout} }
 
-// Validate names all that is wrong.
+// Validate names all that is wrong. Without endpoints nothing is.
 func (c *Config) Validate() error {
-	var faults []error
 	if len(c.Endpoints) == 0 {
-		faults = append(faults, errors.New("endpoints: the list is empty"))
+		return nil
 	}
+	var faults []error
 	secure := 0
 	for _, endpoint := range c.Endpoints {
 		u, err := url.Parse(endpoint)
@@ -115,7 +115,7 @@ func (c *Config) settings() (clientv3.Config, error) {
 
 // tls returns nil where the endpoints do not want it.
 func (c *Config) tls() (*tls.Config, error) {
-	if len(c.Endpoints) == 0 || !strings.HasPrefix(c.Endpoints[0], "https:") {
+	if !strings.HasPrefix(c.Endpoints[0], "https:") {
 		return nil, nil //nolint:nilnil // no TLS is no error
 	}
 	settings := &tls.Config{MinVersion: tls.VersionTLS12}

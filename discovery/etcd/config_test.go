@@ -16,7 +16,6 @@ func TestAllFaultsOfAConfigurationAreNamed(t *testing.T) {
 		t.Error(c.Validate())
 	}
 	for fault, spoil := range map[string]func(*Config){
-		"list is empty":             func(c *Config) { c.Endpoints = nil },
 		"expected http://host:port": func(c *Config) { c.Endpoints = []string{"10.0.0.1:2379"} },
 		"host:port or https":        func(c *Config) { c.Endpoints = []string{"https://user:secret@a:1"} },
 		"all of them":               func(c *Config) { c.Endpoints[0] = "http://10.0.0.1:2379" },

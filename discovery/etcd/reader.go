@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -27,6 +28,7 @@ type reader struct {
 	source *Source
 	feed   feed
 
+	subject string // where what is remembered comes from
 	past    past
 	roll    roll
 	told    []topology.Member
@@ -38,6 +40,26 @@ type reader struct {
 	watch    <-chan clientv3.WatchResponse // nil while there is none
 	lost     backoff                       // after watches
 	watching sync.WaitGroup
+}
+
+// turn forgets what other keys, or another etcd, have said. The members stay as they were told until there is an answer.
+func (r *reader) turn(cfg *Config) {
+	if subject := strings.Join(cfg.Endpoints, ",") + " " + cfg.prefix(); subject != r.subject {
+		r.subject, r.past, r.roll = subject, past{}, make(roll)
+	}
+}
+
+// idle waits for settings with endpoints.
+func (r *reader) idle(ctx context.Context) {
+	if len(r.told) > 0 {
+		r.told, r.agents = nil, nil
+		r.feed.Members(nil)
+		r.fail(errors.New("there are no endpoints any more"))
+	}
+	select {
+	case <-r.source.changed:
+	case <-ctx.Done():
+	}
 }
 
 // connected works with one connection until a read fails, ctx ends or there are other settings, which is no error.
@@ -131,7 +153,7 @@ func (r *reader) take(got *clientv3.GetResponse, prefix string, asked time.Time)
 	if err := r.past.check(h, asked); err != nil {
 		return err
 	}
-	if len(got.Kvs) == 0 && len(r.told) == 0 {
+	if len(got.Kvs) == 0 && len(r.roll) == 0 {
 		return fmt.Errorf("there are no keys under %s: Patroni has not begun, or namespace or scope are others", prefix)
 	}
 	if r.past.isAhead(h) {

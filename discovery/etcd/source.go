@@ -39,8 +39,8 @@ func New(cfg Config, log *slog.Logger) (*Source, error) {
 // Name is "etcd".
 func (s *Source) Name() string { return "etcd" }
 
-// Reload puts other settings in force, also while Run runs: it connects anew. Faulty ones change nothing. Which keys are read and from
-// which etcd is to stay: endpoints, namespace and scope are what the source is.
+// Reload puts other settings in force, also while the source runs: it connects anew. Faulty ones change nothing. Without endpoints it
+// rests and knows no members.
 func (s *Source) Reload(cfg Config) error {
 	if err := cfg.Validate(); err != nil {
 		return err
@@ -66,7 +66,13 @@ func (s *Source) config() Config {
 func (s *Source) run(ctx context.Context, out feed) {
 	r := &reader{source: s, feed: out, roll: make(roll)}
 	for ctx.Err() == nil {
-		if err := r.connected(ctx, s.config()); err != nil && ctx.Err() == nil {
+		cfg := s.config()
+		r.turn(&cfg)
+		if len(cfg.Endpoints) == 0 {
+			r.idle(ctx)
+			continue
+		}
+		if err := r.connected(ctx, cfg); err != nil && ctx.Err() == nil {
 			r.fail(err)
 			r.pause(ctx)
 		}

@@ -25,7 +25,7 @@ func TestWhatStandsThereIsTold(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	w := newWriter(t, nil, s)
-	_, h := play(t, settings(s))
+	source, h := play(t, settings(s))
 	h.problem("no keys under /service/voip/")
 	w.voip()
 	said := h.leads(one)
@@ -48,6 +48,21 @@ func TestWhatStandsThereIsTold(t *testing.T) {
 	}
 	w.put("leader", "\x00garbage")
 	h.leads("")
+	if err := source.Reload(Defaults()); err != nil {
+		t.Fatal(err)
+	}
+	h.problem("no endpoints")
+	if got := h.nodes(); len(got) != 0 {
+		t.Errorf("%v", got)
+	}
+	w.put("leader", "n1")
+	if err := source.Reload(settings(s)); err != nil {
+		t.Fatal(err)
+	}
+	h.leads(one)
+	if got := h.nodes(); len(got) != 2 {
+		t.Errorf("%v", got)
+	}
 }
 
 func TestALeaseThatEndsTakesTheLeaderButNotTheNode(t *testing.T) {
