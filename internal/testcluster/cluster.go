@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -21,19 +20,15 @@ const (
 	startLimit = 3 * time.Minute // for a whole cluster on a loaded machine; a few seconds are usual
 	quitLimit  = 5 * time.Second // for an immediate shutdown before kill -9
 
+	logLines = 5 // of each log, in the error of a start that failed
+
 	segmentSize = "1" // megabytes of a WAL segment: the smallest, since each node begins with a whole one
 )
 
 // Cluster is a primary and its standbys. All methods may be called from any goroutine.
 type Cluster struct {
-	options   Options
-	account   account
-	binaries  string
-	dir       string // owned: removed by Close
-	socketDir string
-	roles     []Role
+	*site
 	nodes     []*Node
-	lock      *os.File // held while the cluster lives; tells sweepers that it does
 	stopWatch func() bool
 
 	closing  sync.Once
@@ -52,10 +47,11 @@ func Start(ctx context.Context, options Options) (*Cluster, error) {
 	if err := options.Validate(); err != nil {
 		return nil, fmt.Errorf("test cluster: %w", err)
 	}
-	c, err := prepare(ctx, options.withDefaults())
+	site, err := newSite(ctx, options.withDefaults())
 	if err != nil {
 		return nil, fmt.Errorf("test cluster: %w", err)
 	}
+	c := &Cluster{site: site, closed: make(chan struct{})}
 	begin, cancel := context.WithTimeoutCause(ctx, startLimit, fmt.Errorf("not ready after %v", startLimit))
 	defer cancel()
 	if err := c.begin(begin); err != nil {
@@ -66,34 +62,7 @@ func Start(ctx context.Context, options Options) (*Cluster, error) {
 	return c, nil
 }
 
-// prepare finds programs and account and makes the directory.
-func prepare(ctx context.Context, options Options) (*Cluster, error) {
-	a, err := findAccount()
-	if err != nil {
-		return nil, err
-	}
-	binaries := options.Binaries
-	if binaries == "" {
-		if binaries, err = FindBinaries(ctx); err != nil {
-			return nil, err
-		}
-	}
-	sweep(options.Dir, options.Logger)
-	dir, lock, err := makeDir(options.Dir, a)
-	if err != nil {
-		return nil, err
-	}
-	c := &Cluster{
-		options: options, account: a, binaries: binaries, dir: dir, lock: lock,
-		socketDir: filepath.Join(dir, "s"), roles: options.roles(), closed: make(chan struct{}),
-	}
-	return c, nil
-}
-
 func (c *Cluster) begin(ctx context.Context) error {
-	if err := c.account.mkdir(c.socketDir); err != nil {
-		return err
-	}
 	held, err := reserve(1 + c.options.Standbys)
 	if err != nil {
 		return err
@@ -112,7 +81,7 @@ func (c *Cluster) begin(ctx context.Context) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	if err := c.createRoles(ctx); err != nil {
+	if err := c.createRoles(ctx, &primary.server); err != nil {
 		return err
 	}
 	return c.WaitReplicas(ctx)
@@ -169,15 +138,6 @@ func (c *Cluster) copyTree(from, to string) error {
 		}
 		return c.account.write(target, string(content))
 	})
-}
-
-func (c *Cluster) createRoles(ctx context.Context) error {
-	// The standbys may not be connected yet: these commits must not wait for them.
-	if err := c.nodes[0].exec(ctx, "postgres", append([]string{"SET synchronous_commit = local"}, c.roleStatements()...)...); err != nil {
-		return err
-	}
-	return c.nodes[0].exec(ctx, DefaultDatabase, "SET synchronous_commit = local",
-		"GRANT EXECUTE ON FUNCTION pg_promote TO "+ProbeUser)
 }
 
 // Nodes returns all nodes in a fixed order: n1 (the first primary), n2, …
@@ -243,31 +203,6 @@ func (c *Cluster) Standbys() []*Node {
 	return standbys
 }
 
-// Role returns the login role of that name with its password.
-func (c *Cluster) Role(name string) Role {
-	for _, r := range c.roles {
-		if r.Name == name {
-			return r
-		}
-	}
-	return Role{Name: name}
-}
-
-// DSN returns a connection URI for a role of the cluster at any address (a node's, a proxy's, a router's).
-func (c *Cluster) DSN(addr, role, database string) string {
-	u := url.URL{Scheme: "postgres", User: url.UserPassword(role, c.Role(role).Password), Host: addr, Path: "/" + database,
-		RawQuery: "sslmode=disable"}
-	return u.String()
-}
-
-// Dir returns the temporary directory of the cluster. It is removed by Close.
-func (c *Cluster) Dir() string { return c.dir }
-
-// Binaries returns the directory of the PostgreSQL programs in use.
-func (c *Cluster) Binaries() string { return c.binaries }
-
-func (c *Cluster) program(name string) string { return filepath.Join(c.binaries, name) }
-
 // WaitReplicas waits until every running standby streams from the primary and has replayed all that it has written.
 func (c *Cluster) WaitReplicas(ctx context.Context) error {
 	primary := c.Primary()
@@ -307,16 +242,14 @@ func (c *Cluster) finish() {
 			group.Go(n.destroy)
 		}
 		group.Wait()
-		killAll(c.dir)
-		c.closeErr = errors.Join(removeDir(c.dir), c.lock.Close())
+		c.closeErr = c.remove()
 	})
 }
 
 func (c *Cluster) logTails() string {
-	const lines = 5
 	var b strings.Builder
 	for _, n := range c.nodes {
-		if tail := n.LogTail(lines); tail != "" {
+		if tail := n.LogTail(logLines); tail != "" {
 			fmt.Fprintf(&b, "\n%s: %s", n.name, tail)
 		}
 	}

@@ -8,10 +8,10 @@
 //
 // As root everything of PostgreSQL's runs as the account "postgres", since PostgreSQL refuses to run as root.
 //
-// Goroutines: one reaper per running postmaster, which ends with it; one closer per cluster once its context has ended;
+// Goroutines: one reaper per running daemon, which ends with it; one closer per cluster once its context has ended;
 // [Supervisor.Run] runs in its caller's goroutine and starts at most one more per node, which it waits for.
 //
-// Locks: Cluster.mu guards which node is primary; Node.mu guards a node's process and settings. Neither is held while
-// waiting for a process, a query or a file. Node.writing keeps writers of a node's settings files in order and is the only
+// Locks: Cluster.mu guards which node is primary; Node.mu guards a node's settings; daemon.mu guards a process. None is held
+// while waiting for a process, a query or a file. Node.writing keeps writers of a node's settings files in order and is the only
 // lock under which another (Node.mu) is taken.
 package testcluster

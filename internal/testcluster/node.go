@@ -22,62 +22,35 @@ const (
 // Node is one PostgreSQL server of a cluster. All methods may be called from any goroutine, but starting, stopping and
 // rejoining one node from two goroutines at once gives an error to one of them.
 type Node struct {
-	cluster *Cluster
-	name    string
-	port    int
-	dir     string     // holds data, log and the settings; the cluster owns it
-	writing sync.Mutex // held while the settings' files are written; taken before mu
+	server
+	cluster    *Cluster
+	postmaster daemon
+	writing    sync.Mutex // held while the settings' files are written; taken before mu
 
 	mu struct {
 		sync.Mutex
-		process  *process          // the current or last life; nil before the first start
 		upstream *Node             // whom it follows as a standby
 		settings map[string]string // of this node only
-		gone     bool              // the cluster is being closed: no further life
 	}
 }
 
 func newNode(c *Cluster, name string, port int) *Node {
-	n := &Node{cluster: c, name: name, port: port, dir: filepath.Join(c.dir, name)}
+	n := &Node{cluster: c, server: server{site: c.site, name: name, port: port, dir: filepath.Join(c.dir, name)}}
+	// SIGQUIT is PostgreSQL's immediate shutdown: the postmaster takes its children along.
+	n.postmaster = daemon{account: c.account, dir: n.dir, log: n.path(logName), onDeath: syscall.SIGQUIT}
 	n.mu.settings = map[string]string{}
 	return n
 }
 
-// Name returns n1, n2, …, which is also its cluster_name and, as a standby, its application_name.
-func (n *Node) Name() string { return n.name }
-
-// String returns the name and address for messages.
-func (n *Node) String() string { return n.name + " (" + n.Addr() + ")" }
-
-// Addr returns "127.0.0.1:port". It stays the same through all the node's lives.
-func (n *Node) Addr() string { return "127.0.0.1:" + strconv.Itoa(n.port) }
-
-// Port returns the port.
-func (n *Node) Port() int { return n.port }
-
-// SocketDir returns the directory of the unix socket, which all nodes share.
-func (n *Node) SocketDir() string { return n.cluster.socketDir }
-
-// SocketAddr returns "/dir:port".
-func (n *Node) SocketAddr() string { return n.cluster.socketDir + ":" + strconv.Itoa(n.port) }
-
-// DataDir returns the data directory.
-func (n *Node) DataDir() string { return n.path(dataName) }
-
-// DSN returns a connection URI to the node for a role of the cluster.
-func (n *Node) DSN(role, database string) string { return n.cluster.DSN(n.Addr(), role, database) }
-
-func (n *Node) path(name string) string { return filepath.Join(n.dir, name) }
-
 // Running reports whether the postmaster process exists, stopped by a signal or not.
 func (n *Node) Running() bool {
-	p := n.current()
+	p := n.postmaster.current()
 	return p != nil && p.alive()
 }
 
 // PID returns the postmaster's process id, or 0 when it does not run.
 func (n *Node) PID() int {
-	if p := n.current(); p != nil && p.alive() {
+	if p := n.postmaster.current(); p != nil && p.alive() {
 		return p.pid
 	}
 	return 0
@@ -85,7 +58,7 @@ func (n *Node) PID() int {
 
 // Exited returns a channel that is closed when the postmaster's current life ends; closed already when it does not run.
 func (n *Node) Exited() <-chan struct{} {
-	if p := n.current(); p != nil {
+	if p := n.postmaster.current(); p != nil {
 		return p.exited
 	}
 	never := make(chan struct{})
@@ -95,21 +68,9 @@ func (n *Node) Exited() <-chan struct{} {
 
 // StoppedCleanly reports whether the last life ended by an orderly shutdown (smart, fast) instead of a kill or crash.
 func (n *Node) StoppedCleanly() bool {
-	p := n.current()
+	p := n.postmaster.current()
 	return p != nil && !p.alive() && p.clean()
 }
-
-func (n *Node) current() *process {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.mu.process
-}
-
-// What Start answers beside the server's own failures.
-var (
-	ErrRunning = errors.New("the node runs already")
-	ErrClosed  = errors.New("the cluster is closed")
-)
 
 // Start starts the node as what it was: primary or standby. It returns when it accepts connections.
 func (n *Node) Start(ctx context.Context) error {
@@ -120,7 +81,7 @@ func (n *Node) Start(ctx context.Context) error {
 	if err := awaitNobody(ctx, n.dir); err != nil {
 		return fmt.Errorf("start %v: processes of its last life remain: %w", n, err)
 	}
-	p, err := n.launch()
+	p, err := n.postmaster.launch(n.cluster.program("postgres"), "-D", n.DataDir())
 	if err != nil {
 		return fmt.Errorf("start %v: %w", n, err)
 	}
@@ -143,28 +104,6 @@ func orExit(err error) error {
 	return err
 }
 
-func (n *Node) launch() (*process, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.mu.process != nil && n.mu.process.alive() {
-		return nil, ErrRunning
-	}
-	if n.mu.gone {
-		return nil, ErrClosed
-	}
-	log, err := os.OpenFile(n.path(logName), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = log.Close() }()
-	p, err := launch(n.cluster.account, n.dir, log, n.cluster.program("postgres"), "-D", n.DataDir())
-	if err != nil {
-		return nil, err
-	}
-	n.mu.process = p
-	return p, nil
-}
-
 // accepting reads the state that the postmaster keeps in line 8 of its lock file, as pg_ctl does.
 func (n *Node) accepting(pid int) bool {
 	content, err := os.ReadFile(filepath.Join(n.DataDir(), pidName))
@@ -183,7 +122,7 @@ func (n *Node) StopFast(ctx context.Context) error { return n.stop(ctx, syscall.
 func (n *Node) StopImmediate(ctx context.Context) error { return n.stop(ctx, syscall.SIGQUIT) }
 
 func (n *Node) stop(ctx context.Context, sig syscall.Signal) error {
-	p := n.current()
+	p := n.postmaster.current()
 	if p == nil || !p.alive() {
 		return nil
 	}
@@ -199,7 +138,7 @@ func (n *Node) stop(ctx context.Context, sig syscall.Signal) error {
 // Kill9 kills the postmaster and every process of its with SIGKILL, as if the machine had lost its power while the
 // kernel still answers for the sockets. It returns when they are gone.
 func (n *Node) Kill9() {
-	p := n.current()
+	p := n.postmaster.current()
 	if p == nil {
 		return
 	}
@@ -210,7 +149,7 @@ func (n *Node) Kill9() {
 // KillPostmaster kills only the postmaster with SIGKILL; its children notice by themselves and end, a busy one not
 // before its statement is over.
 func (n *Node) KillPostmaster() {
-	if p := n.current(); p != nil && p.alive() {
+	if p := n.postmaster.current(); p != nil && p.alive() {
 		_ = syscall.Kill(p.pid, syscall.SIGKILL)
 		<-p.exited
 	}
@@ -225,7 +164,7 @@ func (n *Node) Cont() { signalAll(n.dir, syscall.SIGCONT) }
 
 // Reload makes the server read its settings again.
 func (n *Node) Reload() error {
-	p := n.current()
+	p := n.postmaster.current()
 	if p == nil || !p.alive() {
 		return nil
 	}
@@ -263,7 +202,7 @@ func (n *Node) writeSettings() error {
 	if err := n.cluster.account.replace(n.path("postgresql.conf"), content); err != nil {
 		return fmt.Errorf("settings of %v: %w", n, err)
 	}
-	if err := n.cluster.account.replace(n.path("pg_hba.conf"), n.cluster.hba()); err != nil {
+	if err := n.cluster.account.replace(n.path("pg_hba.conf"), strings.Join(n.cluster.hba(), "\n")+"\n"); err != nil {
 		return fmt.Errorf("pg_hba.conf of %v: %w", n, err)
 	}
 	return nil
@@ -275,22 +214,20 @@ func (n *Node) StopCommand() string {
 	return n.cluster.account.shell(n.cluster.program("pg_ctl"), "stop", "-D", n.DataDir(), "-m", "fast", "-w", "-t", "60")
 }
 
-// LogTail returns the last lines of the server's log.
-func (n *Node) LogTail(lines int) string {
-	content, err := os.ReadFile(n.path(logName))
-	if err != nil {
-		return ""
-	}
-	return lastLines(string(content), lines)
+// WaitStreaming waits until the node, as a standby, streams from primary.
+func (n *Node) WaitStreaming(ctx context.Context, primary *Node) error {
+	return primary.waitStreaming(ctx, n)
+}
+
+func (n *Node) waitStreaming(ctx context.Context, standby *Node) error {
+	return n.pollQuery(ctx, "SELECT coalesce(bool_or(state = 'streaming'), false) FROM pg_stat_replication WHERE application_name = $1", standby.name)
 }
 
 // destroy ends the node for good.
 func (n *Node) destroy() {
 	ctx, cancel := context.WithTimeout(context.Background(), quitLimit)
 	defer cancel()
-	n.mu.Lock()
-	n.mu.gone = true
-	n.mu.Unlock()
+	n.postmaster.retire()
 	n.Cont()
 	if err := n.StopImmediate(ctx); err != nil {
 		n.cluster.options.Logger.Warn("node killed", "node", n.name, "error", err)

@@ -3,7 +3,6 @@ package testcluster
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,25 +19,11 @@ const (
 	killLimit = 10 * time.Second      // for the kernel to take killed processes apart
 )
 
-// process is one life of a postmaster. Its fields do not change; err may be read once exited is closed.
+// process is one life of a daemon. Its fields do not change; err may be read once exited is closed.
 type process struct {
 	pid    int
 	exited chan struct{}
 	err    error
-}
-
-// launch starts a postmaster whose output goes to log. A reaper waits for it.
-func launch(a account, dir string, log *os.File, program string, args ...string) (*process, error) {
-	cmd := exec.Command(program, args...)
-	// SIGQUIT is PostgreSQL's immediate shutdown: the postmaster takes its children along.
-	a.prepare(cmd, dir, syscall.SIGQUIT)
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start %s: %w", program, err)
-	}
-	p := &process{pid: cmd.Process.Pid, exited: make(chan struct{})}
-	go p.reap(cmd)
-	return p, nil
 }
 
 func (p *process) reap(cmd *exec.Cmd) {

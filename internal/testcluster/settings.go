@@ -9,10 +9,10 @@ import (
 )
 
 // baseSettings are the settings of every node: small, quick to start, ready for replication and pg_rewind.
-func (c *Cluster) baseSettings() map[string]string {
-	s := map[string]string{
+func (s *site) baseSettings() map[string]string {
+	settings := map[string]string{
 		"listen_addresses":        "127.0.0.1",
-		"unix_socket_directories": c.socketDir,
+		"unix_socket_directories": s.socketDir,
 		"unix_socket_permissions": "0700",
 		// Files in the data directory go away with it, also after kill -9; those in /dev/shm would stay.
 		"dynamic_shared_memory_type": "mmap",
@@ -34,13 +34,13 @@ func (c *Cluster) baseSettings() map[string]string {
 		"recovery_target_timeline":     "latest",
 		"password_encryption":          "scram-sha-256",
 		"log_line_prefix":              "%m [%p] %q%u@%d %a ",
-		"fsync":                        onOff(c.options.Durable),
+		"fsync":                        onOff(s.options.Durable),
 	}
-	if c.options.Sync {
-		s["synchronous_standby_names"] = "ANY 1 (*)"
+	if s.options.Sync {
+		settings["synchronous_standby_names"] = "ANY 1 (*)"
 	}
-	maps.Copy(s, c.options.Conf)
-	return s
+	maps.Copy(settings, s.options.Conf)
+	return settings
 }
 
 // settingsLocked renders the node's postgresql.conf.
@@ -60,38 +60,33 @@ func (n *Node) settingsLocked() string {
 	return b.String()
 }
 
-// conninfo is how other nodes and PostgreSQL's own tools reach the node.
-func (n *Node) conninfo() string {
-	return fmt.Sprintf("host=%s port=%d user=%s", n.cluster.socketDir, n.port, SuperUser)
-}
-
-func (c *Cluster) hba() string {
+// hba are the lines of pg_hba.conf.
+func (s *site) hba() []string {
 	lines := []string{"local all all trust", "local replication all trust"}
-	lines = append(lines, c.options.HBA...)
-	for _, r := range c.roles {
+	lines = append(lines, s.options.HBA...)
+	for _, r := range s.roles {
 		if r.MD5 {
 			lines = append(lines, "host all "+quoteHBA(r.Name)+" 127.0.0.1/32 md5")
 		}
 	}
-	lines = append(lines,
+	return append(lines,
 		"host all "+SuperUser+" 127.0.0.1/32 reject",
 		"host all all 127.0.0.1/32 scram-sha-256",
 		"host replication all 127.0.0.1/32 scram-sha-256")
-	return strings.Join(lines, "\n") + "\n"
 }
 
-func (c *Cluster) roleStatements() []string {
-	var s []string
-	for _, r := range c.roles {
+func (s *site) roleStatements() []string {
+	var statements []string
+	for _, r := range s.roles {
 		if r.MD5 {
-			s = append(s, "SET password_encryption = 'md5'")
+			statements = append(statements, "SET password_encryption = 'md5'")
 		}
-		s = append(s, fmt.Sprintf("CREATE ROLE %s LOGIN PASSWORD %s %s", quoteIdentifier(r.Name), quoteSetting(r.Password), r.Options))
+		statements = append(statements, fmt.Sprintf("CREATE ROLE %s LOGIN PASSWORD %s %s", quoteIdentifier(r.Name), quoteSetting(r.Password), r.Options))
 		if r.MD5 {
-			s = append(s, "RESET password_encryption")
+			statements = append(statements, "RESET password_encryption")
 		}
 	}
-	return append(s,
+	return append(statements,
 		"GRANT pg_monitor TO "+ProbeUser,
 		"GRANT EXECUTE ON FUNCTION pg_promote TO "+ProbeUser,
 		"CREATE DATABASE "+DefaultDatabase+" OWNER "+AppUser)
