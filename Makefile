@@ -19,7 +19,7 @@ TEST_ENV := PGROUTER_VERIFY=1 PGROUTER_REQUIRE_PG=1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build demo test verify matrix check fuzz streams suites etcd bench pgo soak storm docs clean setup unit arch allocs
+.PHONY: help build demo test verify matrix check fuzz streams suites etcd patroni bench pgo soak storm docs clean setup unit arch allocs
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,11 +36,12 @@ test: setup unit arch allocs ## Everything that must hold before a commit is pus
 	$(MAKE) --no-print-directory streams
 	$(MAKE) --no-print-directory soak SOAK=2m SOAK_LIMIT=10m
 
-verify: test matrix ## Everything: test, PostgreSQL 17, test suites of others, etcd, longer fuzzing, streams, storm and soak, a sanity run of the benchmark (about two and a half hours)
+verify: test matrix ## Everything: test, PostgreSQL 17, test suites of others, etcd, Patroni, longer fuzzing, streams, storm and soak, a sanity run of the benchmark (about two and a half hours)
 	PGROUTER_RELOADS=100 $(TEST_ENV) go test -race -count=1 -timeout 10m -run TestReloadsUnderLoad ./internal/system
 	scripts/fuzz $(FUZZ)
 	$(MAKE) --no-print-directory suites
 	$(MAKE) --no-print-directory etcd
+	$(MAKE) --no-print-directory patroni
 	$(MAKE) --no-print-directory storm
 	$(MAKE) --no-print-directory streams STREAMS=30m ROWS=100000000
 	$(MAKE) --no-print-directory soak SOAK=30m
@@ -52,7 +53,7 @@ matrix: setup ## Run the tests against PostgreSQL 17 of Debian 13, in a chroot (
 
 check: $(LINT) ## Run the linters (the first run builds them: some minutes)
 	scripts/check-format
-	go vet -tags soak,suites,etcd ./...
+	go vet -tags soak,suites,etcd,patroni ./...
 	$(LINT) run
 
 fuzz: ## Fuzz each target for a while: make fuzz FUZZ=5m
@@ -67,6 +68,9 @@ etcd: ## Run the source that reads Patroni's keys on a real etcd
 	@scripts/setup-go
 	@scripts/setup-etcd
 	$(TEST_ENV) go test -race -count=1 -tags etcd -timeout 10m ./discovery/etcd
+patroni: setup ## Run what needs a real Patroni with etcd
+	@scripts/setup-patroni
+	$(TEST_ENV) go test -count=1 -tags patroni -timeout 30m -run Patroni -v ./internal/testcluster
 
 streams: setup ## Send random streams to PostgreSQL and through the router, and count rows: make streams STREAMS=5m ROWS=100000000
 	$(TEST_ENV) go test -count=1 -timeout $(STREAMS_LIMIT) -run 'Streams|Stranger' -v ./internal/oracle -stream-time $(STREAMS) -rows $(ROWS)
@@ -100,7 +104,7 @@ setup: # what tests need of the system
 
 unit: setup # all tests, with the race detector
 	scripts/check-format
-	go vet -tags soak,suites,etcd ./...
+	go vet -tags soak,suites,etcd,patroni ./...
 	$(TEST_ENV) go test -race -timeout 10m ./...
 
 arch: # the rules of the house, always looked at anew

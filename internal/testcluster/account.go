@@ -92,17 +92,24 @@ func (a account) run(ctx context.Context, dir, program string, args ...string) e
 	return nil
 }
 
-// environment is ours without what would steer libpq or translate messages.
+// environment is ours without what would steer libpq, Patroni or etcd, or translate messages.
 func environment(home string) []string {
 	env := []string{"HOME=" + home, "LC_ALL=C"}
 	for _, kv := range os.Environ() {
-		name, _, _ := strings.Cut(kv, "=")
-		if strings.HasPrefix(name, "PG") || strings.HasPrefix(name, "LC_") || name == "LANG" || name == "LANGUAGE" || name == "HOME" {
-			continue
+		if name, _, _ := strings.Cut(kv, "="); !steers(name) {
+			env = append(env, kv)
 		}
-		env = append(env, kv)
 	}
 	return env
+}
+
+func steers(name string) bool {
+	for _, prefix := range []string{"PG", "LC_", "PATRONI_", "ETCD"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return name == "LANG" || name == "LANGUAGE" || name == "HOME"
 }
 
 // shell turns a command line into one that the account runs: as root through su, which every Linux has.

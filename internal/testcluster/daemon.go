@@ -69,6 +69,19 @@ func (d *daemon) retire() {
 	d.mu.gone = true
 }
 
+// kill ends every process that lives in the daemon's directory, and waits for that.
+func (d *daemon) kill() {
+	killAll(d.dir)
+	d.ended()
+}
+
+// ended waits for the end of a life that was killed.
+func (d *daemon) ended() {
+	if p := d.current(); p != nil {
+		<-p.exited
+	}
+}
+
 // tailOf returns the last lines of a log.
 func tailOf(log string, lines int) string {
 	content, err := os.ReadFile(log)

@@ -138,7 +138,11 @@ func removeSharedMemory(pidFile string) {
 
 // poll asks done every pollEvery until it says yes, fails, or ctx ends.
 func poll(ctx context.Context, done func() (bool, error)) error {
-	tick := time.NewTicker(pollEvery)
+	return pollAt(ctx, pollEvery, done)
+}
+
+func pollAt(ctx context.Context, every time.Duration, done func() (bool, error)) error {
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		ok, err := done()
