@@ -118,12 +118,13 @@ func TestPatroniReplacesAFrozenLeader(t *testing.T) {
 	next := another(ctx, t, c, one)
 	must(t, next.Exec(ctx, "CREATE TABLE t (i int)"))
 	// It wakes as a primary that has lost its lease. Patroni 3.0.2 lets it write its name over the other's, whose timeline is then
-	// rewound (later ones ask first); so it is not said who leads now, only that one does and that the others follow it.
+	// rewound (later ones ask first); so it is not asked who leads now, only that one does and that the others follow it.
 	one.Cont()
 	must(t, c.AwaitReady(ctx))
 	leader, err := c.Leader(ctx)
 	must(t, err)
 	must(t, leader.Exec(ctx, "CREATE TABLE u (i int)"))
+	t.Logf("%v leads in the end", leader)
 }
 
 // loseEtcd stops etcd and returns what the agents say when the first leader's lease is long over.
