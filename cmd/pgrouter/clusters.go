@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/pgrouter/pgrouter/config"
 	"github.com/pgrouter/pgrouter/discovery"
+	"github.com/pgrouter/pgrouter/discovery/etcd"
 	"github.com/pgrouter/pgrouter/discovery/patroni"
 	"github.com/pgrouter/pgrouter/discovery/probe"
 	"github.com/pgrouter/pgrouter/discovery/static"
@@ -20,7 +22,8 @@ import (
 type clusterRun struct {
 	cfg       *config.Cluster // in force; for reloads
 	nodes     *static.Source
-	patroni   *patroni.Source
+	patroni   *patroni.Source // rests without urls
+	etcd      *etcd.Source    // rests without endpoints
 	prober    *probe.Prober
 	manager   *discovery.Manager
 	conductor *failover.Conductor
@@ -55,11 +58,14 @@ func (r *router) newCluster(c *config.Cluster) (run *clusterRun, err error) {
 	if run.patroni, err = patroni.New(patroniConfig(c), patroni.Deps{Cluster: topology.ClusterID(c.Name), Events: r.events, Logger: r.log}); err != nil {
 		return nil, fmt.Errorf("cluster.%s.patroni: %w", c.Name, err)
 	}
+	if run.etcd, err = etcd.New(etcdConfig(c), r.log.With("cluster", c.Name)); err != nil {
+		return nil, fmt.Errorf("cluster.%s.etcd: %w", c.Name, err)
+	}
 	if run.prober, err = probe.New(probeConfig(c)); err != nil {
 		return nil, fmt.Errorf("cluster.%s: %w", c.Name, err)
 	}
 	run.manager, err = discovery.NewManager(discoveryConfig(c), discovery.Deps{
-		Sources: []discovery.Source{run.nodes, run.patroni}, Prober: run.prober, Events: r.events, Logger: r.log,
+		Sources: []discovery.Source{run.nodes, run.patroni, run.etcd}, Prober: run.prober, Events: r.events, Logger: r.log,
 	})
 	return run, err
 }
@@ -78,9 +84,18 @@ func patroniConfig(c *config.Cluster) patroni.Config {
 	}
 }
 
+func etcdConfig(c *config.Cluster) etcd.Config {
+	e := &c.Etcd
+	return etcd.Config{
+		Endpoints: e.Endpoints, Namespace: e.Namespace, Scope: cmp.Or(e.Scope, c.Name), Username: e.Username, Password: e.Password.Reveal(),
+		CAFile: e.CAFile, CertFile: e.CertFile, KeyFile: e.KeyFile, Timeout: e.Timeout,
+	}
+}
+
 func discoveryConfig(c *config.Cluster) discovery.Config {
 	out := discovery.Defaults()
 	out.Cluster, out.ProbeInterval, out.Heartbeat, out.StateDir = topology.ClusterID(c.Name), c.ProbeInterval, c.ProbeTimeout, c.StateDir
+	out.DCS = len(c.Patroni.URLs)+len(c.Etcd.Endpoints) > 0
 	out.HoldWithoutDCS = c.WhenDCSLost == "hold"
 	return out
 }
@@ -142,7 +157,8 @@ func (c *clusterRun) reload(ctx context.Context, cfg *config.Cluster) error {
 	if !slices.Equal(c.cfg.Nodes, cfg.Nodes) {
 		errs = append(errs, c.nodes.SetNodes(cfg.Nodes))
 	}
-	errs = append(errs, c.patroni.Reload(patroniConfig(cfg))) // its files may be others under the same names
+	// Their files may be others under the same names.
+	errs = append(errs, c.patroni.Reload(patroniConfig(cfg)), c.etcd.Reload(etcdConfig(cfg)))
 	c.cfg = cfg
 	return errors.Join(errs...)
 }

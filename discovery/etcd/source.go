@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/pgrouter/pgrouter/discovery"
 	"github.com/pgrouter/pgrouter/topology"
 )
 
@@ -60,6 +61,12 @@ func (s *Source) config() Config {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.mu.config
+}
+
+// Run reads and reports until ctx ends (discovery.Source).
+func (s *Source) Run(ctx context.Context, to *discovery.Feed) error {
+	s.run(ctx, to)
+	return nil
 }
 
 // run reads and reports until ctx ends. It never gives up.

@@ -110,18 +110,9 @@ func (s *Source) settings() *settings {
 
 // Run asks and reports until ctx ends.
 func (s *Source) Run(ctx context.Context, to *discovery.Feed) error {
-	s.run(ctx, membersOnly{to})
+	s.run(ctx, to)
 	return nil
 }
-
-// membersOnly is a Manager that does not hear witnesses beside SQL yet.
-type membersOnly struct{ *discovery.Feed }
-
-// Testify is part of feed.
-func (membersOnly) Testify(topology.Testimony) {}
-
-// Report is part of feed.
-func (membersOnly) Report(...topology.Agent) {}
 
 // run has one inquiry for each configuration.
 func (s *Source) run(ctx context.Context, to feed) {
