@@ -68,6 +68,7 @@ etcd: ## Run the source that reads Patroni's keys on a real etcd
 	@scripts/setup-go
 	@scripts/setup-etcd
 	$(TEST_ENV) go test -race -count=1 -tags etcd -timeout 10m ./discovery/etcd
+
 patroni: setup ## Run what needs a real Patroni with etcd
 	@scripts/setup-patroni
 	$(TEST_ENV) go test -count=1 -tags patroni -timeout 30m -run Patroni -v ./internal/testcluster

@@ -43,3 +43,36 @@ apt_install() {
 	apt_updated=yes
 	rm -f "$log"
 }
+
+# Debian's packages start what they install, now and at each boot. Whatever happens, the system's own rule for that is put back.
+policy=/usr/sbin/policy-rc.d
+
+forbid_services() {
+	kept=$(mktemp -d)
+	[ ! -e "$policy" ] || cp -a "$policy" "$kept/policy"
+	trap allow_services EXIT
+	printf '#!/bin/sh\nexit 101\n' >"$kept/refuse"
+	as_root install -m 755 "$kept/refuse" "$policy"
+}
+
+allow_services() {
+	if [ -e "$kept/policy" ]; then
+		as_root cp -a "$kept/policy" "$policy"
+	else
+		as_root rm -f "$policy"
+	fi
+	rm -rf "$kept"
+	trap - EXIT
+}
+
+# install_idle PROGRAM PACKAGE SERVICE installs a package whose service is to stay off, unless its program is there already.
+install_idle() {
+	command -v "$1" >/dev/null && return
+	need_installer "$1 is missing"
+	forbid_services
+	apt_install "$1" "$2"
+	as_root update-rc.d "$3" disable >/dev/null 2>&1 || true # no such script: nothing to turn off
+	! command -v systemctl >/dev/null || as_root systemctl --quiet disable "$3" 2>/dev/null || true
+	allow_services
+	command -v "$1" >/dev/null || fail "the package $2 was installed, but $1 did not come with it"
+}
