@@ -189,7 +189,8 @@ func (c *checker) checkCluster(cl *Cluster) {
 		c.fault(path+".probe_database", "must not be empty", "")
 	}
 	c.checkMembers(cl, path)
-	c.checkPatroni(&cl.Patroni, path+".patroni")
+	c.checkAddressMap(cl.AddressMap, path+".address_map")
+	c.checkPatroni(&cl.Patroni, len(cl.Etcd.Endpoints) > 0, path+".patroni")
 	c.checkEtcd(&cl.Etcd, path+".etcd")
 }
 

@@ -142,6 +142,7 @@ type Cluster struct {
 	ProbeDatabase      string        `key:"probe_database" default:"postgres" unit:"database name" doc:"Where it logs in."`
 	ProbeInterval      time.Duration `key:"probe_interval" default:"1s" min:"100ms" max:"1m" doc:"How often each node is asked for its state. While work is held it is asked every 100 ms."`
 	ProbeTimeout       time.Duration `key:"probe_timeout" default:"1s" min:"50ms" max:"1m" doc:"After how long without an answer a node is suspect and gets no new work."`
+	AddressMap         []string      `key:"address_map" unit:"host:port=host:port" doc:"Where the addresses that members announce to Patroni and etcd are reached from here, those of servers and of REST interfaces alike."`
 	WhenDCSLost        string        `key:"when_dcs_lost" default:"keep" oneof:"keep hold" doc:"What becomes of the primary of a cluster with a DCS (Patroni, etcd) when the DCS is silent for longer than its lease. keep: it goes on while it answers as before, its own Patroni answers and says that it leads, and nothing speaks against it; another node is never opened. A primary that was replaced behind a broken network then takes writes that are lost. hold: writes are held until the DCS is heard again."`
 	StateDir           string        `key:"state_dir" unit:"directory" reload:"restart" doc:"Where the router remembers the cluster's identity and its highest timeline, so that it refuses outdated nodes after a restart. Empty: in memory only, with a warning."`
 	DemoteCommand      []string      `key:"demote_command" kind:"command" expand:"no" doc:"What a switchover runs to stop the old primary or make it a standby. Without it a switchover is refused. A list is run as it is, a string by /bin/sh -c. It finds PGROUTER_NODE (the node concerned), PGROUTER_OLD_PRIMARY, PGROUTER_NEW_PRIMARY and PGROUTER_CLUSTER in its environment."`
@@ -169,15 +170,14 @@ type Etcd struct {
 
 // Patroni is one [cluster.NAME.patroni].
 type Patroni struct {
-	URLs       []string      `key:"urls" unit:"URLs" doc:"REST interfaces of some members, such as http://10.0.0.11:8008; the others are found. Empty: Patroni is not asked."`
-	Username   string        `key:"username" unit:"user name" doc:"For basic authentication. Patroni asks for it only where something in front of it does: what the router asks is open to everybody by default."`
-	Password   Secret        `key:"password" doc:"Its password."`
-	CAFile     string        `key:"ca_file" unit:"file" doc:"Who has signed the certificates of https URLs. Empty: the system's authorities count. A relative path begins where the configuration file lies."`
-	CertFile   string        `key:"cert_file" unit:"file" doc:"The router's own certificate, where Patroni wants one (verify_client = required)."`
-	KeyFile    string        `key:"key_file" unit:"file" doc:"Its key."`
-	Interval   time.Duration `key:"interval" default:"1s" min:"100ms" max:"1m" doc:"How often each member is asked for itself, and one of them for the cluster, which makes it read the DCS; a fifth more or less."`
-	Timeout    time.Duration `key:"timeout" default:"2s" min:"50ms" max:"1m" doc:"How long an answer may take before another member is asked."`
-	AddressMap []string      `key:"address_map" unit:"host:port=host:port" doc:"Where addresses that members announce are reached from here, those of servers and of REST interfaces alike."`
+	URLs     []string      `key:"urls" unit:"URLs" doc:"REST interfaces of some members, such as http://10.0.0.11:8008; the others are found. Empty: Patroni is not asked."`
+	Username string        `key:"username" unit:"user name" doc:"For basic authentication. Patroni asks for it only where something in front of it does: what the router asks is open to everybody by default."`
+	Password Secret        `key:"password" doc:"Its password."`
+	CAFile   string        `key:"ca_file" unit:"file" doc:"Who has signed the certificates of https URLs. Empty: the system's authorities count. A relative path begins where the configuration file lies."`
+	CertFile string        `key:"cert_file" unit:"file" doc:"The router's own certificate, where Patroni wants one (verify_client = required)."`
+	KeyFile  string        `key:"key_file" unit:"file" doc:"Its key."`
+	Interval time.Duration `key:"interval" default:"1s" min:"100ms" max:"1m" doc:"How often each member is asked for itself, and one of them for the cluster, which makes it read the DCS; a fifth more or less."`
+	Timeout  time.Duration `key:"timeout" default:"2s" min:"50ms" max:"1m" doc:"How long an answer may take before another member is asked."`
 }
 
 // Listener is one [[listener]].

@@ -5,21 +5,15 @@ import (
 	"strings"
 )
 
-// checkPatroni looks at how a cluster's Patroni is asked.
-func (c *checker) checkPatroni(p *Patroni, path string) {
-	if len(p.URLs) == 0 && (p.Username != "" || p.CAFile != "" || p.CertFile != "" || len(p.AddressMap) > 0) {
+// checkPatroni looks at how a cluster's Patroni is asked. Its members may be found by etcd.
+func (c *checker) checkPatroni(p *Patroni, found bool, path string) {
+	if len(p.URLs) == 0 && !found && (p.Username != "" || p.CAFile != "" || p.CertFile != "") {
 		c.fault(path+".urls", "is required", `write urls = ["http://10.0.0.11:8008"]`)
 	}
 	for i, text := range p.URLs {
 		if !isRESTURL(text) {
 			// The text is not shown: it may have a password in it.
 			c.fault(element(path+".urls", i), "must be http:// or https:// with host and port, without credentials", `write "http://10.0.0.11:8008"`)
-		}
-	}
-	for i, pair := range p.AddressMap {
-		at := element(path+".address_map", i)
-		if !isAddressPair(pair) {
-			c.fault(at, c.shown(at, pair)+" must be host:port=host:port", "")
 		}
 	}
 	if p.Username == "" && !p.Password.IsZero() {
@@ -29,6 +23,16 @@ func (c *checker) checkPatroni(p *Patroni, path string) {
 		c.fault(path+".cert_file", "must be given together with key_file", "")
 	}
 	c.checkFiles(path, map[string]string{"ca_file": p.CAFile, "cert_file": p.CertFile, "key_file": p.KeyFile})
+}
+
+// checkAddressMap looks at where announced addresses are reached.
+func (c *checker) checkAddressMap(pairs []string, path string) {
+	for i, pair := range pairs {
+		at := element(path, i)
+		if !isAddressPair(pair) {
+			c.fault(at, c.shown(at, pair)+" must be host:port=host:port", "")
+		}
+	}
 }
 
 // checkFiles sees that the files are there that a table names, by key; those with no name are not given.

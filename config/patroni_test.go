@@ -13,12 +13,12 @@ const found = `
 auth.method = "trust"
 [cluster.main]
 state_dir = "/tmp"
+address_map = ["10.0.0.1:5432=127.0.0.1:15432", "[::1]:8008=db1:8008"]
 [cluster.main.patroni]
 urls = ["http://db1:8008", "https://[::1]:8008/patroni"]
 username = "ann"
 password = "${SECRET}"
 interval = "500ms"
-address_map = ["10.0.0.1:5432=127.0.0.1:15432", "[::1]:8008=db1:8008"]
 `
 
 func TestMembersMayBeFoundByPatroni(t *testing.T) {
@@ -27,7 +27,7 @@ func TestMembersMayBeFoundByPatroni(t *testing.T) {
 		t.Fatal(lines(faults))
 	}
 	p := cfg.Clusters[0].Patroni
-	if len(p.URLs) != 2 || p.Username != "ann" || p.Password.Reveal() != "hush" || p.Interval != 500*time.Millisecond || p.Timeout != 2*time.Second || len(p.AddressMap) != 2 {
+	if len(p.URLs) != 2 || p.Username != "ann" || p.Password.Reveal() != "hush" || p.Interval != 500*time.Millisecond || p.Timeout != 2*time.Second || len(cfg.Clusters[0].AddressMap) != 2 {
 		t.Errorf("%+v", p)
 	}
 	shown := cfg.Show()
@@ -75,7 +75,7 @@ func TestFaultsOfPatroniHaveTheirPlaces(t *testing.T) {
 		"[cluster.main.patroni]\nurls = [\"http://a\"]\npassword = \"hush\"":            "x.toml:4: cluster.main.patroni.username: must be given with",
 		"[cluster.main.patroni]\nurls = [\"http://a\"]\ncert_file = \"patroni.go\"":     "x.toml:6: cluster.main.patroni.cert_file: must be given together",
 		"[cluster.main.patroni]\nurls = [\"http://a\"]\nca_file = \"none\"":             "x.toml:6: cluster.main.patroni.ca_file: stat none",
-		"[cluster.main.patroni]\nurls = [\"http://a\"]\naddress_map = [\"a:1=/b:2\"]":   "x.toml:6: cluster.main.patroni.address_map[0]: \"a:1=/b:2\" must be",
+		"address_map = [\"a:1=/b:2\"]":                                                  "x.toml:4: cluster.main.address_map[0]: \"a:1=/b:2\" must be",
 		"[cluster.main.patroni]\nurls = [\"http://a\"]\ninterval = \"1ms\"":             "x.toml:6: cluster.main.patroni.interval: must be at least 100ms",
 		"[cluster.main.patroni]\nurls = [\"http://a\"]\npassword_file = \"/none/none\"": "x.toml:6: cluster.main.patroni.password_file:",
 	} {

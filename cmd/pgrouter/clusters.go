@@ -22,7 +22,7 @@ import (
 type clusterRun struct {
 	cfg       *config.Cluster // in force; for reloads
 	nodes     *static.Source
-	patroni   *patroni.Source // rests without urls
+	patroni   *patroni.Source // without urls it only asks those whom etcd names of themselves
 	etcd      *etcd.Source    // rests without endpoints
 	prober    *probe.Prober
 	manager   *discovery.Manager
@@ -58,7 +58,7 @@ func (r *router) newCluster(c *config.Cluster) (run *clusterRun, err error) {
 	if run.patroni, err = patroni.New(patroniConfig(c), patroni.Deps{Cluster: topology.ClusterID(c.Name), Events: r.events, Logger: r.log}); err != nil {
 		return nil, fmt.Errorf("cluster.%s.patroni: %w", c.Name, err)
 	}
-	if run.etcd, err = etcd.New(etcdConfig(c), r.log.With("cluster", c.Name)); err != nil {
+	if run.etcd, err = etcd.New(etcdConfig(c), etcd.Deps{Logger: r.log.With("cluster", c.Name), Introduce: run.patroni.Introduce}); err != nil {
 		return nil, fmt.Errorf("cluster.%s.etcd: %w", c.Name, err)
 	}
 	if run.prober, err = probe.New(probeConfig(c)); err != nil {
@@ -80,7 +80,7 @@ func patroniConfig(c *config.Cluster) patroni.Config {
 	p := &c.Patroni
 	return patroni.Config{
 		URLs: p.URLs, Username: p.Username, Password: p.Password.Reveal(), CAFile: p.CAFile, CertFile: p.CertFile, KeyFile: p.KeyFile,
-		Interval: p.Interval, Timeout: p.Timeout, AddressMap: p.AddressMap,
+		Interval: p.Interval, Timeout: p.Timeout, AddressMap: c.AddressMap,
 	}
 }
 
@@ -88,7 +88,7 @@ func etcdConfig(c *config.Cluster) etcd.Config {
 	e := &c.Etcd
 	return etcd.Config{
 		Endpoints: e.Endpoints, Namespace: e.Namespace, Scope: cmp.Or(e.Scope, c.Name), Username: e.Username, Password: e.Password.Reveal(),
-		CAFile: e.CAFile, CertFile: e.CertFile, KeyFile: e.KeyFile, Timeout: e.Timeout,
+		CAFile: e.CAFile, CertFile: e.CertFile, KeyFile: e.KeyFile, Timeout: e.Timeout, AddressMap: c.AddressMap,
 	}
 }
 

@@ -13,6 +13,8 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+
+	"github.com/pgrouter/pgrouter/discovery"
 )
 
 // Config says where Patroni's keys are and how the router logs in there.
@@ -26,6 +28,8 @@ type Config struct {
 	CertFile  string        // files of the router's own certificate and key, where etcd asks for one
 	KeyFile   string        //
 	Timeout   time.Duration // for one read, and for a login
+
+	AddressMap []string // "host:port=host:port": what members call the first is reached at the second
 }
 
 // The defaults of a Config.
@@ -75,6 +79,9 @@ func (c *Config) Validate() error {
 		if rule.broken {
 			faults = append(faults, errors.New(rule.text))
 		}
+	}
+	if _, err := discovery.ParseAddressMap(c.AddressMap); err != nil {
+		faults = append(faults, err)
 	}
 	return errors.Join(faults...)
 }

@@ -30,7 +30,7 @@ func TestAllFaultsOfAConfigurationAreNamed(t *testing.T) {
 		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), fault) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v", fault, err)
 		}
-		if _, err := New(c, nil); err == nil {
+		if _, err := New(c, Deps{}); err == nil {
 			t.Errorf("%s: a source is made", fault)
 		}
 	}

@@ -4,7 +4,6 @@ package etcd
 
 import (
 	"context"
-	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -116,7 +115,7 @@ func settings(servers ...*server) Config {
 // play runs a source until the test ends.
 func play(t *testing.T, cfg Config) (*Source, *hearer) {
 	t.Helper()
-	source, err := New(cfg, slog.New(slog.DiscardHandler))
+	source, err := New(cfg, Deps{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pgrouter/pgrouter/discovery"
 	"github.com/pgrouter/pgrouter/topology"
 )
 
@@ -23,14 +24,17 @@ const keepMember = time.Hour
 
 // member is what a member's key says that lasts. Role and state may be a loop of Patroni old: SQL says them first hand.
 type member struct {
-	id   topology.NodeID
-	tags topology.Tags
+	id     topology.NodeID // where the server is reached
+	server string          // host:port, as announced
+	api    string          // the URL of its Patroni's REST interface, as announced; "" = none is
+	tags   topology.Tags
 }
 
 // takeMember reads one member's key.
 func (t *tree) takeMember(name string, value []byte) error {
 	var said struct {
 		ConnURL string `json:"conn_url"`
+		APIURL  string `json:"api_url"`
 		Tags    tags   `json:"tags"`
 	}
 	if json.Unmarshal(value, &said) != nil {
@@ -39,16 +43,17 @@ func (t *tree) takeMember(name string, value []byte) error {
 	if said.ConnURL == "" {
 		return nil // Patroni has begun and not reached its server yet
 	}
-	id, err := parseConnURL(said.ConnURL)
+	server, err := parseConnURL(said.ConnURL)
 	if err != nil {
 		return err
 	}
+	id := topology.NodeID(t.addresses.Through(server))
 	for other, taken := range t.members {
 		if taken.id == id {
 			return errors.New("has the same address as " + other)
 		}
 	}
-	t.members[name] = member{id: id, tags: said.Tags.topology()}
+	t.members[name] = member{id: id, server: server, api: said.APIURL, tags: said.Tags.topology()}
 	return nil
 }
 
@@ -74,7 +79,7 @@ func (t *tags) topology() topology.Tags {
 
 // parseConnURL takes host and port out of a conn_url and makes the one form of them that names a node. What it says of a wrong one
 // does not repeat it: there may be a password in it.
-func parseConnURL(text string) (topology.NodeID, error) {
+func parseConnURL(text string) (string, error) {
 	wrong := errors.New("conn_url: expected postgres://host:port/")
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
@@ -94,7 +99,7 @@ func parseConnURL(text string) (topology.NodeID, error) {
 	if err != nil || port == 0 {
 		return "", wrong
 	}
-	return topology.NodeID(net.JoinHostPort(host, strconv.FormatUint(port, 10))), nil
+	return net.JoinHostPort(host, strconv.FormatUint(port, 10)), nil
 }
 
 // roll is when each node was last a member.
@@ -138,6 +143,18 @@ func (t *tree) agents() []topology.Agent {
 		all = append(all, topology.Agent{Node: m.id, Tags: m.tags})
 	}
 	slices.SortFunc(all, func(a, b topology.Agent) int { return strings.Compare(string(a.Node), string(b.Node)) })
+	return all
+}
+
+// addressed returns where the members' agents are asked, sorted by name.
+func (t *tree) addressed() []discovery.AgentAddress {
+	var all []discovery.AgentAddress
+	for name, m := range t.members {
+		if m.api != "" {
+			all = append(all, discovery.AgentAddress{Name: name, Server: m.server, URL: m.api})
+		}
+	}
+	slices.SortFunc(all, func(a, b discovery.AgentAddress) int { return strings.Compare(a.Name, b.Name) })
 	return all
 }
 

@@ -13,6 +13,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
 
+	"github.com/pgrouter/pgrouter/discovery"
 	"github.com/pgrouter/pgrouter/topology"
 )
 
@@ -33,9 +34,10 @@ type reader struct {
 	roll    roll
 	told    []topology.Member
 	agents  []topology.Agent // as told
-	problem string           // the last that was logged
-	notes   string           // likewise of what stands in the keys
-	failed  backoff          // after reads
+	met     []discovery.AgentAddress
+	problem string  // the last that was logged
+	notes   string  // likewise of what stands in the keys
+	failed  backoff // after reads
 
 	watch    <-chan clientv3.WatchResponse // nil while there is none
 	lost     backoff                       // after watches
@@ -46,6 +48,7 @@ type reader struct {
 func (r *reader) turn(cfg *Config) {
 	if subject := strings.Join(cfg.Endpoints, ",") + " " + cfg.prefix(); subject != r.subject {
 		r.subject, r.past, r.roll = subject, past{}, make(roll)
+		r.introduce(nil)
 	}
 }
 
@@ -144,11 +147,15 @@ func (r *reader) read(ctx context.Context, client *clientv3.Client, cfg *Config,
 	if err != nil {
 		return fmt.Errorf("read: %w", err)
 	}
-	return r.take(got, cfg.prefix(), asked)
+	addresses, err := discovery.ParseAddressMap(cfg.AddressMap)
+	if err != nil {
+		return err
+	}
+	return r.take(got, cfg.prefix(), addresses, asked)
 }
 
 // take reports an answer, if it may be believed.
-func (r *reader) take(got *clientv3.GetResponse, prefix string, asked time.Time) error {
+func (r *reader) take(got *clientv3.GetResponse, prefix string, addresses discovery.AddressMap, asked time.Time) error {
 	h := header{cluster: got.Header.ClusterId, member: got.Header.MemberId, term: got.Header.RaftTerm, revision: got.Header.Revision}
 	if err := r.past.check(h, asked); err != nil {
 		return err
@@ -163,7 +170,7 @@ func (r *reader) take(got *clientv3.GetResponse, prefix string, asked time.Time)
 	for _, kv := range got.Kvs {
 		pairs = append(pairs, pair{below(prefix, kv.Key), kv.Value})
 	}
-	t := parseTree(pairs)
+	t := parseTree(pairs, addresses)
 	r.past = past{header: h, at: asked, lease: t.ttl}
 	r.report(&t, asked)
 	return nil
@@ -186,9 +193,18 @@ func (r *reader) report(t *tree, asked time.Time) {
 		r.feed.Members(members)
 		r.feed.Report(agents...)
 	}
+	r.introduce(t.addressed())
 	said := t.testimony()
 	said.Source, said.At = r.source.Name(), asked
 	r.feed.Testify(said)
+}
+
+// introduce says where the members' agents are asked, if that is news.
+func (r *reader) introduce(agents []discovery.AgentAddress) {
+	if !slices.Equal(agents, r.met) {
+		r.met = agents
+		r.source.meet(agents)
+	}
 }
 
 // fail tells that there is no answer.

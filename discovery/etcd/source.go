@@ -17,9 +17,18 @@ type feed interface {
 	Report(agents ...topology.Agent)
 }
 
+// Deps is what a Source stands on.
+type Deps struct {
+	Logger *slog.Logger // nil: nothing is logged
+	// Introduce is told where the members' agents are asked, whenever that is another list, and an empty one when the keys of other
+	// members are read from now on. nil: nobody asks them.
+	Introduce func([]discovery.AgentAddress)
+}
+
 // Source reads the keys of one Patroni cluster.
 type Source struct {
 	log     *slog.Logger
+	meet    func([]discovery.AgentAddress)
 	changed chan struct{} // has a token when there are settings that Run has not taken yet
 	mu      struct {
 		sync.Mutex
@@ -28,8 +37,14 @@ type Source struct {
 }
 
 // New makes a source; nothing connects before it runs. All faults of the configuration are named at once.
-func New(cfg Config, log *slog.Logger) (*Source, error) {
-	s := &Source{log: log, changed: make(chan struct{}, 1)}
+func New(cfg Config, deps Deps) (*Source, error) {
+	s := &Source{log: deps.Logger, meet: deps.Introduce, changed: make(chan struct{}, 1)}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.meet == nil {
+		s.meet = func([]discovery.AgentAddress) {}
+	}
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}

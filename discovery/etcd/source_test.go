@@ -4,7 +4,6 @@ package etcd
 
 import (
 	"context"
-	"log/slog"
 	"slices"
 	"syscall"
 	"testing"
@@ -150,7 +149,7 @@ func TestAWatchThatIsCompactedAwayIsOpenedAnew(t *testing.T) {
 	w := newWriter(t, nil, s)
 	w.voip()
 	cfg := settings(s)
-	source, err := New(cfg, slog.New(slog.DiscardHandler))
+	source, err := New(cfg, Deps{})
 	if err != nil {
 		t.Fatal(err)
 	}

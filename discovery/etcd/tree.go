@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/pgrouter/pgrouter/discovery"
 )
 
 const (
@@ -31,6 +33,8 @@ type tree struct {
 	asked    request
 	sync     []string // names of the synchronous standbys
 	faults   []string // what could not be read, for operators; never a value, which may hold a password
+
+	addresses discovery.AddressMap
 }
 
 // request is Patroni's key failover, by names.
@@ -41,8 +45,8 @@ type request struct {
 }
 
 // parseTree reads all keys of a scope. What cannot be read is named in faults and counts as not there.
-func parseTree(pairs []pair) tree {
-	t := tree{members: make(map[string]member), ttl: patroniTTL}
+func parseTree(pairs []pair, addresses discovery.AddressMap) tree {
+	t := tree{members: make(map[string]member), ttl: patroniTTL, addresses: addresses}
 	for _, p := range pairs {
 		if err := t.take(p.key, p.value); err != nil {
 			t.faults = append(t.faults, p.key+": "+err.Error())

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/pgrouter/pgrouter/discovery"
 	"github.com/pgrouter/pgrouter/topology"
 )
 
@@ -60,7 +61,7 @@ func TestThePatronisOfTwoAgesAreUnderstood(t *testing.T) {
 			map[topology.NodeID]topology.Tags{"[2001:db8::1]:5432": {}, "db2.example:5433": {NoFailover: true, NoStream: true}, "10.0.0.3:5432": {}},
 		},
 	} {
-		tree := parseTree(sample(t, name))
+		tree := parseTree(sample(t, name), nil)
 		if diff := cmp.Diff(want.said, tree.testimony()); diff != "" || tree.notes() != "" {
 			t.Errorf("%s: %s %s", name, diff, tree.notes())
 		}
@@ -99,7 +100,7 @@ func TestWhatCannotBeReadIsNamedAndNotThere(t *testing.T) {
 		{"optime/leader", "x", ""},
 		{"0/leader", "n1", ""}, // a group of Citus has a scope of its own
 	} {
-		tree := parseTree([]pair{{"members/n1", []byte(memberOne)}, {row.key, []byte(row.value)}})
+		tree := parseTree([]pair{{"members/n1", []byte(memberOne)}, {row.key, []byte(row.value)}}, nil)
 		if got := tree.notes(); got != row.note {
 			t.Errorf("%s = %s: %q", row.key, row.value, got)
 		}
@@ -117,7 +118,7 @@ func TestValuesAreTakenAsPatroniTakesThem(t *testing.T) {
 	for value, paused := range map[string]bool{
 		`true`: true, `"on"`: true, `"Yes"`: true, `1`: true, `"1"`: true, `false`: false, `"off"`: false, `0`: false, `null`: false, `{}`: false,
 	} {
-		tree := parseTree([]pair{{"config", []byte(`{"ttl":" 25 ","pause":` + value + `}`)}})
+		tree := parseTree([]pair{{"config", []byte(`{"ttl":" 25 ","pause":` + value + `}`)}}, nil)
 		if tree.paused != paused || tree.ttl != 25*time.Second || tree.notes() != "" {
 			t.Errorf("%s: %+v", value, tree)
 		}
@@ -138,9 +139,9 @@ func TestValuesAreTakenAsPatroniTakesThem(t *testing.T) {
 }
 
 func TestAnAddressIsTakenOutOfAConnURL(t *testing.T) {
-	for text, want := range map[string]topology.NodeID{
-		"postgres://10.0.0.1:5432/postgres":             one,
-		"postgresql://10.0.0.1":                         one,
+	for text, want := range map[string]string{
+		"postgres://10.0.0.1:5432/postgres":             string(one),
+		"postgresql://10.0.0.1":                         string(one),
 		"postgres://user:p%40ss@DB1.Example:6000/x?a=b": "db1.example:6000",
 		"postgres://[2001:db8::1]:05433/postgres":       "[2001:db8::1]:5433",
 		"postgres://[fe80::1%25eth0]/":                  "[fe80::1%eth0]:5432",
@@ -205,7 +206,7 @@ func FuzzParseTree(f *testing.F) {
 	f.Add("failover", `{"leader":"n1","member":"n2","scheduled_at":"2026-11-10T03:00:00+00:00"}`)
 	f.Add("sync", `{"leader":"n1","sync_standby":"n1, n2"}`)
 	f.Fuzz(func(t *testing.T, key, value string) {
-		tree := parseTree([]pair{{"members/n1", []byte(memberOne)}, {key, []byte(value)}})
+		tree := parseTree([]pair{{"members/n1", []byte(memberOne)}, {key, []byte(value)}}, nil)
 		said := tree.testimony()
 		if said.Lease < time.Second || said.Lease > maxTTL || !slices.IsSorted(said.Sync) {
 			t.Errorf("%+v", said)
@@ -229,11 +230,28 @@ func FuzzParseConnURL(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		once, err := parseConnURL(text)
-		if err != nil || strings.Contains(string(once), "%") {
+		if err != nil || strings.Contains(once, "%") {
 			return // a zone is escaped in a URL
 		}
-		if twice, err := parseConnURL("postgres://" + string(once) + "/"); err != nil || twice != once {
+		if twice, err := parseConnURL("postgres://" + once + "/"); err != nil || twice != once {
 			t.Fatalf("%q → %q → %q, %v", text, once, twice, err)
 		}
 	})
+}
+
+func TestAgentsAndServersAreReachedWhereTheMapSays(t *testing.T) {
+	addresses, err := discovery.ParseAddressMap([]string{"10.0.0.2:5432=127.0.0.1:15432"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree := parseTree(sample(t, "patroni-3.0.2.json"), addresses)
+	if said := tree.testimony(); said.Leader != one || !slices.Equal(said.Sync, []topology.NodeID{"127.0.0.1:15432"}) {
+		t.Errorf("%+v", said)
+	}
+	want := []discovery.AgentAddress{
+		{Name: "n1", Server: "10.0.0.1:5432", URL: "http://10.0.0.1:8008/patroni"}, {Name: "n2", Server: "10.0.0.2:5432", URL: "http://10.0.0.2:8008/patroni"},
+	}
+	if got := tree.addressed(); !slices.Equal(got, want) {
+		t.Errorf("%+v", got)
+	}
 }

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/pgrouter/pgrouter/discovery"
 )
 
 const (
@@ -33,7 +35,7 @@ type reply struct {
 	date   time.Time // the member's clock; zero: it does not tell
 }
 
-func newClient(c Config, addresses addressMap) (*client, error) {
+func newClient(c Config, addresses discovery.AddressMap) (*client, error) {
 	secure, err := c.tlsConfig()
 	if err != nil {
 		return nil, err
@@ -43,7 +45,7 @@ func newClient(c Config, addresses addressMap) (*client, error) {
 		http: &http.Client{
 			Transport: &http.Transport{
 				DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-					return dialer.DialContext(ctx, network, addresses.through(address))
+					return dialer.DialContext(ctx, network, addresses.Through(address))
 				},
 				TLSClientConfig:        secure,
 				TLSHandshakeTimeout:    c.Timeout,

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pgrouter/pgrouter/discovery"
 	"github.com/pgrouter/pgrouter/topology"
 )
 
@@ -130,7 +131,7 @@ func serverAddress(host string, port int) string {
 }
 
 // testimony translates names into nodes.
-func (c *cluster) testimony(addresses addressMap) topology.Testimony {
+func (c *cluster) testimony(addresses discovery.AddressMap) topology.Testimony {
 	node := func(name string) topology.NodeID {
 		if m := c.find(name); m != nil {
 			return m.node(addresses)
@@ -151,8 +152,8 @@ func (c *cluster) testimony(addresses addressMap) topology.Testimony {
 }
 
 // node returns the member's name in the router; "" while its address is not known.
-func (m *member) node(addresses addressMap) topology.NodeID {
-	return topology.NodeID(addresses.through(m.address))
+func (m *member) node(addresses discovery.AddressMap) topology.NodeID {
+	return topology.NodeID(addresses.Through(m.address))
 }
 
 // parseTTL reads the answer to GET /config: how long the leader's lock lives without a sign of its holder.

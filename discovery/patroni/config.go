@@ -6,11 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/url"
 	"os"
 	"strings"
 	"time"
+
+	"github.com/pgrouter/pgrouter/discovery"
 )
 
 // Config says where Patroni is asked, and how.
@@ -43,7 +44,7 @@ func (c Config) Validate() error {
 			faults = append(faults, fmt.Errorf("urls: %w", err))
 		}
 	}
-	if _, err := parseMap(c.AddressMap); err != nil {
+	if _, err := discovery.ParseAddressMap(c.AddressMap); err != nil {
 		faults = append(faults, err)
 	}
 	if c.Username == "" && c.Password != "" {
@@ -89,43 +90,6 @@ func baseURL(text string) (string, error) {
 		return "", errors.New("the URL has no host that could be asked")
 	}
 	return (&url.URL{Scheme: u.Scheme, Host: strings.ToLower(u.Host)}).String(), nil
-}
-
-// addressMap is where to go instead of to an address.
-type addressMap map[string]string
-
-// through returns where an address is reached.
-func (m addressMap) through(address string) string {
-	if to, mapped := m[address]; mapped {
-		return to
-	}
-	return address
-}
-
-func parseMap(pairs []string) (addressMap, error) {
-	m := make(addressMap)
-	for _, pair := range pairs {
-		from, to, _ := strings.Cut(pair, "=")
-		from, errFrom := address(from)
-		to, errTo := address(to)
-		if errFrom != nil || errTo != nil {
-			return nil, fmt.Errorf("address_map: %q is not host:port=host:port", pair)
-		}
-		if _, twice := m[from]; twice {
-			return nil, fmt.Errorf("address_map: %s stands there twice", from)
-		}
-		m[from] = to
-	}
-	return m, nil
-}
-
-// address returns host:port in the form in which it names a node.
-func address(text string) (string, error) {
-	host, port, err := net.SplitHostPort(strings.TrimSpace(text))
-	if err != nil || host == "" || port == "" {
-		return "", errors.New("must be host:port")
-	}
-	return net.JoinHostPort(strings.ToLower(host), port), nil
 }
 
 // tlsConfig reads the files.

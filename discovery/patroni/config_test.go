@@ -37,11 +37,6 @@ func TestAllFaultsOfAConfigurationAreNamed(t *testing.T) {
 	if err == nil || strings.Count(err.Error(), "\n") != 4 || strings.Contains(err.Error(), "hush") {
 		t.Errorf("%v", err)
 	}
-	for _, pairs := range [][]string{{"a=b"}, {"a:1=b:2=c:3"}, {"=b:1"}, {"a:1=b:2", "A:1=c:2"}} {
-		if m, err := parseMap(pairs); err == nil {
-			t.Errorf("%v: %v", pairs, m)
-		}
-	}
 	for name, spoil := range map[string]func(*Config){
 		"no CA file":        func(c *Config) { c.CAFile = "testdata/none" },
 		"no CA in the file": func(c *Config) { c.CAFile = "testdata/config-3.0.2.json" },

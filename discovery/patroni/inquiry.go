@@ -31,6 +31,7 @@ type inquiry struct {
 	feed   feed
 	nudged chan struct{} // has a token when an agent said something that concerns the cluster
 
+	met     []member // whom another source has found: they are asked of themselves
 	roster  roster
 	told    []topology.Member // the newest that the feed knows; nil = nothing
 	witness string            // who answered last
@@ -60,11 +61,13 @@ func (q *inquiry) resume(last *inquiry) {
 	}
 }
 
-// run asks until ctx ends, and waits until nobody asks any more. Without a URL it only says that there are no members.
+// run asks until ctx ends, and waits until nobody asks any more. Without a URL it says that it knows no members, and asks only those of
+// themselves whom another source has found.
 func (q *inquiry) run(ctx context.Context) {
 	defer q.asking.Wait()
 	if len(q.seeds) == 0 {
 		q.feed.Members(nil)
+		q.follow(ctx, q.met)
 		<-ctx.Done()
 		return
 	}
@@ -156,7 +159,7 @@ func (q *inquiry) heard(ctx context.Context, a answer) {
 		q.emit(event.Event{Kind: event.SourceBack, Took: time.Since(q.silent)})
 		q.silent = time.Time{}
 	}
-	q.follow(ctx)
+	q.follow(ctx, q.roster.sorted())
 }
 
 // unheard reports that nobody answered. What was said before is not taken back: it grows old.
@@ -190,9 +193,8 @@ func (q *inquiry) askLease(ctx context.Context) {
 	}
 }
 
-// follow lets each member that was found be asked of itself, and nobody else.
-func (q *inquiry) follow(ctx context.Context) {
-	members := q.roster.sorted()
+// follow lets each of these members be asked of itself, and nobody else.
+func (q *inquiry) follow(ctx context.Context, members []member) {
 	for m, stop := range q.agents {
 		if !slices.Contains(members, m) {
 			stop()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/pgrouter/pgrouter/discovery"
 	"github.com/pgrouter/pgrouter/topology"
 )
 
@@ -206,8 +207,8 @@ func FuzzCluster(f *testing.F) {
 			if again, err := baseURL(m.base); m.base != "" && (err != nil || again != m.base) {
 				t.Fatalf("URL %q becomes %q, %v", m.base, again, err)
 			}
-			if again, err := address(m.address); m.address != "" && (err != nil || again != m.address) {
-				t.Fatalf("address %q becomes %q, %v", m.address, again, err)
+			if again, err := discovery.ParseAddressMap([]string{m.address + "=a:1"}); m.address != "" && (err != nil || again.Through(m.address) != "a:1") {
+				t.Fatalf("address %q is in no form that can be mapped: %v", m.address, err)
 			}
 		}
 	})

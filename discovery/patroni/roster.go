@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/pgrouter/pgrouter/discovery"
 	"github.com/pgrouter/pgrouter/topology"
 )
 
@@ -44,7 +45,7 @@ func (r roster) sorted() []member {
 }
 
 // nodes returns those that have a server's address, sorted.
-func (r roster) nodes(addresses addressMap) []topology.Member {
+func (r roster) nodes(addresses discovery.AddressMap) []topology.Member {
 	var nodes []topology.Member
 	for _, m := range r.sorted() {
 		if id := m.node(addresses); id != "" {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 
 	"github.com/pgrouter/pgrouter/discovery"
@@ -28,6 +29,7 @@ type Source struct {
 	mu      struct {
 		sync.Mutex
 		settings *settings
+		met      []member // whom another source has introduced
 	}
 }
 
@@ -46,7 +48,7 @@ type settings struct {
 	Config
 	client    *client
 	seeds     []string // URLs in one form
-	addresses addressMap
+	addresses discovery.AddressMap
 }
 
 // New makes a source and reads the files that the configuration names. It asks nobody yet; Run does.
@@ -75,11 +77,34 @@ func (s *Source) Reload(cfg Config) error {
 	s.mu.Lock()
 	s.mu.settings = next
 	s.mu.Unlock()
+	s.nudge()
+	return nil
+}
+
+// Introduce tells of members that another source has found. Where no URLs are configured, each of them is asked for itself, and nobody for
+// the cluster. Any goroutine.
+func (s *Source) Introduce(agents []discovery.AgentAddress) {
+	met := make([]member, 0, len(agents))
+	for _, a := range agents {
+		if base, err := baseURL(a.URL); err == nil && len(met) < maxMembers {
+			met = append(met, member{name: a.Name, base: base, address: a.Server})
+		}
+	}
+	s.mu.Lock()
+	known := slices.Equal(met, s.mu.met)
+	s.mu.met = met
+	s.mu.Unlock()
+	if !known {
+		s.nudge()
+	}
+}
+
+// nudge lets Run see that something is another.
+func (s *Source) nudge() {
 	select {
 	case s.changed <- struct{}{}:
 	default:
 	}
-	return nil
 }
 
 func newSettings(cfg Config) (*settings, error) {
@@ -88,7 +113,7 @@ func newSettings(cfg Config) (*settings, error) {
 	}
 	out := &settings{Config: cfg}
 	var err error
-	if out.addresses, err = parseMap(cfg.AddressMap); err != nil {
+	if out.addresses, err = discovery.ParseAddressMap(cfg.AddressMap); err != nil {
 		return nil, err
 	}
 	for _, text := range cfg.URLs {
@@ -102,10 +127,11 @@ func newSettings(cfg Config) (*settings, error) {
 	return out, err
 }
 
-func (s *Source) settings() *settings {
+// inForce returns the settings, and who was introduced.
+func (s *Source) inForce() (*settings, []member) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.mu.settings
+	return s.mu.settings, s.mu.met
 }
 
 // Run asks and reports until ctx ends.
@@ -118,9 +144,13 @@ func (s *Source) Run(ctx context.Context, to *discovery.Feed) error {
 func (s *Source) run(ctx context.Context, to feed) {
 	var last *inquiry
 	for ctx.Err() == nil {
-		q := newInquiry(s.settings(), s.deps, to)
+		current, met := s.inForce()
+		q := newInquiry(current, s.deps, to)
 		if last != nil {
 			q.resume(last)
+		}
+		if len(current.seeds) == 0 {
+			q.met = met
 		}
 		s.during(ctx, q)
 		last = q

@@ -338,3 +338,43 @@ func TestMembersReachTheManager(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestWhomAnotherSourceHasFoundIsAskedOfItself: without a URL nobody is asked for the cluster, and no members are told.
+func TestWhomAnotherSourceHasFoundIsAskedOfItself(t *testing.T) {
+	s := newSite(t, 2)
+	source, l, _ := listen(t, quick())
+	silent := func(x told) {
+		if x.testimony.Source != "" || len(x.members) > 0 {
+			t.Errorf("who was not configured says %+v", x)
+		}
+	}
+	said := func(n int) {
+		t.Helper()
+		l.await("what an agent says", func(x told) bool {
+			silent(x)
+			return x.agent.Node == s.member(n).node() && x.agent.Leads == (n == 1)
+		})
+	}
+	address := func(n int) discovery.AgentAddress {
+		return discovery.AgentAddress{Name: s.member(n).name, Server: string(s.member(n).node()), URL: s.member(n).URL + "/patroni"}
+	}
+	source.Introduce([]discovery.AgentAddress{address(1), {Name: "n9", Server: "127.0.0.1:1", URL: "file:///etc/passwd"}})
+	said(1)
+	source.Introduce([]discovery.AgentAddress{address(1), address(2)})
+	said(2)
+	source.Introduce([]discovery.AgentAddress{address(2)})
+	asked, rounds := 0, 0
+	l.await("a member that is introduced no more is left alone", func(x told) bool {
+		silent(x)
+		if now := s.member(1).count("/leader"); now != asked {
+			asked, rounds = now, 0
+		}
+		if x.agent.Node == s.member(2).node() {
+			rounds++
+		}
+		return rounds > 3
+	})
+	if n := s.member(1).count("/cluster") + s.member(2).count("/cluster"); n > 0 {
+		t.Errorf("asked for the cluster %d times", n)
+	}
+}
