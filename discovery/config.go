@@ -72,7 +72,7 @@ func (c Config) Validate() error {
 }
 
 // Apply returns what of a new configuration needs a restart, by the names in the configuration file. The rest can be given to
-// Manager.Reload; whether there is a DCS is a matter of the sources, with which a Manager is made.
+// Manager.Reload.
 func Apply(before, after Config) []string {
 	var restart []string
 	if before.Cluster != after.Cluster {

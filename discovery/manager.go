@@ -192,7 +192,7 @@ func (m *Manager) Reload(ctx context.Context, cfg Config) ([]string, error) {
 	}
 	old := m.config.Load()
 	restart := Apply(*old, cfg)
-	cfg.Cluster, cfg.StateDir, cfg.DCS = old.Cluster, old.StateDir, old.DCS
+	cfg.Cluster, cfg.StateDir = old.Cluster, old.StateDir
 	m.config.Store(&cfg)
 	if m.started.Load() {
 		m.send(ctx.Done(), message{reload: true})

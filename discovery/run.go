@@ -82,7 +82,7 @@ func (m *Manager) take(ctx context.Context, msg message, keeper *keeper) {
 		m.adopt(topology.Accept(m.state, time.Now())).publish(m, keeper)
 		msg.accept <- nil
 	case msg.reload:
-		m.state = m.state.WithLimits(m.config.Load().limits())
+		m.state = m.state.WithLimits(m.config.Load().limits(), time.Now())
 	case msg.said != nil || msg.agents != nil:
 		m.adopt(topology.Witness(m.state, msg.said, msg.agents, time.Now())).publish(m, keeper)
 	case msg.from == nil || m.isWatching(msg.from):

@@ -133,7 +133,7 @@ func TestWhatBecomesOfThePrimaryWithoutTheDCSIsReloaded(t *testing.T) {
 		agent()
 		s.expect(topology.PhaseSteady, "a", 1)
 		cfg := Defaults()
-		cfg.Cluster, cfg.HoldWithoutDCS = "main", true // and no DCS, which a reload cannot bring about
+		cfg.Cluster, cfg.DCS, cfg.HoldWithoutDCS = "main", true, true
 		if restart, err := s.Reload(t.Context(), cfg); err != nil || len(restart) != 0 {
 			t.Errorf("%v, %v", restart, err)
 		}
@@ -148,5 +148,40 @@ func TestWhatBecomesOfThePrimaryWithoutTheDCSIsReloaded(t *testing.T) {
 		if kinds := s.events.kinds(); slices.Contains(kinds, event.PrimaryLost) {
 			t.Errorf("%v", kinds)
 		}
+	})
+}
+
+// TestADCSMayComeAndGoWithReloads: the primary stays while a new one is awaited, and what an old one said is forgotten.
+func TestADCSMayComeAndGoWithReloads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, feedOf := withDCS(t)
+		s.steady()
+		defer s.close()
+		feed := feedOf()
+		reload := func(dcs bool) {
+			t.Helper()
+			cfg := Defaults()
+			cfg.Cluster, cfg.DCS = "main", dcs
+			if restart, err := s.Reload(t.Context(), cfg); err != nil || len(restart) != 0 {
+				t.Errorf("%v, %v", restart, err)
+			}
+			synctest.Wait()
+		}
+		feed.Testify(word(""))
+		after(time.Second)
+		s.expect(topology.PhaseLeaderless, "", 0)
+		reload(false)
+		after(time.Second)
+		s.expect(topology.PhaseSteady, "a", 1)
+		reload(true)
+		after(startWait - time.Second)
+		s.expect(topology.PhaseSteady, "a", 1)
+		feed.Testify(word("a"))
+		after(time.Second)
+		s.expect(topology.PhaseSteady, "a", 1)
+		reload(false)
+		reload(true)
+		after(startWait + time.Second)
+		s.expect(topology.PhaseDoubtful, "", 1) // nobody has said anything
 	})
 }

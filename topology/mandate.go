@@ -9,7 +9,7 @@ type mandate uint8
 const (
 	mandateSQL     mandate = iota // no DCS, or Patroni is paused: the SQL witness alone counts
 	mandateNamed                  // the DCS's word is fresh and names the node
-	mandateVouched                // the DCS is silent, the node is the primary, and all speaks for keeping it
+	mandateVouched                // the DCS is silent, the node is the primary, and all speaks for keeping it; or the DCS is awaited
 	mandateUnheard                // the DCS is silent, and nobody vouches for the node
 	mandateDenied                 // the DCS's word is fresh and names another or nobody; or the DCS is silent and the node's own agent denies
 )
@@ -30,7 +30,7 @@ func (r *reduction) mandate(m *memory) mandate {
 		return mandateNamed
 	case r.fresh, r.agentHeard(m) && !m.agent.Leads:
 		return mandateDenied
-	case r.vouched(m):
+	case r.vouched(m), r.standing() == DCSAwaited && r.prev.Primary == m.node.ID:
 		return mandateVouched
 	}
 	return mandateUnheard

@@ -43,7 +43,7 @@ type State struct {
 	nodes  []memory // sorted by ID, like the snapshot's; never changed in place
 	said   []source // what witnesses of the whole cluster said, sorted by name; never changed in place
 	limits Limits
-	began  time.Time // when this life of the router began
+	began  time.Time // since when the DCS is awaited: the beginning of this life of the router, or of its being configured
 	closed time.Time // since when no node may take writes
 	dcsSet time.Time // since when the snapshot's DCS is as it is
 }
@@ -81,8 +81,12 @@ func (s State) Snapshot() *Snapshot {
 // Floor returns what is to be persisted.
 func (s State) Floor() Floor { return s.floor }
 
-// WithLimits returns the state with other times.
-func (s State) WithLimits(limits Limits) State {
+// WithLimits returns the state with other times, and with a DCS or without. What one said that does not count any more is forgotten; one
+// that has just been configured is awaited, and the primary stays for so long.
+func (s State) WithLimits(limits Limits, now time.Time) State {
+	if limits.DCS != s.limits.DCS {
+		s.said, s.began = nil, now
+	}
 	s.limits = limits
 	return s
 }

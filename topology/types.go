@@ -103,7 +103,7 @@ type DCS uint8
 // The standings.
 const (
 	DCSNone    DCS = iota // none is configured
-	DCSAwaited            // the router has just begun, and nothing was heard yet; → heard, lost
+	DCSAwaited            // the router has just begun, or the DCS was configured a moment ago, and it has said nothing yet; → heard, lost
 	DCSHeard              // its last word is younger than its lease: it counts; → lost
 	DCSLost               // it is silent for longer than that; → heard
 )
