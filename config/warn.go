@@ -1,6 +1,9 @@
 package config
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // probesToProve is how many rounds of probes it takes to prove another primary, at least.
 const probesToProve = 3
@@ -30,31 +33,31 @@ func (c *checker) warnCluster(cl *Cluster) {
 			"without them an outdated node could pass for the primary")
 	}
 	least := probesToProve * cl.ProbeInterval
-	for _, p := range c.pools() {
-		if p.HoldTimeout < least {
-			c.warn(p.path+".hold_timeout", fmt.Sprintf("%s is shorter than %d times the probe_interval of cluster %s: a failover cannot be seen through",
-				formatDuration(p.HoldTimeout), probesToProve, cl.Name), "the default is 8s")
+	for _, h := range c.cfg.HoldTimeouts() {
+		if h.Limit < least {
+			c.warn(h.Key, fmt.Sprintf("%s is shorter than %d times the probe_interval of cluster %s: a failover cannot be seen through",
+				formatDuration(h.Limit), probesToProve, cl.Name), "the default is 8s")
 		}
 	}
 }
 
-// pathPool is a Pool and the table that made it what it is.
-type pathPool struct {
-	Pool
-	path string
+// HoldTimeout is a limit of waiting for a node, and where it stands.
+type HoldTimeout struct {
+	Key   string // as in docs/configuration.md
+	Limit time.Duration
 }
 
-// pools returns [pool] and those overrides that have a hold_timeout of their own.
-func (c *checker) pools() []pathPool {
-	all := []pathPool{{c.cfg.Pool, "pool"}}
-	for i := range c.cfg.Databases {
-		if d := &c.cfg.Databases[i]; d.HoldTimeout != nil {
-			all = append(all, pathPool{d.over(c.cfg.Pool), join("database", d.Name)})
+// HoldTimeouts returns the hold_timeout of [pool], and those of databases and users that have their own.
+func (c *Config) HoldTimeouts() []HoldTimeout {
+	all := []HoldTimeout{{"pool.hold_timeout", c.Pool.HoldTimeout}}
+	for i := range c.Databases {
+		if d := &c.Databases[i]; d.HoldTimeout != nil {
+			all = append(all, HoldTimeout{join("database", d.Name) + ".hold_timeout", *d.HoldTimeout})
 		}
 	}
-	for i := range c.cfg.Users {
-		if u := &c.cfg.Users[i]; u.HoldTimeout != nil {
-			all = append(all, pathPool{u.over(c.cfg.Pool), join("user", u.Name)})
+	for i := range c.Users {
+		if u := &c.Users[i]; u.HoldTimeout != nil {
+			all = append(all, HoldTimeout{join("user", u.Name) + ".hold_timeout", *u.HoldTimeout})
 		}
 	}
 	return all

@@ -158,15 +158,16 @@ type Snapshot struct {
 	Primary     NodeID // the node that may take writes; "" unless Phase is steady
 	LastPrimary NodeID // the last node that could; "" if there never was one
 	Since       time.Time
-	SystemID    uint64  // the pinned system identifier; 0 while there is none
-	Timeline    uint32  // the highest timeline ever accepted; 0 while there is none
-	Nodes       []Node  // sorted by ID
-	DCS         DCS     // how the word of the DCS stands
-	Leader      NodeID  // who holds the leader key by the last word of the DCS, which may be old: see DCS; "" = nobody, or no DCS
-	Paused      bool    // Patroni is paused, by the last word of the DCS: while that counts, the SQL witness alone decides
-	Asked       Request // what Patroni was asked for and has not done yet; none while the DCS is not heard
-	Alarm       string  // what an operator must look at; "" when nothing
-	Seq         uint64  // grows with every publication
+	SystemID    uint64        // the pinned system identifier; 0 while there is none
+	Timeline    uint32        // the highest timeline ever accepted; 0 while there is none
+	Nodes       []Node        // sorted by ID
+	DCS         DCS           // how the word of the DCS stands
+	Lease       time.Duration // for how long the DCS's word counts, Patroni's ttl; 0 while there was none
+	Leader      NodeID        // who holds the leader key by the last word of the DCS, which may be old: see DCS; "" = nobody, or no DCS
+	Paused      bool          // Patroni is paused, by the last word of the DCS: while that counts, the SQL witness alone decides
+	Asked       Request       // what Patroni was asked for and has not done yet; none while the DCS is not heard
+	Alarm       string        // what an operator must look at; "" when nothing
+	Seq         uint64        // grows with every publication
 	At          time.Time
 }
 

@@ -77,7 +77,7 @@ func (r *reduction) weigh(next *Snapshot) {
 		}
 	}
 	r.fresh = !r.word.At.IsZero() && r.now.Sub(r.word.At) <= r.word.Lease
-	next.DCS, next.Leader, next.Paused = r.standing(), r.word.Leader, r.word.Paused
+	next.DCS, next.Lease, next.Leader, next.Paused = r.standing(), r.word.Lease, r.word.Leader, r.word.Paused
 	if r.fresh {
 		next.Asked = r.word.Asked
 	}

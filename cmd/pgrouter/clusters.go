@@ -112,6 +112,7 @@ func conductorConfig(c *config.Cluster) failover.Config {
 func (r *router) discover(ctx context.Context, c *clusterRun) {
 	c.life, c.stop = context.WithCancel(ctx)
 	r.goCluster(c, "discovery", c.manager.Run)
+	r.goCluster(c, "lease", func(ctx context.Context) error { return r.mindLease(ctx, c) })
 }
 
 // startConductors lets snapshots reach the pool.

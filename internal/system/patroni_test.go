@@ -95,3 +95,18 @@ func TestNodesMayBeFoundByPatroni(t *testing.T) {
 		inForce = members
 	}
 }
+
+// TestWhoWaitsShorterThanPatroniNeedsIsWarned: its ttl is 30 s.
+func TestWhoWaitsShorterThanPatroniNeedsIsWarned(t *testing.T) {
+	c := sharedCluster(t)
+	rest := startPatroni(t, c.Primary().Addr())
+	members := "[cluster.main.patroni]\nurls = [\"" + rest.URL + "\"]\n[pool]\nhold_timeout = \"31s\"\n[user.kamailio]\nhold_timeout = \"4s\"\n"
+	r := testrouter.Prepare(t, c, strings.Replace(patroniConfig, "MEMBERS\n", members, 1))
+	r.Run()
+	r.Await("the warning", time.Minute, func() bool {
+		return strings.Contains(r.Tail(), "key=user.kamailio.hold_timeout hold_timeout=4s ttl=30s")
+	})
+	if log := r.Tail(); strings.Contains(log, "key=pool.hold_timeout") {
+		t.Error(log)
+	}
+}
