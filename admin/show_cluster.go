@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strconv"
@@ -29,7 +30,8 @@ func nodeColumns() []column {
 		{"epoch", typeInt8, "how many primaries the cluster has had"},
 		{"phase", typeText, "of the cluster: `steady`, `doubtful`, `leaderless`, `split` or `unknown`"},
 		{"server_version_num", typeInt4, "its version"},
-		{"reason", typeText, "why it may not be used, if so"},
+		{"reason", typeText, "why it may not be used, or why its commits hang, if so"},
+		{"syncrep_waiting", typeInt4, "how many of its commits wait for a synchronous standby"},
 	}
 }
 
@@ -44,7 +46,8 @@ func showNodes(_ context.Context, a *Admin, _ []string) ([][]string, error) {
 			}
 			rows = append(rows, []string{
 				c.Name, n.Node, n.Role, n.Health, number(uint64(n.Timeline)), lag, timeText(n.Since), timeText(n.SeenAt),
-				number(c.Epoch), c.Phase, strconv.Itoa(n.Version), n.Refused,
+				number(c.Epoch), c.Phase, strconv.Itoa(n.Version), cmp.Or(n.Refused, n.Stalled),
+				strconv.Itoa(n.Waiting),
 			})
 		}
 	}

@@ -115,6 +115,9 @@ type NodeView struct {
 	Since    time.Time `json:"since"`
 	Version  int       `json:"server_version_num"`
 	Refused  string    `json:"refused,omitempty"`
+	Stalled  string    `json:"stalled,omitempty"` // why its commits hang in the wait for a synchronous standby, or will
+	Waiting  int       `json:"syncrep_waiting"`   // commits that wait for a synchronous standby
+	Waited   float64   `json:"syncrep_oldest_seconds"`
 }
 
 // PoolView is one queue.
@@ -218,6 +221,7 @@ func viewCluster(s *topology.Snapshot) ClusterView {
 		node := NodeView{
 			Node: string(n.ID), Role: n.Role.String(), Health: n.Health.String(), Primary: n.ID == s.Primary, Timeline: n.Timeline,
 			SeenAt: n.SeenAt, Since: n.Since, Version: n.Version, Refused: n.Refused,
+			Stalled: n.Stalled, Waiting: n.SyncWait.Waiting, Waited: n.SyncWaited.Seconds(),
 		}
 		if n.LagKnown {
 			lag := n.LagBytes

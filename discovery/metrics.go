@@ -71,6 +71,9 @@ func (m *Manager) Collector() prometheus.Collector {
 		health:   desc("node_health", "1 for the health that the node has.", "node", "health"),
 		refused:  desc("node_refused", "1 while the node may not be used.", "node"),
 		lag:      desc("node_lag_bytes", "How far the standby is behind.", "node"),
+		waiting:  desc("node_syncrep_waiting", "Commits of the node that wait for a synchronous standby. Not there for standbys.", "node"),
+		waited:   desc("node_syncrep_oldest_seconds", "How long the oldest of them has been seen to wait.", "node"),
+		stalled:  desc("node_commits_stalled", "1 while commits hang in that wait, or the next one will.", "node"),
 		nodeLine: desc("node_timeline", "The timeline that the node last told.", "node"),
 	}
 }
@@ -80,11 +83,12 @@ type collector struct {
 
 	primary, epoch, timeline, phase, alarm *prometheus.Desc
 	up, health, refused, lag, nodeLine     *prometheus.Desc
+	waiting, waited, stalled               *prometheus.Desc
 }
 
 // Describe is part of prometheus.Collector.
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.primary, c.epoch, c.timeline, c.phase, c.alarm, c.up, c.health, c.refused, c.lag, c.nodeLine} {
+	for _, d := range []*prometheus.Desc{c.primary, c.epoch, c.timeline, c.phase, c.alarm, c.up, c.health, c.refused, c.lag, c.nodeLine, c.waiting, c.waited, c.stalled} {
 		out <- d
 	}
 	c.manager.metrics.seconds.Describe(out)
@@ -116,6 +120,11 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		}
 		if n.LagKnown {
 			gauge(c.lag, float64(n.LagBytes), id)
+		}
+		if n.Role == topology.RolePrimary {
+			gauge(c.waiting, float64(n.SyncWait.Waiting), id)
+			gauge(c.waited, n.SyncWaited.Seconds(), id)
+			gauge(c.stalled, number(n.Stalled != ""), id)
 		}
 	}
 	c.manager.metrics.seconds.Collect(out)

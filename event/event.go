@@ -49,6 +49,8 @@ const (
 	PatroniResumed     Kind = "patroni_resumed"     // the pause is over
 	RequestSeen        Kind = "request_seen"        // Patroni was asked for a switchover or failover; From and To as far as given
 	RequestGone        Kind = "request_gone"        // it is done, refused or taken back, or the DCS is silent
+	CommitsStalled     Kind = "commits_stalled"     // commits of a node hang in the wait for a synchronous standby; Reason names it
+	CommitsFlow        Kind = "commits_flow"        // they do not any more; Took is how long they did
 	SourceSilent       Kind = "source_silent"       // a source of nodes has no answer any more; From is its name
 	SourceBack         Kind = "source_back"         // it answers again; Took is how long it was silent
 )

@@ -27,6 +27,8 @@ const (
 	ChangePatroniResumed   ChangeKind = "patroni_resumed"
 	ChangeRequestSeen      ChangeKind = "request_seen"
 	ChangeRequestGone      ChangeKind = "request_gone"
+	ChangeCommitsStalled   ChangeKind = "commits_stalled"
+	ChangeCommitsFlow      ChangeKind = "commits_flow"
 )
 
 // Change is one thing that a reduction changed. Empty fields do not apply.

@@ -56,6 +56,7 @@ func (r *reduction) finish() (State, []Change) {
 	r.weigh(next)
 	r.elect(next)
 	r.refuse(next)
+	r.mindCommits(next)
 	r.measure(next)
 	next.SystemID, next.Timeline = r.identity(), r.floor.Timeline
 	slices.Sort(r.alarms)
@@ -125,6 +126,7 @@ func (m *memory) answer(o Observation) {
 		m.history = o.History
 	}
 	m.startedAt, m.stopped = o.StartedAt, false
+	m.wait(o)
 	n.Health, n.Role, n.ReadOnly = HealthUp, o.Role, o.ReadOnly
 	n.SystemID, n.Timeline, n.Version = o.SystemID, o.Timeline, o.Version
 	n.WriteLSN, n.ReceiveLSN, n.ReplayLSN = o.WriteLSN, o.ReceiveLSN, o.ReplayLSN

@@ -71,6 +71,7 @@ type Observation struct {
 	ReceiveLSN LSN
 	ReplayLSN  LSN
 	Version    int
+	SyncWait   SyncWait
 	History    History // of Timeline; asked for only of writable nodes
 	Note       string  // what the node did not let the probe see, and how to allow it; "" when nothing
 }

@@ -58,6 +58,10 @@ type memory struct {
 	stopped   bool      // its latest word, silence apart, proves that it takes no writes
 	history   History   // of its timeline, where known
 	agent     Agent     // the latest of its agent
+
+	waitsSince  time.Time // since when the commit that waits for a synchronous standby for longest was seen to wait
+	lonelySince time.Time // since when it has no synchronous standby
+	stalledAt   time.Time // since when its commits hang
 }
 
 // NewState returns the state of a cluster of which nothing has been observed yet. floor is what was persisted, or zero.

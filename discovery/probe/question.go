@@ -15,7 +15,9 @@ import (
 // that it writes (pg_control_checkpoint lags behind a promotion until the next checkpoint); on a standby the newest that any of
 // the three places knows.
 const (
-	questionHead = `WITH node AS (SELECT pg_catalog.pg_is_in_recovery() AS standby)
+	questionHead = `WITH node AS (SELECT standby, CASE WHEN NOT standby THEN NULLIF(pg_catalog.current_setting('synchronous_standby_names'), '') END AS names,
+  pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE') AS allowed
+ FROM pg_catalog.pg_is_in_recovery() AS standby)
 SELECT standby,
  CASE WHEN pg_catalog.current_setting('default_transaction_read_only') = 'on' THEN (SELECT source NOT IN ('user', 'database', 'database user', 'client', 'session')
   FROM pg_catalog.pg_settings WHERE name = 'default_transaction_read_only') ELSE false END,
@@ -30,9 +32,19 @@ SELECT standby,
 	question = questionHead + `
  (SELECT system_identifier FROM pg_catalog.pg_control_system()),
  CASE WHEN standby THEN GREATEST((SELECT timeline_id FROM pg_catalog.pg_control_checkpoint()),
-  (SELECT min_recovery_end_timeline FROM pg_catalog.pg_control_recovery())) END
+  (SELECT min_recovery_end_timeline FROM pg_catalog.pg_control_recovery())) END,` + questionTail
+	reducedQuestion = questionHead + " NULL, NULL," + questionTail
+
+	// Nothing is looked at where commits wait for nobody.
+	questionTail = `
+ names,
+ CASE WHEN names IS NOT NULL THEN NOT allowed END,
+ CASE WHEN names IS NOT NULL AND allowed THEN (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_get_activity(NULL) WHERE wait_event = 'SyncRep') END,
+ CASE WHEN names IS NOT NULL AND allowed THEN (SELECT (EXTRACT(epoch FROM pg_catalog.min(state_change)) * 1000000)::bigint
+  FROM pg_catalog.pg_stat_get_activity(NULL) WHERE wait_event = 'SyncRep') END,
+ CASE WHEN names IS NOT NULL AND allowed THEN (SELECT pg_catalog.string_agg(application_name, ', ' ORDER BY application_name)
+  FROM pg_catalog.pg_stat_replication WHERE sync_state IN ('sync', 'quorum') AND state IN ('streaming', 'stopping')) END
 FROM node`
-	reducedQuestion = questionHead + " NULL, NULL FROM node"
 )
 
 // The columns of the answer.
@@ -49,6 +61,11 @@ const (
 	columnReceiverHidden
 	columnSystem
 	columnControlTimeline
+	columnSyncNames
+	columnSyncHidden
+	columnSyncWaiting
+	columnSyncOldest
+	columnSyncPresent
 	columns
 )
 
@@ -56,6 +73,7 @@ const (
 const (
 	noteNoControl  = "the system identifier is hidden from the probe: GRANT EXECUTE ON FUNCTION pg_catalog.pg_control_system(), pg_catalog.pg_control_checkpoint(), pg_catalog.pg_control_recovery() TO "
 	noteNoReceiver = "the timeline that the node streams is hidden from the probe: GRANT pg_monitor TO "
+	noteNoSync     = "whether commits hang in the wait for a synchronous standby is hidden from the probe: GRANT pg_monitor TO "
 )
 
 // answer is a row that is read column by column; the first fault sticks.
@@ -91,6 +109,10 @@ func parseAnswer(row [][]byte, user string) (topology.Observation, error) {
 		o.Note = noteNoControl + user
 	case a.flag(columnReceiverHidden):
 		o.Note = noteNoReceiver + user
+	case a.flag(columnSyncHidden):
+		o.Note = noteNoSync + user
+	default:
+		o.SyncWait = a.syncWait()
 	}
 	if a.err == nil && o.Role == topology.RolePrimary && o.Timeline == 0 {
 		a.err = errors.New("a primary without a timeline")
@@ -105,6 +127,15 @@ func (a *answer) fail(column int, err error) {
 	if a.err == nil {
 		a.err = fmt.Errorf("column %d of the answer: %w", column+1, err)
 	}
+}
+
+// syncWait reads how commits stand with synchronous standbys.
+func (a *answer) syncWait() topology.SyncWait {
+	w := topology.SyncWait{Names: string(a.row[columnSyncNames]), Present: string(a.row[columnSyncPresent])}
+	if w.Waiting = int(a.number(columnSyncWaiting, 10)); w.Waiting > 0 {
+		w.Oldest = time.UnixMicro(a.number(columnSyncOldest, 10))
+	}
+	return w
 }
 
 // flag reads a boolean; NULL is false.
