@@ -3,6 +3,8 @@ package admin
 import (
 	"context"
 	"time"
+
+	"github.com/pgrouter/pgrouter/topology"
 )
 
 // Actions is what an operator may do. Databases are given by the name that clients use; "" is all of them. Methods may be called from
@@ -32,6 +34,8 @@ type Actions interface {
 	// *pgwire.Error when the setting or its value cannot be; nothing has changed then.
 	Set(ctx context.Context, order SettingOrder) (applied []string, err error)
 	Switchover(ctx context.Context, cluster, to string, within time.Duration) error
+	// AcceptCluster moves a cluster's floor to what its writable node says of itself, which must be what is named.
+	AcceptCluster(ctx context.Context, cluster string, a topology.Acceptance) error
 }
 
 // SettingOrder is what SET asks for.

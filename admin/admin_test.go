@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -126,6 +127,11 @@ func (s *scene) Database(name string) (known, paused bool) {
 }
 func (s *scene) Switchover(_ context.Context, cluster, to string, within time.Duration) error {
 	s.done = append(s.done, "switchover "+cluster+" "+to+" "+within.String())
+	return s.fail
+}
+
+func (s *scene) AcceptCluster(_ context.Context, cluster string, a topology.Acceptance) error {
+	s.done = append(s.done, fmt.Sprintf("accept %s %d %d by %s", cluster, a.SystemID, a.Timeline, a.By))
 	return s.fail
 }
 

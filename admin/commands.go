@@ -63,6 +63,7 @@ func commands() []command {
 		{name: "SHUTDOWN WAIT_FOR_CLIENTS", needs: roleAdmin, tag: "SHUTDOWN", help: "let nobody in any more, and end when the last client has left", ends: EndWaitForClients},
 		{name: "RELOAD", needs: roleAdmin, tag: "RELOAD", help: "read the configuration again and put it in force, all of it or, when it has faults, nothing", tells: reload},
 		{name: "SWITCHOVER", args: "node [cluster]", most: 2, needs: roleAdmin, tag: "SWITCHOVER", help: "make a standby the primary without an error for anybody", run: switchover},
+		{name: "ACCEPT_CLUSTER", args: "system_identifier timeline [cluster]", most: 3, needs: roleAdmin, tag: "ACCEPT_CLUSTER", help: "go on with another cluster, or on an older timeline, on purpose: after pg_upgrade, recovery or initdb", tells: acceptCluster},
 		{name: "SET", args: "setting = value", raw: true, needs: roleAdmin, tag: "SET", help: "change one setting of SHOW CONFIG until the next RELOAD", tells: setSetting},
 		{name: "SET", args: "parameter = value", raw: true, needs: roleStats, tag: "SET", help: "accepted for PostgreSQL's parameters, changes nothing", run: setParameter},
 		{name: "RESET", args: "parameter", raw: true, needs: roleStats, tag: "RESET", quiet: true, run: reset},
@@ -84,11 +85,5 @@ func commands() []command {
 const settingWords = 3
 
 func switchover(ctx context.Context, a *Admin, args []string) ([][]string, error) {
-	cluster := ""
-	if len(args) > 1 {
-		cluster = args[1]
-	} else if all := a.world.Clusters(); len(all) == 1 {
-		cluster = string(all[0].Cluster)
-	}
-	return nil, a.actions.Switchover(ctx, cluster, first(args), 0)
+	return nil, a.actions.Switchover(ctx, a.meantCluster(first(args[min(1, len(args)):])), first(args), 0)
 }

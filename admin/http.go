@@ -7,7 +7,6 @@ import (
 	"errors"
 	"html/template"
 	"log/slog"
-	"mime"
 	"net"
 	"net/http"
 	"net/netip"
@@ -142,6 +141,7 @@ func (a *Admin) routes(registry *metrics.Registry) http.Handler {
 	mux.HandleFunc("GET /api/v1/cluster", func(w http.ResponseWriter, _ *http.Request) { a.answer(w, http.StatusOK, a.View()) })
 	mux.HandleFunc("GET /api/v1/failovers", func(w http.ResponseWriter, _ *http.Request) { a.answer(w, http.StatusOK, list(a.world.Failovers())) })
 	mux.HandleFunc("POST /api/v1/switchover", a.postSwitchover)
+	mux.HandleFunc("POST /api/v1/accept-cluster", a.postAcceptCluster)
 	mux.HandleFunc("GET /{$}", a.getPage)
 	return secured(mux)
 }
@@ -206,19 +206,9 @@ type failure struct {
 }
 
 // postSwitchover runs a planned switchover and answers at its end. It goes on when the client goes away: half of a switchover
-// would leave the cluster without a primary. A browser cannot be made to send it: the body must be JSON, which a foreign page may
-// not post without being asked, and a page whose name was made to point to us sends its origin. No page of ours posts.
+// would leave the cluster without a primary.
 func (a *Admin) postSwitchover(w http.ResponseWriter, r *http.Request) {
-	if !a.allowed(r) {
-		a.answer(w, http.StatusForbidden, failure{"changes are not allowed from " + r.RemoteAddr, "see [admin] allow"})
-		return
-	}
-	if origin := r.Header.Get("Origin"); origin != "" {
-		a.answer(w, http.StatusForbidden, failure{"changes are not taken from web pages, such as " + origin, "use pgrouter switchover, or curl"})
-		return
-	}
-	if media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media != "application/json" {
-		a.answer(w, http.StatusUnsupportedMediaType, failure{"the body must be application/json", `{"to":"host:port"}`})
+	if !a.mayPost(w, r, `{"to":"host:port"}`) {
 		return
 	}
 	var o order
@@ -236,10 +226,7 @@ func (a *Admin) postSwitchover(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if o.Cluster == "" && len(a.world.Clusters()) == 1 {
-		o.Cluster = string(a.world.Clusters()[0].Cluster)
-	}
-	if err := a.actions.Switchover(a.life, o.Cluster, o.To, within); err != nil {
+	if err := a.actions.Switchover(a.life, a.meantCluster(o.Cluster), o.To, within); err != nil {
 		a.answer(w, http.StatusConflict, failure{Error: err.Error()})
 		return
 	}

@@ -99,7 +99,8 @@ type ClusterView struct {
 	Epoch    uint64     `json:"epoch"`
 	Since    time.Time  `json:"since"`
 	Alarm    string     `json:"alarm,omitempty"`
-	SystemID uint64     `json:"system_identifier,string"`
+	SystemID uint64     `json:"system_identifier,string"` // that is accepted; 0: none yet
+	Timeline uint32     `json:"timeline"`                 // the highest that was accepted
 	Nodes    []NodeView `json:"nodes"`
 }
 
@@ -118,6 +119,9 @@ type NodeView struct {
 	Stalled  string    `json:"stalled,omitempty"` // why its commits hang in the wait for a synchronous standby, or will
 	Waiting  int       `json:"syncrep_waiting"`   // commits that wait for a synchronous standby
 	Waited   float64   `json:"syncrep_oldest_seconds"`
+	Address  string    `json:"address"` // where it is reached
+	SystemID uint64    `json:"system_identifier,string"`
+	ReadOnly bool      `json:"read_only"` // default_transaction_read_only is on for everybody
 }
 
 // PoolView is one queue.
@@ -214,7 +218,7 @@ func (n *ClientCounts) add(c proxy.ClientInfo) {
 func viewCluster(s *topology.Snapshot) ClusterView {
 	v := ClusterView{
 		Nodes: []NodeView{}, Name: string(s.Cluster), Phase: s.Phase.String(), Primary: string(s.Primary), Last: string(s.LastPrimary), Epoch: uint64(s.Epoch),
-		Since: s.Since, Alarm: s.Alarm, SystemID: s.SystemID,
+		Since: s.Since, Alarm: s.Alarm, SystemID: s.SystemID, Timeline: s.Timeline,
 	}
 	for i := range s.Nodes {
 		n := &s.Nodes[i]
@@ -222,6 +226,7 @@ func viewCluster(s *topology.Snapshot) ClusterView {
 			Node: string(n.ID), Role: n.Role.String(), Health: n.Health.String(), Primary: n.ID == s.Primary, Timeline: n.Timeline,
 			SeenAt: n.SeenAt, Since: n.Since, Version: n.Version, Refused: n.Refused,
 			Stalled: n.Stalled, Waiting: n.SyncWait.Waiting, Waited: n.SyncWaited.Seconds(),
+			Address: n.Address, SystemID: n.SystemID, ReadOnly: n.ReadOnly,
 		}
 		if n.LagKnown {
 			lag := n.LagBytes

@@ -85,8 +85,8 @@ func parseFloor(text []byte, cluster topology.ClusterID) (topology.Floor, error)
 	if err != nil {
 		return topology.Floor{}, fmt.Errorf("epoch: %w", err)
 	}
-	if (system == 0) != (f.Timeline == 0) {
-		return topology.Floor{}, errors.New("system identifier and timeline do not go together")
+	if system == 0 && f.Timeline != 0 {
+		return topology.Floor{}, errors.New("a timeline without a system identifier")
 	}
 	return topology.Floor{
 		SystemID: system, Timeline: f.Timeline, Epoch: topology.Epoch(epoch),

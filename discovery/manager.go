@@ -71,16 +71,13 @@ type message struct {
 	seen      []topology.Observation
 	said      []topology.Testimony
 	agents    []topology.Agent
-	from      *watcher   // whose observation it is; nil for a source's
-	accept    chan error // an operator's accept-cluster; answered once
-	reload    bool       // the configuration is another
+	from      *watcher    // whose observation it is; nil for a source's
+	accept    *acceptance // an operator's accept-cluster
+	reload    bool        // the configuration is another
 }
 
 // inboxSize lets the probes of a large cluster report without waiting for each other.
 const inboxSize = 64
-
-// ErrNothingToAccept answers Accept while a primary is proven.
-var ErrNothingToAccept = errors.New("there is a primary: nothing to accept")
 
 // ErrNotRunning answers requests to a Manager whose Run has not begun or has ended.
 var ErrNotRunning = errors.New("discovery is not running")
@@ -162,25 +159,6 @@ func (m *Manager) Trigger(node topology.NodeID) {
 func (m *Manager) SetHeld(held bool) {
 	if m.held.Swap(held) != held && held {
 		m.Trigger("")
-	}
-}
-
-// Accept carries out an operator's accept-cluster: the floor is forgotten, and the only writable node becomes primary even
-// if it has another system identifier or a timeline that does not follow. It answers ErrNothingToAccept while there is a
-// primary, and ErrNotRunning when nobody is there to do it.
-func (m *Manager) Accept(ctx context.Context) error {
-	if !m.started.Load() {
-		return ErrNotRunning
-	}
-	answer := make(chan error, 1)
-	m.send(ctx.Done(), message{accept: answer})
-	select {
-	case err := <-answer:
-		return err
-	case <-m.ended:
-		return ErrNotRunning
-	case <-ctx.Done():
-		return fmt.Errorf("accept cluster %s: %w", m.cluster, ctx.Err())
 	}
 }
 

@@ -264,7 +264,7 @@ func TestASourceThatFailsEndsTheManager(t *testing.T) {
 		if err := s.Run(context.Background()); err == nil {
 			t.Error("a Manager runs twice")
 		}
-		if err := s.Accept(context.Background()); !errors.Is(err, ErrNotRunning) {
+		if err := s.Accept(context.Background(), topology.Acceptance{}); !errors.Is(err, ErrNotRunning) {
 			t.Errorf("Accept after the end: %v", err)
 		}
 		s.Trigger("a")
@@ -287,20 +287,20 @@ func TestASourceMayHaveToldEverything(t *testing.T) {
 func TestAnOperatorAcceptsTheClusterAsItIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := play(t, nil)
-		if err := s.Accept(t.Context()); !errors.Is(err, ErrNotRunning) {
+		if err := s.Accept(t.Context(), topology.Acceptance{}); !errors.Is(err, ErrNotRunning) {
 			t.Errorf("before Run: %v", err)
 		}
 		s.steady()
 		defer s.close()
 		synctest.Wait()
-		if err := s.Accept(t.Context()); !errors.Is(err, ErrNothingToAccept) {
+		if err := s.Accept(t.Context(), topology.Acceptance{}); !errors.Is(err, topology.ErrNothingToAccept) {
 			t.Errorf("with a primary: %v", err)
 		}
 		s.prober.node("b").fails(topology.OutcomeRefused)
 		s.prober.node("a").set(topology.Observation{Outcome: topology.OutcomeAnswered, Role: topology.RolePrimary, SystemID: 8, Timeline: 1})
 		after(2 * time.Second)
 		s.expect(topology.PhaseLeaderless, "", 1)
-		if err := s.Accept(t.Context()); err != nil {
+		if err := s.Accept(t.Context(), topology.Acceptance{}); err != nil {
 			t.Error(err)
 		}
 		s.expect(topology.PhaseSteady, "a", 2)

@@ -75,12 +75,7 @@ func (m *Manager) take(ctx context.Context, msg message, keeper *keeper) {
 		m.adopt(topology.WithMembers(m.state, members, time.Now())).publish(m, keeper)
 		m.watch(ctx, members)
 	case msg.accept != nil:
-		if m.state.Snapshot().Primary != "" {
-			msg.accept <- ErrNothingToAccept
-			return
-		}
-		m.adopt(topology.Accept(m.state, time.Now())).publish(m, keeper)
-		msg.accept <- nil
+		m.accept(msg.accept, keeper)
 	case msg.reload:
 		m.state = m.state.WithLimits(m.config.Load().limits(), time.Now())
 	case msg.said != nil || msg.agents != nil:

@@ -18,7 +18,7 @@ import (
 //	a primary 1 again      … after a restart of its postmaster
 //	a missed               silence (also: refused, reset, starting, stopping, denied, failed)
 //	router restarts        only the floor survives;  router restarts without a floor: nothing does
-//	operator accepts       accept-cluster
+//	operator accepts       accept-cluster (also: sys 8, on 2: which one is meant; in vain: it is refused)
 //	members a b            the configuration names these nodes only
 //	wait 5s                time passes and nothing is seen
 //	pass 5s                time passes, and what was seen meanwhile comes on the next line
@@ -329,11 +329,41 @@ var conflictTable = []struct{ sentence, story string }{
 		=> steady a 3`},
 	{"an operator's word does not choose between two writable nodes", `
 		a primary 1, b primary 1
-		operator accepts
+		operator accepts in vain
 		=> split - 0 alarm`},
+	{"an operator's word chooses between the nodes of two clusters", `
+		a primary 1, b primary 1 sys 8
+		operator accepts in vain
+		operator accepts sys 9 in vain
+		operator accepts sys 8 on 2 in vain
+		=> split - 0 alarm
+		operator accepts sys 8 on 1
+		=> steady b 1 refused a`},
+	{"an upgraded cluster is accepted beside a node of the old one", `
+		a primary 3, b standby 3, c standby 3
+		a primary 1 sys 8 again
+		=> leaderless - 1 alarm refused a
+		operator accepts sys 7 in vain
+		operator accepts
+		=> steady a 2 refused b refused c
+		b standby 1 sys 8 again
+		=> steady a 2 usable b refused c`},
+	{"an identity that was accepted holds before there is a primary", `
+		a primary 3, b standby 3
+		a primary 1 sys 8 again, b readonly 1 sys 8 again
+		operator accepts
+		=> steady a 2
+		router restarts
+		a standby 1 sys 8, b primary 3
+		=> leaderless - 2 refused b`},
+	{"nothing is accepted while nobody takes writes", `
+		a primary 3, b standby 3
+		a standby 1 sys 8 again, b standby 1 sys 8 again
+		operator accepts in vain
+		=> leaderless - 1 alarm refused a`},
 	{"accepting while there is a primary changes nothing", `
 		a primary 1, b standby 1
-		operator accepts
+		operator accepts in vain
 		=> steady a 1 quiet`},
 	{"a last primary that is taken out of the configuration is nobody's rival", `
 		a primary 1, b standby 1
@@ -424,7 +454,11 @@ func (s *tale) play(line string) {
 		s.state = NewState("main", members(before), floor, s.limits, s.now)
 		return
 	case words[0] == "operator":
-		s.keep(Accept(s.state, s.now))
+		state, changes, err := Accept(s.state, s.acceptance(words), s.now)
+		s.keep(state, changes)
+		if refused := slices.Contains(words, "vain"); refused != (err != nil) {
+			s.t.Errorf("%s: %v", line, err)
+		}
 	case words[0] == "members":
 		s.keep(WithMembers(s.state, named(words[1:]), s.now))
 	case words[0] == "wait", words[0] == "pass":
@@ -510,6 +544,19 @@ func (s *tale) number(text string, base int) uint64 {
 		s.t.Fatal(err)
 	}
 	return n
+}
+
+// acceptance reads what an operator names.
+func (s *tale) acceptance(words []string) (a Acceptance) {
+	for i, word := range words {
+		switch word {
+		case "sys":
+			a.SystemID = s.number(words[i+1], 10)
+		case "on":
+			a.Timeline = uint32(s.number(words[i+1], 10))
+		}
+	}
+	return a
 }
 
 func (s *tale) expect(line string, words []string) {

@@ -333,10 +333,20 @@ var dcsTable = []struct{ sentence, story string }{
 		=> leaderless - 1 alarm
 		operator accepts
 		=> steady a 2 quiet usable b`},
+	{"what a frozen leader's key has brought back is accepted: a lower timeline, although a standby knows a higher", `
+		a primary 1, b standby 1, c standby 1, dcs a
+		a missed, b primary 2 from 1@60, dcs b
+		=> steady b 2
+		a primary 1, b standby 2, c standby 1, dcs a
+		=> leaderless - 2 alarm refused a
+		operator accepts
+		=> steady a 3 usable b`},
 	{"an operator's word is no permission", `
 		a primary 1, b standby 1, c standby 1, dcs -
 		operator accepts
-		=> leaderless - 0 alarm`},
+		=> leaderless - 0 alarm
+		dcs a
+		=> steady a 1`},
 }
 
 var dcsLimits = func() Limits {

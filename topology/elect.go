@@ -243,6 +243,7 @@ func (r *reduction) vacate(next *Snapshot) {
 		r.closed = r.now
 	}
 	r.mindDenied()
+	r.mindFloor()
 	if next.Phase == r.prev.Phase {
 		return
 	}

@@ -72,7 +72,7 @@ func (r *reduction) busy(m *memory) bool {
 
 // identity returns the system identifier that the cluster must have: the pinned one, else what the DCS said last; 0 = not known.
 func (r *reduction) identity() uint64 {
-	if r.floor.Known() {
+	if r.floor.SystemID != 0 {
 		return r.floor.SystemID
 	}
 	return r.word.SystemID

@@ -30,6 +30,13 @@ type world struct {
 
 var worldNodes = []string{"a", "b", "c"}
 
+func drawAcceptance(t *rapid.T) Acceptance {
+	return Acceptance{
+		SystemID: rapid.SampledFrom([]uint64{0, 0, 7, 8}).Draw(t, "accepted sys"),
+		Timeline: uint32(rapid.SampledFrom([]int{0, 0, 0, 1, 2}).Draw(t, "accepted timeline")),
+	}
+}
+
 func drawObservation(t *rapid.T, now time.Time) Observation {
 	o := Observation{
 		Node:    NodeID(rapid.SampledFrom(append([]string{"stranger"}, worldNodes...)).Draw(t, "node")),
@@ -79,8 +86,11 @@ func (w *world) step(t *rapid.T) {
 	case kind == 0:
 		w.state, _ = Next(w.state, nil, w.now)
 	case kind == 1:
-		accepted = w.state.Snapshot().Primary == ""
-		w.state, _ = Accept(w.state, w.now)
+		var err error
+		w.state, _, err = Accept(w.state, drawAcceptance(t), w.now)
+		if accepted = err == nil; !accepted {
+			w.state, _ = Next(w.state, nil, w.now)
+		}
 	case kind < 8 && w.limits.DCS:
 		w.hear(t)
 	default:

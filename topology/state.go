@@ -103,35 +103,6 @@ func WithMembers(prev State, members []Member, now time.Time) (State, []Change) 
 	return r.finish()
 }
 
-// Accept forgets the floor, on an operator's word, so that the only ready node becomes primary although it has another
-// system identifier or a timeline that does not follow (pg_upgrade, point-in-time recovery, re-initialisation). What silent
-// and stopped nodes last said is forgotten too, and timelines that standbys know at this moment no longer count as contrary
-// evidence. Two writable nodes stay a split, and the DCS's permission is needed as ever. While there is a primary there is nothing to accept: then this is Next.
-func Accept(prev State, now time.Time) (State, []Change) {
-	if prev.Snapshot().Primary != "" {
-		return Next(prev, nil, now)
-	}
-	r := begin(prev, now)
-	r.floor = Floor{Epoch: prev.floor.Epoch, Primary: prev.floor.Primary}
-	for i := range r.nodes {
-		m := &r.nodes[i]
-		if m.node.Health != HealthUp {
-			m.forget()
-		}
-		r.floor.Overruled = max(r.floor.Overruled, m.node.Timeline)
-	}
-	r.change(Change{Kind: ChangeFloorLifted, Reason: "an operator accepted the cluster as it is now"})
-	return r.finish()
-}
-
-// forget drops what the node once said of itself. Its count of lives goes on.
-func (m *memory) forget() {
-	n := &m.node
-	m.stopped, m.history = false, History{}
-	n.Role, n.ReadOnly, n.SystemID, n.Timeline = RoleUnknown, false, 0, 0
-	n.WriteLSN, n.ReceiveLSN, n.ReplayLSN = 0, 0, 0
-}
-
 // join makes the members those given, sorted and without doubles.
 func (r *reduction) join(members []Member) {
 	members = slices.Clone(members)

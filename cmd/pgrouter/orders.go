@@ -93,3 +93,12 @@ func (o *orders) Switchover(ctx context.Context, cluster, to string, within time
 	}
 	return c.conductor.Switchover(ctx, topology.NodeID(to), within)
 }
+
+// AcceptCluster moves a cluster's floor.
+func (o *orders) AcceptCluster(ctx context.Context, cluster string, a topology.Acceptance) error {
+	c := o.router.cluster(topology.ClusterID(cluster))
+	if c == nil {
+		return fmt.Errorf("no cluster %q", cluster)
+	}
+	return c.manager.Accept(ctx, a)
+}

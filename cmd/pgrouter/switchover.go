@@ -73,7 +73,7 @@ func adminURL(path, admin string, s streams) (string, error) {
 		return "", &toldError{&usageError{errFaulty}}
 	}
 	if cfg.Admin.HTTP == "" {
-		return "", errors.New("the router has no HTTP server ([admin] http is empty): a switchover is asked there")
+		return "", errors.New("the router has no HTTP server ([admin] http is empty): it takes orders there")
 	}
 	return "http://" + cfg.Admin.HTTP, nil
 }

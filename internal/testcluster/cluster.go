@@ -96,11 +96,7 @@ func (c *Cluster) lay(ctx context.Context, ports []net.Listener) error {
 	if err := c.account.mkdir(primary.dir); err != nil {
 		return err
 	}
-	if err := c.account.run(ctx, c.dir, c.program("initdb"), "--pgdata", primary.DataDir(), "--no-sync", "--auth", "trust",
-		"--username", SuperUser, "--encoding", "UTF8", "--no-locale", "--wal-segsize", segmentSize); err != nil {
-		return err
-	}
-	if err := c.account.write(filepath.Join(primary.DataDir(), "postgresql.conf"), "include '../postgresql.conf'\n"); err != nil {
+	if err := primary.initdb(ctx); err != nil {
 		return err
 	}
 	for _, standby := range c.nodes[1:] {
