@@ -178,7 +178,7 @@ func TestMembersThatStayKeepWhatIsKnownOfThem(t *testing.T) {
 	if len(snap.Nodes) != 3 || snap.Nodes[0].ID != "a" || snap.Nodes[2].ID != "c" {
 		t.Fatalf("nodes %+v", snap.Nodes)
 	}
-	if b := snap.Node("b"); b.Incarnation != 0 || b.Address != "elsewhere:5432" {
+	if b := snap.Node("b"); b.Role != RoleUnknown || b.Incarnation != 1 || b.Address != "elsewhere:5432" {
 		t.Errorf("another address is another node: %+v", b)
 	}
 }
@@ -215,5 +215,29 @@ func TestThePackageIsPure(t *testing.T) {
 			}
 			return true
 		})
+	}
+}
+
+func TestANodeAtAnotherAddressIsAnotherMachine(t *testing.T) {
+	at := func(address string) []Member { return []Member{{ID: "db:5432", Address: address, Resolved: true}} }
+	now := time.Unix(1_000_000, 0)
+	s := NewState("main", at("db:5432"), Floor{}, taleLimits, now)
+	seen := Observation{Node: "db:5432", At: now, Outcome: OutcomeAnswered, Role: RolePrimary, SystemID: 7, Timeline: 1}
+	s, _ = Next(s, []Observation{seen}, now)
+	for _, step := range []struct {
+		address string
+		kept    bool
+	}{{"10.0.0.1:5432", true}, {"10.0.0.1:5432", true}, {"10.0.0.2:5432", false}} {
+		lives := s.Snapshot().Nodes[0].Incarnation
+		s, _ = WithMembers(s, at(step.address), now)
+		n := s.Snapshot().Nodes[0]
+		if n.Address != step.address || (n.Role == RolePrimary) != step.kept || n.Incarnation != lives {
+			t.Errorf("%s: %+v", step.address, n)
+		}
+	}
+	lives := s.Snapshot().Nodes[0].Incarnation
+	s, _ = Next(s, []Observation{seen}, now)
+	if n := s.Snapshot().Nodes[0]; n.Incarnation != lives+1 {
+		t.Errorf("the first answer from there: incarnation %d after %d", n.Incarnation, lives)
 	}
 }

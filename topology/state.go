@@ -8,8 +8,9 @@ import (
 
 // Member is a node that belongs to the cluster, by configuration or because a source found it.
 type Member struct {
-	ID      NodeID
-	Address string // host:port, or /directory:port for a unix socket; "" means the same as ID
+	ID       NodeID
+	Address  string // host:port, or /directory:port for a unix socket; "" means the same as ID
+	Resolved bool   // Address is where the name in ID leads
 }
 
 // Floor is what must outlive the router: the cluster's identity and the highest timeline that was ever accepted. Nothing
@@ -103,7 +104,8 @@ func WithMembers(prev State, members []Member, now time.Time) (State, []Change) 
 	return r.finish()
 }
 
-// join makes the members those given, sorted and without doubles.
+// join makes the members those given, sorted and without doubles. A node at another address is another machine: nothing that was said
+// before counts for it, only its lives are counted on. A name that comes to be resolved is no other machine than it was.
 func (r *reduction) join(members []Member) {
 	members = slices.Clone(members)
 	slices.SortStableFunc(members, func(a, b Member) int { return cmp.Compare(a.ID, b.ID) })
@@ -111,12 +113,16 @@ func (r *reduction) join(members []Member) {
 	nodes := make([]memory, 0, len(members))
 	for _, m := range members {
 		address := cmp.Or(m.Address, string(m.ID))
-		old := r.find(m.ID)
-		if old == nil || old.node.Address != address {
-			nodes = append(nodes, memory{node: Node{ID: m.ID, Address: address, Since: r.now}, joined: r.now})
-			continue
+		node := memory{node: Node{ID: m.ID, Address: address, Since: r.now}, joined: r.now}
+		switch old := r.find(m.ID); {
+		case old == nil:
+		case old.node.Address == address, m.Resolved && old.node.Address == string(m.ID):
+			node = *old
+			node.node.Address = address
+		default:
+			node.node.Incarnation = old.node.Incarnation
 		}
-		nodes = append(nodes, *old)
+		nodes = append(nodes, node)
 	}
 	r.nodes = nodes
 }
