@@ -74,6 +74,7 @@ func (m *Manager) Collector() prometheus.Collector {
 		waiting:  desc("node_syncrep_waiting", "Commits of the node that wait for a synchronous standby. Not there for standbys.", "node"),
 		waited:   desc("node_syncrep_oldest_seconds", "How long the oldest of them has been seen to wait.", "node"),
 		stalled:  desc("node_commits_stalled", "1 while commits hang in that wait, or the next one will.", "node"),
+		lagTime:  desc("node_lag_seconds", "How old the state is that the standby shows, to the interval of probes.", "node"),
 		nodeLine: desc("node_timeline", "The timeline that the node last told.", "node"),
 	}
 }
@@ -81,14 +82,16 @@ func (m *Manager) Collector() prometheus.Collector {
 type collector struct {
 	manager *Manager
 
-	primary, epoch, timeline, phase, alarm *prometheus.Desc
-	up, health, refused, lag, nodeLine     *prometheus.Desc
-	waiting, waited, stalled               *prometheus.Desc
+	primary, epoch, timeline, phase, alarm      *prometheus.Desc
+	waiting, waited, stalled                    *prometheus.Desc
+	up, health, refused, lag, lagTime, nodeLine *prometheus.Desc
 }
 
 // Describe is part of prometheus.Collector.
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.primary, c.epoch, c.timeline, c.phase, c.alarm, c.up, c.health, c.refused, c.lag, c.nodeLine, c.waiting, c.waited, c.stalled} {
+	for _, d := range []*prometheus.Desc{
+		c.primary, c.epoch, c.timeline, c.phase, c.alarm, c.up, c.health, c.refused, c.lag, c.lagTime, c.nodeLine, c.waiting, c.waited, c.stalled,
+	} {
 		out <- d
 	}
 	c.manager.metrics.seconds.Describe(out)
@@ -125,6 +128,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 			gauge(c.waiting, float64(n.SyncWait.Waiting), id)
 			gauge(c.waited, n.SyncWaited.Seconds(), id)
 			gauge(c.stalled, number(n.Stalled != ""), id)
+		}
+		if n.LagTimeKnown {
+			gauge(c.lagTime, n.LagTime.Seconds(), id)
 		}
 	}
 	c.manager.metrics.seconds.Collect(out)

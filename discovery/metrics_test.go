@@ -35,7 +35,7 @@ func TestMetricsShowWhatTheSnapshotShows(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.prober.node("a").set(topology.Observation{Outcome: topology.OutcomeAnswered, Role: topology.RolePrimary, SystemID: 7, Timeline: 3, WriteLSN: 100})
-		s.prober.node("b").set(topology.Observation{Outcome: topology.OutcomeAnswered, Role: topology.RoleStandby, SystemID: 7, Timeline: 3, ReplayLSN: 60})
+		s.prober.node("b").set(topology.Observation{Outcome: topology.OutcomeAnswered, Role: topology.RoleStandby, SystemID: 7, Timeline: 3, ReplayLSN: 60, ReplayAge: 90 * time.Second})
 		s.run()
 		defer s.close()
 		after(time.Second)
@@ -58,6 +58,7 @@ func TestMetricsShowWhatTheSnapshotShows(t *testing.T) {
 			`pgrouter_node_health{cluster="main",health="suspect",node="c"} 1`,
 			`pgrouter_node_refused{cluster="main",node="a"} 0`,
 			`pgrouter_node_lag_bytes{cluster="main",node="b"} 40`,
+			`pgrouter_node_lag_seconds{cluster="main",node="b"} 90`,
 			`pgrouter_node_timeline{cluster="main",node="b"} 3`,
 			`pgrouter_probe_failures_total{cluster="main",node="c",reason="denied"} 1`,
 			`pgrouter_probe_seconds_count{cluster="main",node="a"} 2`,

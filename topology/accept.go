@@ -124,7 +124,7 @@ func (r *reduction) mindFloor() {
 // forget drops what the node once said of itself. Its count of lives goes on.
 func (m *memory) forget() {
 	n := &m.node
-	m.stopped, m.history = false, History{}
+	m.stopped, m.history, m.currentAt = false, History{}, time.Time{}
 	n.Role, n.ReadOnly, n.SystemID, n.Timeline = RoleUnknown, false, 0, 0
 	n.WriteLSN, n.ReceiveLSN, n.ReplayLSN = 0, 0, 0
 }

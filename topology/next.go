@@ -118,6 +118,7 @@ func (m *memory) answer(o Observation) {
 		(o.Role == RolePrimary && n.Timeline != o.Timeline)
 	if born {
 		n.Incarnation++
+		m.currentAt = time.Time{} // what it shows may be older than before
 	}
 	if born || n.Timeline != o.Timeline || n.ReadOnly != o.ReadOnly {
 		m.claimedAt = o.At
@@ -130,6 +131,7 @@ func (m *memory) answer(o Observation) {
 	n.Health, n.Role, n.ReadOnly = HealthUp, o.Role, o.ReadOnly
 	n.SystemID, n.Timeline, n.Version = o.SystemID, o.Timeline, o.Version
 	n.WriteLSN, n.ReceiveLSN, n.ReplayLSN = o.WriteLSN, o.ReceiveLSN, o.ReplayLSN
+	m.replayAge = o.ReplayAge
 	n.SeenAt, n.Problem = o.At, o.Note
 }
 
@@ -230,29 +232,6 @@ func (r *reduction) mixed() bool {
 		}
 	}
 	return false
-}
-
-// measure says how far each standby is behind: the primary, or the furthest position known when there is none.
-func (r *reduction) measure(next *Snapshot) {
-	furthest := LSN(0)
-	for i := range r.nodes {
-		n := &r.nodes[i].node
-		if n.ID == next.Primary {
-			furthest = n.WriteLSN
-			break
-		}
-		if n.Refused == "" {
-			furthest = max(furthest, n.WriteLSN, n.ReceiveLSN, n.ReplayLSN)
-		}
-	}
-	for i := range r.nodes {
-		n := &r.nodes[i].node
-		n.LagKnown = n.Role == RoleStandby && n.ReplayLSN != 0 && furthest != 0
-		n.LagBytes = 0
-		if n.LagKnown && furthest > n.ReplayLSN {
-			n.LagBytes = uint64(furthest - n.ReplayLSN)
-		}
-	}
 }
 
 func (m *memory) descends(timeline uint32) bool {

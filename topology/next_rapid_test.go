@@ -268,7 +268,7 @@ func TestTheSameInputsGiveTheSameResultAndLeaveTheOldStateAlone(t *testing.T) {
 		for range rapid.IntRange(1, 10).Draw(t, "steps") {
 			now = now.Add(300 * time.Millisecond)
 			seen := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Observation { return drawObservation(t, now) }), 0, 4).Draw(t, "seen")
-			all := cmp.AllowUnexported(State{}, memory{})
+			all := cmp.AllowUnexported(State{}, memory{}, sighting{})
 			opts := cmp.Options{all, cmpopts.EquateEmpty()}
 			nodes, picture := slices.Clone(state.nodes), *state.snap
 			one, oneChanges := Next(state, seen, now)

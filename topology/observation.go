@@ -70,6 +70,7 @@ type Observation struct {
 	WriteLSN   LSN
 	ReceiveLSN LSN
 	ReplayLSN  LSN
+	ReplayAge  time.Duration // how long ago, by the node's clock, what it replayed last was committed; 0 = not known
 	Version    int
 	SyncWait   SyncWait
 	History    History // of Timeline; asked for only of writable nodes

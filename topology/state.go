@@ -44,21 +44,24 @@ type State struct {
 	nodes  []memory // sorted by ID, like the snapshot's; never changed in place
 	said   []source // what witnesses of the whole cluster said, sorted by name; never changed in place
 	limits Limits
-	began  time.Time // since when the DCS is awaited: the beginning of this life of the router, or of its being configured
-	closed time.Time // since when no node may take writes
-	dcsSet time.Time // since when the snapshot's DCS is as it is
+	began  time.Time  // since when the DCS is awaited: the beginning of this life of the router, or of its being configured
+	closed time.Time  // since when no node may take writes
+	dcsSet time.Time  // since when the snapshot's DCS is as it is
+	trail  []sighting // where primaries' logs ended, the oldest first; never changed in place
 }
 
 // memory is what is remembered of one node beside what the snapshot shows.
 type memory struct {
 	node      Node
-	joined    time.Time // when the node became a member
-	askedAt   time.Time // when the question of its latest observation was asked; zero: nothing heard yet
-	startedAt time.Time // when its postmaster was started
-	claimedAt time.Time // when the question was asked that first found it as it is: this life, timeline and will to write
-	stopped   bool      // its latest word, silence apart, proves that it takes no writes
-	history   History   // of its timeline, where known
-	agent     Agent     // the latest of its agent
+	joined    time.Time     // when the node became a member
+	askedAt   time.Time     // when the question of its latest observation was asked; zero: nothing heard yet
+	startedAt time.Time     // when its postmaster was started
+	claimedAt time.Time     // when the question was asked that first found it as it is: this life, timeline and will to write
+	stopped   bool          // its latest word, silence apart, proves that it takes no writes
+	history   History       // of its timeline, where known
+	agent     Agent         // the latest of its agent
+	replayAge time.Duration // of a standby, see Observation
+	currentAt time.Time     // when a primary's log was where this life of the standby has replayed it; zero: not known
 
 	waitsSince  time.Time // since when the commit that waits for a synchronous standby for longest was seen to wait
 	lonelySince time.Time // since when it has no synchronous standby

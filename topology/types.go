@@ -124,30 +124,32 @@ func (d DCS) String() string {
 
 // Node is one node in a snapshot.
 type Node struct {
-	ID          NodeID
-	Address     string // host:port, or /directory:port for a unix socket
-	Role        Role
-	Health      Health
-	ReadOnly    bool // default_transaction_read_only is on for everybody
-	Incarnation Incarnation
-	SystemID    uint64
-	Timeline    uint32
-	WriteLSN    LSN    // primary: pg_current_wal_lsn()
-	ReceiveLSN  LSN    // standby: pg_last_wal_receive_lsn()
-	ReplayLSN   LSN    // standby: pg_last_wal_replay_lsn()
-	LagBytes    uint64 // behind the primary's WriteLSN; meaningful when LagKnown
-	LagKnown    bool
-	Version     int           // server_version_num
-	SeenAt      time.Time     // last answer
-	Since       time.Time     // when Role or Health last changed
-	Sync        bool          // a synchronous standby, by the last word of the DCS
-	Agent       AgentState    // what its agent does with it; AgentUnknown when the agent is silent, or there is none
-	Tags        Tags          // the last that its agent told
-	Refused     string        // why the node may not be used ("" = it may): another system identifier, a timeline below the floor…
-	SyncWait    SyncWait      // primary: commits that wait for a synchronous standby
-	SyncWaited  time.Duration // … and for how long the oldest has been seen to wait
-	Stalled     string        // why commits hang, or will; "" = they do not
-	Problem     string        // why the node's last question has no answer, or what it did not let the probe see; "" when all is well
+	ID           NodeID
+	Address      string // host:port, or /directory:port for a unix socket
+	Role         Role
+	Health       Health
+	ReadOnly     bool // default_transaction_read_only is on for everybody
+	Incarnation  Incarnation
+	SystemID     uint64
+	Timeline     uint32
+	WriteLSN     LSN    // primary: pg_current_wal_lsn()
+	ReceiveLSN   LSN    // standby: pg_last_wal_receive_lsn()
+	ReplayLSN    LSN    // standby: pg_last_wal_replay_lsn()
+	LagBytes     uint64 // behind the primary's WriteLSN; meaningful when LagKnown
+	LagKnown     bool
+	LagTime      time.Duration // how old the state is that a standby shows; meaningful when LagTimeKnown
+	LagTimeKnown bool
+	Version      int           // server_version_num
+	SeenAt       time.Time     // last answer
+	Since        time.Time     // when Role or Health last changed
+	Sync         bool          // a synchronous standby, by the last word of the DCS
+	Agent        AgentState    // what its agent does with it; AgentUnknown when the agent is silent, or there is none
+	Tags         Tags          // the last that its agent told
+	Refused      string        // why the node may not be used ("" = it may): another system identifier, a timeline below the floor…
+	SyncWait     SyncWait      // primary: commits that wait for a synchronous standby
+	SyncWaited   time.Duration // … and for how long the oldest has been seen to wait
+	Stalled      string        // why commits hang, or will; "" = they do not
+	Problem      string        // why the node's last question has no answer, or what it did not let the probe see; "" when all is well
 }
 
 // Usable reports whether new work may go to the node at all.

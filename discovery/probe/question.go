@@ -28,7 +28,8 @@ SELECT standby,
  CASE WHEN standby THEN pg_catalog.pg_last_wal_replay_lsn() END,
  CASE WHEN standby THEN NULL ELSE pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8) END,
  CASE WHEN standby THEN (SELECT received_tli FROM pg_catalog.pg_stat_wal_receiver) END,
- CASE WHEN standby THEN (SELECT status IS NULL FROM pg_catalog.pg_stat_wal_receiver) END,`
+ CASE WHEN standby THEN (SELECT status IS NULL FROM pg_catalog.pg_stat_wal_receiver) END,
+ CASE WHEN standby THEN (EXTRACT(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.pg_last_xact_replay_timestamp()) * 1000000)::bigint END,`
 	question = questionHead + `
  (SELECT system_identifier FROM pg_catalog.pg_control_system()),
  CASE WHEN standby THEN GREATEST((SELECT timeline_id FROM pg_catalog.pg_control_checkpoint()),
@@ -59,6 +60,7 @@ const (
 	columnWriteTimeline
 	columnReceiveTimeline
 	columnReceiverHidden
+	columnReplayAge
 	columnSystem
 	columnControlTimeline
 	columnSyncNames
@@ -97,6 +99,7 @@ func parseAnswer(row [][]byte, user string) (topology.Observation, error) {
 		WriteLSN:   a.position(columnWrite),
 		ReceiveLSN: a.position(columnReceive),
 		ReplayLSN:  a.position(columnReplay),
+		ReplayAge:  a.age(columnReplayAge),
 		SystemID:   uint64(a.number(columnSystem, 10)),
 		Timeline:   a.timeline(columnWriteTimeline, 16),
 	}
@@ -160,6 +163,14 @@ func (a *answer) number(column, base int) int64 {
 		a.fail(column, err)
 	}
 	return n
+}
+
+// age reads microseconds; NULL is 0. What was committed in the future, by another clock, is young.
+func (a *answer) age(column int) time.Duration {
+	if a.row[column] == nil {
+		return 0
+	}
+	return max(time.Duration(a.number(column, 10))*time.Microsecond, time.Microsecond)
 }
 
 // timeline reads a timeline; NULL is 0.
