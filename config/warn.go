@@ -8,6 +8,9 @@ import (
 // probesToProve is how many rounds of probes it takes to prove another primary, at least.
 const probesToProve = 3
 
+// probesToJudge is how many rounds of probes a lag in time must last to be more than their own inexactness.
+const probesToJudge = 2
+
 // warnings reports what can be, but is hardly meant.
 func (c *checker) warnings() {
 	for i := range c.cfg.Clusters {
@@ -69,6 +72,13 @@ func (c *checker) warnListener(l *Listener, path string) {
 	}
 	if l.Route == "primary" && l.MaxLag > 0 {
 		c.warn(path+".max_lag", "has no effect on the route primary", "")
+	}
+	if l.Route == "primary" && l.MaxLagTime > 0 {
+		c.warn(path+".max_lag_time", "has no effect on the route primary", "")
+	}
+	if least := probesToJudge * c.cfg.cluster(l.Cluster).ProbeInterval; l.MaxLagTime > 0 && l.MaxLagTime < least {
+		c.warn(path+".max_lag_time", fmt.Sprintf("%s is shorter than %d times the probe_interval of cluster %s: standbys that are up to date are shut out",
+			formatDuration(l.MaxLagTime), probesToJudge, l.Cluster), "")
 	}
 	if l.Route != "replica" && l.Fallback != "none" {
 		c.warn(path+".fallback", "has an effect on the route replica only", "")

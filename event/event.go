@@ -53,6 +53,8 @@ const (
 	CommitsFlow        Kind = "commits_flow"        // they do not any more; Took is how long they did
 	SourceSilent       Kind = "source_silent"       // a source of nodes has no answer any more; From is its name
 	SourceBack         Kind = "source_back"         // it answers again; Took is how long it was silent
+	StandbyLagging     Kind = "standby_lagging"     // a standby gets no reads: it is behind by more than max_lag or max_lag_time; Reason has the numbers
+	StandbyCaughtUp    Kind = "standby_caught_up"   // it gets reads again; Took is how long it got none
 )
 
 // Event is one thing that happened. Empty fields do not apply.

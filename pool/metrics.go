@@ -2,10 +2,12 @@ package pool
 
 import (
 	"cmp"
+	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/routing"
 )
 
 // collector turns Stats into metrics at each scrape: nothing is counted twice, nothing costs anything between scrapes.
@@ -16,7 +18,7 @@ type collector struct {
 	acquires, waits, waitSeconds, gaveUp, refused    *prometheus.Desc
 	dials, moves, resets, closed, violations, faults *prometheus.Desc
 	connections, limit, turned                       *prometheus.Desc
-	paused                                           *prometheus.Desc
+	paused, lagging                                  *prometheus.Desc
 }
 
 // Collector returns the pool's metrics, to be registered once.
@@ -43,6 +45,9 @@ func (p *Pool) Collector() prometheus.Collector {
 		closed:      desc("pgrouter_pool_closed_total", "Server connections closed.", "reason"),
 		violations:  desc("pgrouter_pool_protocol_violations_total", "Messages that a server must not send while it is idle or reset. Must stay 0."),
 		paused:      prometheus.NewDesc("pgrouter_paused", "1 while an operator holds new work for the database.", []string{"database"}, nil),
+		lagging: prometheus.NewDesc("pgrouter_node_lagging",
+			"1 while the standby gets no reads from listeners with these limits (bytes, seconds; 0: none), because it lags.",
+			[]string{"cluster", "node", "max_lag", "max_lag_time"}, nil),
 		connections: prometheus.NewDesc("pgrouter_server_connections", "Server connections of all queues, open or being opened.", nil, nil),
 		limit:       prometheus.NewDesc("pgrouter_server_connections_limit", "Limit of server connections (max_server_connections), 0: none.", nil, nil),
 		turned: prometheus.NewDesc("pgrouter_server_connections_refused_total",
@@ -55,7 +60,7 @@ func (p *Pool) Collector() prometheus.Collector {
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.queues, c.servers, c.size, c.waiting, c.oldest, c.acquires, c.waits, c.waitSeconds, c.gaveUp, c.refused, c.dials, c.moves, c.resets,
-		c.closed, c.violations, c.faults, c.paused, c.connections, c.limit, c.turned,
+		c.closed, c.violations, c.faults, c.paused, c.lagging, c.connections, c.limit, c.turned,
 	} {
 		out <- d
 	}
@@ -69,6 +74,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	for _, name := range c.pool.PausedNames() {
 		out <- prometheus.MustNewConstMetric(c.paused, prometheus.GaugeValue, 1, cmp.Or(name, event.AllDatabases))
 	}
+	c.collectLag(out)
 	all := c.pool.Connections()
 	out <- prometheus.MustNewConstMetric(c.connections, prometheus.GaugeValue, float64(all.Used))
 	out <- prometheus.MustNewConstMetric(c.limit, prometheus.GaugeValue, float64(all.Limit))
@@ -76,6 +82,15 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		out <- prometheus.MustNewConstMetric(c.turned, prometheus.CounterValue, float64(n), scope(s).String())
 	}
 	out <- prometheus.MustNewConstMetric(c.faults, prometheus.CounterValue, float64(c.pool.Faults()))
+}
+
+func (c *collector) collectLag(out chan<- prometheus.Metric) {
+	for id, view := range c.pool.views() {
+		view.lagging.each(func(limit routing.LagLimit, l routing.Laggard) {
+			out <- prometheus.MustNewConstMetric(c.lagging, prometheus.GaugeValue, 1, string(id), string(l.Node),
+				strconv.FormatUint(limit.Bytes, 10), strconv.FormatFloat(limit.Time.Seconds(), 'f', -1, 64))
+		})
+	}
 }
 
 func (c *collector) collect(out chan<- prometheus.Metric, st sum) {

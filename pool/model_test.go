@@ -31,7 +31,8 @@ func TestNothingIsLostAndNobodyServedTwiceWhateverHappens(t *testing.T) {
 		cfg.Size = rapid.IntRange(1, 3).Draw(t, "size")
 		cfg.MaxWaiters = rapid.SampledFrom([]int{0, 0, 3}).Draw(t, "max waiters")
 		route := rapid.SampledFrom([]routing.Route{routing.Primary, routing.Primary, routing.Any}).Draw(t, "route")
-		m := &model{world: newWorld(t, route, rapid.IntRange(1, 3).Draw(t, "loops"), cfg), lives: [2]topology.Incarnation{1, 1}}
+		rules := routing.Rules{MaxLag: routing.LagLimit{Bytes: rapid.SampledFrom([]uint64{0, 100}).Draw(t, "max lag")}}
+		m := &model{world: newWorldUnder(t, route, rules, rapid.IntRange(1, 3).Draw(t, "loops"), cfg), lives: [2]topology.Incarnation{1, 1}}
 		m.vectors = []*state.Vector{nil, new(state.Vector), new(state.Vector)}
 		for i := range 7 {
 			m.newClient(i % len(m.loops))
@@ -255,7 +256,9 @@ func (m *model) stepPublish(t *rapid.T) {
 		m.lives[n]++
 	}
 	old := m.snap
-	m.publish(m.picture(rapid.SampledFrom([]topology.NodeID{"a", "b", ""}).Draw(t, "primary"), m.lives[0], m.lives[1]))
+	snap := m.picture(rapid.SampledFrom([]topology.NodeID{"a", "b", ""}).Draw(t, "primary"), m.lives[0], m.lives[1])
+	snap.Nodes[1].LagBytes = rapid.SampledFrom([]uint64{0, 80, 120}).Draw(t, "lag")
+	m.publish(snap)
 	if old != nil && rapid.Bool().Draw(t, "late") {
 		m.pool.Publish(old) // comes late, changes nothing
 	}

@@ -18,8 +18,9 @@ type cluster struct {
 
 // clusterView is immutable.
 type clusterView struct {
-	snap *topology.Snapshot // nil: nothing known yet
-	held event.HoldReason   // of the queues with Route Primary
+	snap    *topology.Snapshot // nil: nothing known yet
+	held    event.HoldReason   // of the queues with Route Primary
+	lagging laggards
 }
 
 // Publish puts another picture of a cluster in force: waiters are routed anew, connections whose node's life, role or address
@@ -47,12 +48,26 @@ func (p *Pool) Resume(c topology.ClusterID) {
 func (p *Pool) change(id topology.ClusterID, f func(v *clusterView)) {
 	p.mu.Lock()
 	c := p.clusterLocked(id)
-	next := *c.view.Load()
+	before := c.view.Load()
+	next := *before
 	f(&next)
+	queues := ofCluster(p.mu.queues, id)
+	next.lagging = judgeLag(&next, queues, before.lagging)
 	c.view.Store(&next)
-	queues := p.mu.queues
 	p.mu.Unlock()
-	p.refresh(ofCluster(queues, id))
+	p.tellLag(before, &next)
+	p.refresh(queues)
+}
+
+// views returns the views of all clusters.
+func (p *Pool) views() map[topology.ClusterID]*clusterView {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := make(map[topology.ClusterID]*clusterView, len(p.mu.clusters))
+	for id, c := range p.mu.clusters {
+		all[id] = c.view.Load()
+	}
+	return all
 }
 
 func ofCluster(queues []*Queue, id topology.ClusterID) []*Queue {
@@ -153,7 +168,7 @@ func (q *Queue) routeLocked(v *clusterView) event.HoldReason {
 	q.mu.nodes = q.mu.nodes[:0]
 	why := noNode(q.key.Route)
 	if v.snap != nil {
-		d := routing.Decide(q.key.Route, q.rules, v.snap)
+		d := v.decide(q.key.Route, q.rules)
 		why = d.Hold
 		for _, id := range d.Nodes {
 			q.aimLocked(v.snap, id)

@@ -67,6 +67,10 @@ type wire struct {
 const testCluster = topology.ClusterID("main")
 
 func newWorld(t failer, route routing.Route, loops int, cfg Config) *world {
+	return newWorldUnder(t, route, routing.Rules{}, loops, cfg)
+}
+
+func newWorldUnder(t failer, route routing.Route, rules routing.Rules, loops int, cfg Config) *world {
 	w := &world{t: t, time: int64(time.Hour), begun: make(map[*dial]int), born: make(map[*backend.Conn]int)}
 	for range loops {
 		w.loops = append(w.loops, new(reactor.Loop))
@@ -74,7 +78,7 @@ func newWorld(t failer, route routing.Route, loops int, cfg Config) *world {
 	w.tasks = make([][]reactor.Task, loops)
 	w.pool = newPool(Options{Verify: true, Signals: w, Events: w, Clock: func() time.Time { return time.Unix(0, w.time) }})
 	w.pool.wires = w
-	w.queue = w.pool.Queue(Key{Cluster: testCluster, Route: route, Database: "db", User: "u"}, routing.Rules{}, cfg)
+	w.queue = w.pool.Queue(Key{Cluster: testCluster, Route: route, Database: "db", User: "u"}, rules, cfg)
 	return w
 }
 
@@ -370,13 +374,18 @@ func (w *world) mayServe(t backend.Target) error {
 	case w.snap == nil:
 		return fmt.Errorf("nothing known")
 	}
-	for _, id := range routing.Decide(w.queue.key.Route, w.queue.rules, w.snap).Nodes {
-		if id == t.Node {
-			if n := w.snap.Node(id); n.Incarnation != t.Incarnation {
-				return fmt.Errorf("incarnation %d instead of %d", t.Incarnation, n.Incarnation)
-			}
-			return nil
+	for _, id := range w.pool.Decide(testCluster, w.queue.key.Route, w.queue.rules).Nodes {
+		if id != t.Node {
+			continue
 		}
+		n, most := w.snap.Node(id), w.queue.rules.MaxLag.Bytes
+		switch {
+		case n.Incarnation != t.Incarnation:
+			return fmt.Errorf("incarnation %d instead of %d", t.Incarnation, n.Incarnation)
+		case most > 0 && n.Role == topology.RoleStandby && n.LagBytes > most:
+			return fmt.Errorf("%d bytes behind", n.LagBytes)
+		}
+		return nil
 	}
 	return fmt.Errorf("node %s is not routed to", t.Node)
 }

@@ -26,7 +26,7 @@ func (l *login) greet(ctx context.Context, pl *place, wanted *state.Vector, poli
 	p := l.proxy
 	snap := p.snapshot(pl.cluster)
 	known := pl.greetingFor(wanted)
-	if known != nil && (policy.EagerLogin || pl.open(snap) && known.epoch == snap.Epoch) {
+	if known != nil && (policy.EagerLogin || snap != nil && p.open(pl) && known.epoch == snap.Epoch) {
 		return known, nil
 	}
 	ctx, stop := l.heed(ctx)

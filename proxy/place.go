@@ -96,7 +96,7 @@ func (pl *place) stayFor(policy Policy) {
 	}
 }
 
-// open reports whether the snapshot has a node for this place.
-func (pl *place) open(snap *topology.Snapshot) bool {
-	return snap != nil && len(routing.Decide(pl.route, pl.rules, snap).Nodes) > 0
+// open reports whether there is a node for this place.
+func (p *Proxy) open(pl *place) bool {
+	return len(p.deps.Pool.Decide(pl.cluster, pl.route, pl.rules).Nodes) > 0
 }

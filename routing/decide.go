@@ -1,15 +1,17 @@
 package routing
 
 import (
+	"slices"
+
 	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/topology"
 )
 
 // Rules are what a listener adds to its route.
 type Rules struct {
-	MaxLagBytes     uint64  // a standby further behind gets no work; 0: no limit
-	FallbackPrimary bool    // Replica goes to the primary when no standby is eligible
-	Balance         Balance // how the pool chooses among eligible nodes
+	MaxLag          LagLimit // a standby further behind gets no work, see Laggards
+	FallbackPrimary bool     // Replica goes to the primary when no standby is eligible
+	Balance         Balance  // how the pool chooses among eligible nodes
 }
 
 // Decision is where a unit may go. Either Nodes is not empty, or Hold says why there is none. The nodes are equally good, in
@@ -19,8 +21,9 @@ type Decision struct {
 	Hold  event.HoldReason
 }
 
-// Decide says where a unit of work may go. A nil snapshot has no nodes.
-func Decide(route Route, rules Rules, snap *topology.Snapshot) Decision {
+// Decide says where a unit of work may go. Nodes among except get no reads, but for a primary that takes the place of
+// missing standbys. A nil snapshot has no nodes.
+func Decide(route Route, rules Rules, snap *topology.Snapshot, except []topology.NodeID) Decision {
 	if snap == nil {
 		snap = &topology.Snapshot{}
 	}
@@ -28,19 +31,19 @@ func Decide(route Route, rules Rules, snap *topology.Snapshot) Decision {
 	case Primary:
 		return orElse(primary(snap), noPrimary(snap))
 	case Replica:
-		nodes := replicas(rules, snap)
+		nodes := replicas(snap, except)
 		if len(nodes) == 0 && rules.FallbackPrimary {
 			nodes = primary(snap)
 		}
 		return orElse(nodes, event.HoldNoReplica)
 	case PreferReplica:
-		nodes := replicas(rules, snap)
+		nodes := replicas(snap, except)
 		if len(nodes) == 0 {
 			nodes = primary(snap)
 		}
 		return orElse(nodes, event.HoldNoReplica)
 	case Any:
-		return orElse(append(primary(snap), replicas(rules, snap)...), event.HoldNoReplica)
+		return orElse(append(without(primary(snap), except), replicas(snap, except)...), event.HoldNoReplica)
 	}
 	return Decision{Hold: noPrimary(snap)}
 }
@@ -68,21 +71,21 @@ func noPrimary(snap *topology.Snapshot) event.HoldReason {
 	return event.HoldNoPrimary
 }
 
-// replicas returns the standbys that are up, not refused, not tagged otherwise and fresh enough. A lag that is not known is too much for a
-// limit.
-func replicas(rules Rules, snap *topology.Snapshot) []topology.NodeID {
+// replicas returns the standbys that are up, not refused, not tagged otherwise and not excepted.
+func replicas(snap *topology.Snapshot, except []topology.NodeID) []topology.NodeID {
 	var nodes []topology.NodeID
 	for i := range snap.Nodes {
 		n := &snap.Nodes[i]
-		if !n.Usable() || n.Role != topology.RoleStandby || n.ID == snap.Primary || !balanced(n.Tags) {
-			continue
+		if n.Usable() && n.Role == topology.RoleStandby && n.ID != snap.Primary && balanced(n.Tags) {
+			nodes = append(nodes, n.ID)
 		}
-		if rules.MaxLagBytes > 0 && (!n.LagKnown || n.LagBytes > rules.MaxLagBytes) {
-			continue
-		}
-		nodes = append(nodes, n.ID)
 	}
-	return nodes
+	return without(nodes, except)
+}
+
+// without returns nodes, which are its own now, but for those excepted.
+func without(nodes, except []topology.NodeID) []topology.NodeID {
+	return slices.DeleteFunc(nodes, func(id topology.NodeID) bool { return slices.Contains(except, id) })
 }
 
 // balanced reports whether reads may be spread to a node with the tags, as Patroni's own health checks have it; one that does not stream

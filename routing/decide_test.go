@@ -35,6 +35,15 @@ func snapshot(phase topology.Phase, primary string, nodes ...topology.Node) *top
 	return &topology.Snapshot{Phase: phase, Primary: topology.NodeID(primary), Nodes: nodes}
 }
 
+// decide decides for who remembers nothing of the lags before.
+func decide(route Route, rules Rules, snap *topology.Snapshot) Decision {
+	var except []topology.NodeID
+	for _, l := range Laggards(rules.MaxLag, snap, nil) {
+		except = append(except, l.Node)
+	}
+	return Decide(route, rules, snap, except)
+}
+
 const (
 	up      = topology.HealthUp
 	suspect = topology.HealthSuspect
@@ -78,9 +87,9 @@ func TestDecide(t *testing.T) {
 		},
 
 		{"reads go to all standbys", Replica, Rules{}, steady, "b c", event.HoldNone},
-		{"a standby too far behind gets no reads", Replica, Rules{MaxLagBytes: 100}, steady, "b", event.HoldNone},
-		{"a lag at the limit is fine", Replica, Rules{MaxLagBytes: 10}, steady, "b", event.HoldNone},
-		{"a lag that is not known is too much", Replica, Rules{MaxLagBytes: 1 << 60}, headless, "", event.HoldNoReplica},
+		{"a standby too far behind gets no reads", Replica, Rules{MaxLag: LagLimit{Bytes: 100}}, steady, "b", event.HoldNone},
+		{"a lag at the limit is fine", Replica, Rules{MaxLag: LagLimit{Bytes: 10}}, steady, "b", event.HoldNone},
+		{"a lag that is not known is too much", Replica, Rules{MaxLag: LagLimit{Bytes: 1 << 60}}, headless, "", event.HoldNoReplica},
 		{"suspect, down and refused standbys get no reads", Replica, Rules{}, alone, "", event.HoldNoReplica},
 		{"reads fall back to the primary where the rules say so", Replica, Rules{FallbackPrimary: true}, alone, "a", event.HoldNone},
 		{"reads do not fall back while a standby is there", Replica, Rules{FallbackPrimary: true}, steady, "b c", event.HoldNone},
@@ -94,7 +103,7 @@ func TestDecide(t *testing.T) {
 
 		{"prefer-replica takes the standbys", PreferReplica, Rules{}, steady, "b c", event.HoldNone},
 		{"prefer-replica takes the primary when no standby is eligible", PreferReplica, Rules{}, alone, "a", event.HoldNone},
-		{"prefer-replica takes the primary when all standbys lag", PreferReplica, Rules{MaxLagBytes: 1}, steady, "a", event.HoldNone},
+		{"prefer-replica takes the primary when all standbys lag", PreferReplica, Rules{MaxLag: LagLimit{Bytes: 1}}, steady, "a", event.HoldNone},
 		{"prefer-replica holds when there is neither", PreferReplica, Rules{}, snapshot(topology.PhaseUnknown, ""), "", event.HoldNoReplica},
 
 		{"standbys that are not for balanced reads get none", Replica, Rules{}, exempt, "d", event.HoldNone},
@@ -110,7 +119,7 @@ func TestDecide(t *testing.T) {
 		{"a route that does not exist leads nowhere", Route(9), Rules{}, steady, "", event.HoldNoPrimary},
 	} {
 		t.Run(row.sentence, func(t *testing.T) {
-			got := Decide(row.route, row.rules, row.snap)
+			got := decide(row.route, row.rules, row.snap)
 			text := strings.Trim(fmt.Sprint(got.Nodes), "[]")
 			if text != row.want || got.Hold != row.hold {
 				t.Errorf("got %q, hold %s; want %q, %s", text, got.Hold, row.want, row.hold)
@@ -133,8 +142,8 @@ func TestNoSnapshotLetsWorkGoWhereItMayNot(t *testing.T) {
 			snap.Nodes = append(snap.Nodes, n)
 		}
 		route := Route(rapid.IntRange(0, 3).Draw(t, "route"))
-		rules := Rules{MaxLagBytes: uint64(rapid.IntRange(0, 20).Draw(t, "max lag")), FallbackPrimary: rapid.Bool().Draw(t, "fallback")}
-		judge(t, route, rules, snap, Decide(route, rules, snap))
+		rules := Rules{MaxLag: LagLimit{Bytes: uint64(rapid.IntRange(0, 20).Draw(t, "max lag"))}, FallbackPrimary: rapid.Bool().Draw(t, "fallback")}
+		judge(t, route, rules, snap, decide(route, rules, snap))
 	})
 }
 
@@ -151,7 +160,7 @@ func judge(t *rapid.T, route Route, rules Rules, snap *topology.Snapshot, got De
 			t.Fatalf("%s leads to %s, which is not the proven primary", route, id)
 		case route == Primary && n.Role != writer:
 			t.Fatalf("writes go to the %s %s", n.Role, id)
-		case n.Role == standby && rules.MaxLagBytes > 0 && (!n.LagKnown || n.LagBytes > rules.MaxLagBytes):
+		case n.Role == standby && rules.MaxLag.Bytes > 0 && (!n.LagKnown || n.LagBytes > rules.MaxLag.Bytes):
 			t.Fatalf("%s leads to %s, which lags", route, id)
 		case n.Role == standby && (n.Tags.NoLoadBalance || n.Tags.NoStream):
 			t.Fatalf("%s leads to %s, which is tagged %+v", route, id, n.Tags)

@@ -164,7 +164,7 @@ func (o *outlook) Serves(cluster, route string) (bool, string) {
 			rules = d.Rules
 		}
 	}
-	decision := routing.Decide(want, rules, o.router.snapshot(topology.ClusterID(cluster)))
+	decision := o.router.pool.Decide(topology.ClusterID(cluster), want, rules)
 	if len(decision.Nodes) > 0 {
 		return true, ""
 	}

@@ -137,7 +137,9 @@ func newDoor(l *config.Listener) (*door, error) {
 	network, address := l.Endpoint()
 	return &door{config: proxy.ListenerConfig{
 		Network: network, Address: address, Cluster: topology.ClusterID(l.Cluster), Route: route,
-		Rules: routing.Rules{MaxLagBytes: uint64(l.MaxLag), FallbackPrimary: l.Fallback == "primary", Balance: balance},
+		Rules: routing.Rules{
+			MaxLag: routing.LagLimit{Bytes: uint64(l.MaxLag), Time: l.MaxLagTime}, FallbackPrimary: l.Fallback == "primary", Balance: balance,
+		},
 	}}, nil
 }
 
