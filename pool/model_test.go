@@ -392,7 +392,8 @@ func (m *model) gone(q *Queue) {
 		}
 	}
 	for _, x := range m.wires {
-		if x.server.queue == q && !x.closed { // one that came too late was hung up without ever having been on a shelf
+		// One that came too late was hung up without ever having been on a shelf; to one that was retired the good-bye is on its way.
+		if x.server.queue == q && !x.closed && x.server.state != stateClosed {
 			m.t.Fatalf("I1: a server of a queue that is forgotten is %s, and open", x.server.state)
 		}
 	}
