@@ -24,10 +24,16 @@ type client struct {
 
 	mu struct {
 		sync.Mutex
-		log     []Outcome // by number
+		log     []entry // by number
 		windows []*Figures
 		busy    time.Time // when the operation in progress began; zero between two
 	}
+}
+
+// entry is what a client knows of one of its writes, and since when.
+type entry struct {
+	outcome Outcome
+	at      time.Time
 }
 
 func newClient(l *Load, n int) (*client, error) {
@@ -93,6 +99,7 @@ type attempt struct {
 	window int
 	write  bool
 	seq    int64
+	stage  Stage // how far it has come
 }
 
 func (c *client) begin(write bool) attempt {
@@ -102,7 +109,7 @@ func (c *client) begin(write bool) attempt {
 	c.mu.busy = a.began
 	if write {
 		a.seq = int64(len(c.mu.log))
-		c.mu.log = append(c.mu.log, Unknown)
+		c.mu.log = append(c.mu.log, entry{})
 	}
 	return a
 }
@@ -117,8 +124,8 @@ func writeID(run string, client int, seq int64) string {
 	return fmt.Sprintf("%s-%d-%d", run, client, seq)
 }
 
-// end books what became of an attempt.
-func (c *client) end(a attempt, outcome Outcome, errs ...error) {
+// end books what became of an attempt, which err has ended if it is not nil.
+func (c *client) end(a attempt, outcome Outcome, err error) {
 	now := time.Now()
 	took := now.Sub(a.began)
 	if outcome == Acknowledged {
@@ -130,12 +137,10 @@ func (c *client) end(a attempt, outcome Outcome, errs ...error) {
 	c.mu.busy = time.Time{}
 	f := c.figuresLocked(index)
 	if a.write {
-		c.mu.log[a.seq] = outcome
+		c.mu.log[a.seq] = entry{outcome, now}
 	}
-	for _, err := range errs {
-		if err != nil {
-			f.count(errorKey(err))
-		}
+	if err != nil {
+		f.count(Fault{a.stage, errorKey(err)})
 	}
 	switch outcome {
 	case Failed:
@@ -198,6 +203,7 @@ func (c *client) lookup(ctx context.Context) bool {
 		c.end(a, Failed, err)
 		return false
 	}
+	a.stage = Looking
 	who := c.subscriber()
 	c.looks++
 	id := lookupID(c.load.run, c.n, c.looks)
@@ -205,7 +211,7 @@ func (c *client) lookup(ctx context.Context) bool {
 		c.end(a, Failed, r.err)
 		return true
 	}
-	c.end(a, Acknowledged)
+	c.end(a, Acknowledged, nil)
 	return true
 }
 
@@ -230,12 +236,13 @@ func (c *client) single(ctx context.Context, sql string, values ...string) bool 
 	defer cancel()
 	a := c.begin(true)
 	if err := c.ready(ctx, c.write); err != nil {
-		c.end(a, judge(notSent, err, noTag), err)
+		c.end(a, judge(a.stage, err, noTag), err)
 		return false
 	}
+	a.stage = Autocommit
 	marks := c.marks(a)
 	r := c.ask(ctx, c.write, sql, marks[3], append(marks, values...)...)
-	c.end(a, judge(autocommit, r.err, c.tagOf(r)), r.err)
+	c.end(a, judge(a.stage, r.err, c.tagOf(r)), r.err)
 	return true
 }
 
@@ -258,25 +265,27 @@ func (c *client) call(ctx context.Context) bool {
 	defer cancel()
 	a := c.begin(true)
 	if err := c.ready(ctx, c.write); err != nil {
-		c.end(a, judge(notSent, err, noTag), err)
+		c.end(a, judge(a.stage, err, noTag), err)
 		return false
 	}
-	if err := c.callBody(ctx, a); err != nil {
+	if err := c.callBody(ctx, &a); err != nil {
 		c.rollback(ctx)
-		c.end(a, judge(inTransaction, err, noTag), err)
+		c.end(a, judge(a.stage, err, noTag), err)
 		return true
 	}
+	a.stage = Committing
 	r := c.write.run(ctx, "COMMIT")
 	if r.err == nil && r.tag != "COMMIT" {
 		c.end(a, Failed, errRolledBack)
 		return true
 	}
-	c.end(a, judge(committing, r.err, c.tagOf(r)), r.err)
+	c.end(a, judge(a.stage, r.err, c.tagOf(r)), r.err)
 	return true
 }
 
-func (c *client) callBody(ctx context.Context, a attempt) error {
-	marks := c.marks(a)
+func (c *client) callBody(ctx context.Context, a *attempt) error {
+	a.stage = Beginning
+	marks := c.marks(*a)
 	id := marks[3]
 	caller, callee := c.subscriber(), c.subscriber()
 	statements := []struct {
@@ -292,6 +301,7 @@ func (c *client) callBody(ctx context.Context, a attempt) error {
 		if r := c.ask(ctx, c.write, s.sql, s.mark, s.values...); r.err != nil {
 			return r.err
 		}
+		a.stage = InTransaction
 	}
 	return nil
 }

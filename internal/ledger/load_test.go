@@ -140,6 +140,9 @@ func TestVerifyFindsEachKindOfFault(t *testing.T) {
 			if tc.fault(v) != 1 || v.Clean() || !errors.Is(v.Err(), ledger.ErrFaulty) || len(v.Examples) == 0 {
 				t.Errorf("verdict %+v, error %v", v, v.Err())
 			}
+			if int64(len(v.Missing)) != v.Lost || v.Lost > 0 && v.Missing[0].At.IsZero() {
+				t.Errorf("%d writes are lost, and these are named: %+v", v.Lost, v.Missing)
+			}
 		})
 	}
 }

@@ -30,15 +30,32 @@ func (o Outcome) String() string {
 	return "unknown"
 }
 
-// stage says how far a write had come when its error arrived.
-type stage uint8
+// Stage says how far an operation had come when its error arrived.
+type Stage uint8
 
+// The stages.
 const (
-	notSent       stage = iota // no connection
-	inTransaction              // BEGIN was sent, COMMIT was not
-	committing                 // COMMIT was sent
-	autocommit                 // the only statement was sent
+	Connecting    Stage = iota // nothing was sent
+	Beginning                  // BEGIN was sent, and not answered
+	InTransaction              // a statement behind it was sent
+	Committing                 // COMMIT was sent
+	Autocommit                 // the only statement was sent, a write
+	Looking                    // the only statement was sent, a lookup
 )
+
+// String returns the stage's name.
+func (s Stage) String() string {
+	return [...]string{"connect", "begin", "transaction", "commit", "autocommit", "lookup"}[s]
+}
+
+// Fault is an error of an operation: where it arrived, and its SQLSTATE, or one of the words below.
+type Fault struct {
+	Stage Stage
+	Code  string
+}
+
+// String returns both.
+func (f Fault) String() string { return f.Stage.String() + ":" + f.Code }
 
 // tagState says whether a command tag came before the error did, and what that is worth.
 type tagState uint8
@@ -63,11 +80,11 @@ const (
 //   - FATAL 57P01 instead of a command tag is the abort of the statement then running. For COMMIT nobody relies on that;
 //   - 57P03 and 53300 refuse before anything runs;
 //   - all else (08007, other FATALs, a lost connection, a time-out) proves nothing.
-func judge(at stage, err error, tag tagState) Outcome {
+func judge(at Stage, err error, tag tagState) Outcome {
 	if err == nil {
 		return Acknowledged
 	}
-	if at == notSent || at == inTransaction {
+	if at <= InTransaction {
 		return Failed
 	}
 	var said *pgconn.PgError
@@ -80,7 +97,7 @@ func judge(at stage, err error, tag tagState) Outcome {
 	switch {
 	case said.Code == codeCannotConnectNow, said.Code == codeTooManyConnections:
 		return Failed
-	case said.Code == codeAdminShutdown && at == autocommit:
+	case said.Code == codeAdminShutdown && at == Autocommit:
 		return Failed
 	case severity(said) == severityError && !connectionClass(said.Code):
 		return Failed

@@ -18,32 +18,32 @@ func said(severity, code string) error {
 func TestAnErrorIsJudgedByHowFarTheWriteHadCome(t *testing.T) {
 	cases := []struct {
 		name string
-		at   stage
+		at   Stage
 		err  error
 		tag  tagState
 		want Outcome
 	}{
-		{"no error", autocommit, nil, tagAfterCommit, Acknowledged},
-		{"nothing was sent", notSent, syscall.ECONNREFUSED, noTag, Failed},
-		{"refused login", notSent, said("FATAL", "57P03"), noTag, Failed},
-		{"lost before COMMIT", inTransaction, io.ErrUnexpectedEOF, noTag, Failed},
-		{"shut down before COMMIT", inTransaction, said("FATAL", "57P01"), noTag, Failed},
-		{"in doubt before COMMIT is nonsense but certain", inTransaction, said("FATAL", "08007"), noTag, Failed},
-		{"lost at COMMIT", committing, io.ErrUnexpectedEOF, noTag, Unknown},
-		{"shut down at COMMIT", committing, said("FATAL", "57P01"), noTag, Unknown},
-		{"said to be in doubt", committing, said("FATAL", "08007"), noTag, Unknown},
-		{"in doubt as an ERROR", autocommit, said("ERROR", "08007"), noTag, Unknown},
-		{"COMMIT refused", committing, said("ERROR", "40001"), noTag, Failed},
-		{"lost in autocommit", autocommit, io.EOF, noTag, Unknown},
-		{"time-out in autocommit", autocommit, context.DeadlineExceeded, noTag, Unknown},
-		{"shut down in autocommit", autocommit, said("FATAL", "57P01"), noTag, Failed},
-		{"shut down after the tag", autocommit, said("FATAL", "57P01"), tagAfterCommit, Unknown},
-		{"shut down after Execute's tag", autocommit, said("FATAL", "57P01"), tagBeforeCommit, Unknown},
-		{"crash of another server process", autocommit, said("FATAL", "57P02"), noTag, Unknown},
-		{"statement refused", autocommit, said("ERROR", "25006"), noTag, Failed},
-		{"commit refused behind Execute's tag", autocommit, said("ERROR", "23503"), tagBeforeCommit, Failed},
-		{"no room", autocommit, said("FATAL", "53300"), noTag, Failed},
-		{"not now", autocommit, said("FATAL", "57P03"), noTag, Failed},
+		{"no error", Autocommit, nil, tagAfterCommit, Acknowledged},
+		{"nothing was sent", Connecting, syscall.ECONNREFUSED, noTag, Failed},
+		{"refused login", Connecting, said("FATAL", "57P03"), noTag, Failed},
+		{"lost before COMMIT", InTransaction, io.ErrUnexpectedEOF, noTag, Failed},
+		{"shut down before COMMIT", InTransaction, said("FATAL", "57P01"), noTag, Failed},
+		{"in doubt before COMMIT is nonsense but certain", InTransaction, said("FATAL", "08007"), noTag, Failed},
+		{"lost at COMMIT", Committing, io.ErrUnexpectedEOF, noTag, Unknown},
+		{"shut down at COMMIT", Committing, said("FATAL", "57P01"), noTag, Unknown},
+		{"said to be in doubt", Committing, said("FATAL", "08007"), noTag, Unknown},
+		{"in doubt as an ERROR", Autocommit, said("ERROR", "08007"), noTag, Unknown},
+		{"COMMIT refused", Committing, said("ERROR", "40001"), noTag, Failed},
+		{"lost in autocommit", Autocommit, io.EOF, noTag, Unknown},
+		{"time-out in autocommit", Autocommit, context.DeadlineExceeded, noTag, Unknown},
+		{"shut down in autocommit", Autocommit, said("FATAL", "57P01"), noTag, Failed},
+		{"shut down after the tag", Autocommit, said("FATAL", "57P01"), tagAfterCommit, Unknown},
+		{"shut down after Execute's tag", Autocommit, said("FATAL", "57P01"), tagBeforeCommit, Unknown},
+		{"crash of another server process", Autocommit, said("FATAL", "57P02"), noTag, Unknown},
+		{"statement refused", Autocommit, said("ERROR", "25006"), noTag, Failed},
+		{"commit refused behind Execute's tag", Autocommit, said("ERROR", "23503"), tagBeforeCommit, Failed},
+		{"no room", Autocommit, said("FATAL", "53300"), noTag, Failed},
+		{"not now", Autocommit, said("FATAL", "57P03"), noTag, Failed},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -22,7 +23,16 @@ type Verdict struct {
 	Alien          int64    // present but never sent
 	Torn           int64    // half of a write is there: a call without its record, or the reverse
 	Mixed          int64    // statements whose answer is not their own, or lacks its row
+	Missing        []Write  // the lost ones, by client and number
 	Examples       []string // some of the faults
+}
+
+// Write is one write of a load.
+type Write struct {
+	Client int
+	Number int64
+	ID     string    // the column "id" of its row
+	At     time.Time // when the client knew what had become of it
 }
 
 // Clean reports whether no fault was found. Writes in doubt are none.
@@ -90,13 +100,14 @@ func (l *Load) readRows(ctx context.Context, conn *pgx.Conn, v *Verdict, present
 func (c *client) compare(v *Verdict, present []bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for seq, outcome := range c.mu.log {
+	for seq, known := range c.mu.log {
 		id := writeID(c.load.run, c.n, int64(seq))
 		there := seq < len(present) && present[seq]
-		switch outcome {
+		switch known.outcome {
 		case Acknowledged:
 			v.Acknowledged++
 			if !there {
+				v.Missing = append(v.Missing, Write{Client: c.n, Number: int64(seq), ID: id, At: known.at})
 				v.fault(&v.Lost, "%s: acknowledged but absent", id)
 			}
 		case Failed:

@@ -20,6 +20,7 @@ type Figures struct {
 	Failed        int64
 	Unknown       int64
 	Errors        map[string]int64 // by SQLSTATE, or ErrorLost, ErrorRefused, ErrorTimeout; failed connects included
+	Faults        map[Fault]int64  // the same, told apart by how far the operation had come
 	Reconnects    int64            // connections opened again after they were lost
 	Held          int64            // operations that took Config.Slow or longer and were then answered well
 	HeldMax       time.Duration    // the longest of them
@@ -34,11 +35,12 @@ func (f *Figures) mixed(answer string) {
 	}
 }
 
-func (f *Figures) count(key string) {
+func (f *Figures) count(fault Fault) {
 	if f.Errors == nil {
-		f.Errors = map[string]int64{}
+		f.Errors, f.Faults = map[string]int64{}, map[Fault]int64{}
 	}
-	f.Errors[key]++
+	f.Errors[fault.Code]++
+	f.Faults[fault]++
 }
 
 // Merge adds another's figures.
@@ -54,11 +56,14 @@ func (f *Figures) Merge(o *Figures) {
 	f.Mixed += o.Mixed
 	f.Answers = append(f.Answers, o.Answers...)
 	if f.Errors == nil {
-		f.Errors = maps.Clone(o.Errors)
+		f.Errors, f.Faults = maps.Clone(o.Errors), maps.Clone(o.Faults)
 		return
 	}
 	for key, n := range o.Errors {
 		f.Errors[key] += n
+	}
+	for fault, n := range o.Faults {
+		f.Faults[fault] += n
 	}
 }
 

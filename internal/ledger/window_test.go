@@ -19,13 +19,14 @@ func TestAnOperationCountsInTheEventThatItTouched(t *testing.T) {
 	c := l.clients[0]
 	inFlight := c.begin(true)
 	whole := c.begin(false)
-	c.end(whole, Acknowledged)
+	c.end(whole, Acknowledged, nil)
 	l.Mark("during", true)
 	c.end(inFlight, Unknown, said("FATAL", "08007"))
 	late := c.begin(true)
 	l.Mark("after", false)
-	c.end(late, Acknowledged)
+	c.end(late, Acknowledged, nil)
 	after := c.begin(true)
+	after.stage = Committing
 	c.end(after, Failed, said("ERROR", "40001"))
 
 	windows := l.Windows()
@@ -42,6 +43,9 @@ func TestAnOperationCountsInTheEventThatItTouched(t *testing.T) {
 	}
 	if windows[1].Errors["08007"] != 1 || windows[2].Errors["40001"] != 1 {
 		t.Errorf("errors: %v and %v", windows[1].Errors, windows[2].Errors)
+	}
+	if n := windows[2].Faults[Fault{Committing, "40001"}]; n != 1 {
+		t.Errorf("the commit that failed stands among %v", windows[2].Faults)
 	}
 	if total := l.Total(); total.Acknowledged != 2 || total.Errors["08007"] != 1 || total.Errors["40001"] != 1 {
 		t.Errorf("total: %d acknowledged, errors %v", total.Acknowledged, total.Errors)
