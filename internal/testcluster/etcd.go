@@ -128,3 +128,15 @@ func (e *etcd) get(ctx context.Context, key string) []byte {
 	}
 	return answer.Pairs[0].Value
 }
+
+// order sends a request that changes something; []byte becomes base64, as etcd wants it.
+func (e *etcd) order(ctx context.Context, path string, request map[string][]byte) error {
+	code, body, err := ask(ctx, e.client, http.MethodPost, "http://"+e.members[0].client+path, request)
+	if err == nil && code != http.StatusOK {
+		err = fmt.Errorf("status %d: %s", code, body)
+	}
+	if err != nil {
+		return fmt.Errorf("etcd: %s: %w", path, err)
+	}
+	return nil
+}

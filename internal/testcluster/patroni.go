@@ -15,6 +15,9 @@ import (
 	"time"
 )
 
+// leaderKey is the key that the leader's lease hangs on.
+const leaderKey = "leader"
+
 // PatroniCluster is PostgreSQL under Patroni's agents, which agree through an etcd of their own. Roles, database and settings are
 // those of a [Cluster]. All methods may be called from any goroutine.
 type PatroniCluster struct {
@@ -254,6 +257,17 @@ func (c *PatroniCluster) FreezeEtcd() { c.etcd.signal(syscall.SIGSTOP) }
 // ThawEtcd wakes what FreezeEtcd froze.
 func (c *PatroniCluster) ThawEtcd() { c.etcd.signal(syscall.SIGCONT) }
 
+// SeizeLeaderKey writes the leader's key without a lease, as a leader's that died while etcd forgot to count: no agent takes it, until
+// ReleaseLeaderKey.
+func (c *PatroniCluster) SeizeLeaderKey(ctx context.Context, n *PatroniNode) error {
+	return c.etcd.order(ctx, "/v3/kv/put", map[string][]byte{"key": []byte(c.key(leaderKey)), "value": []byte(n.name)})
+}
+
+// ReleaseLeaderKey removes the leader's key.
+func (c *PatroniCluster) ReleaseLeaderKey(ctx context.Context) error {
+	return c.etcd.order(ctx, "/v3/kv/deleterange", map[string][]byte{"key": []byte(c.key(leaderKey))})
+}
+
 // TTL returns how long the leader's lease outlives the leader.
 func (c *PatroniCluster) TTL() time.Duration { return c.patroni.TTL }
 
@@ -289,7 +303,7 @@ func (c *PatroniCluster) daemons() []*daemon {
 		}
 	}
 	for _, n := range c.nodes {
-		daemons = append(daemons, &n.agent)
+		daemons = append(daemons, &n.agent, &n.alone)
 	}
 	return daemons
 }

@@ -11,6 +11,7 @@ import (
 
 const (
 	agentName  = "agent"
+	aloneName  = "log-alone"
 	configName = "patroni.yml"
 )
 
@@ -20,6 +21,7 @@ type PatroniNode struct {
 	server
 	cluster *PatroniCluster
 	agent   daemon
+	alone   daemon // PostgreSQL that somebody has started past the agent
 	rest    string // address of the agent's REST interface
 	client  *http.Client
 }
@@ -31,6 +33,7 @@ func newPatroniNode(c *PatroniCluster, index, port int, rest string) (*PatroniNo
 		server: server{site: c.site, name: name, port: port, dir: filepath.Join(c.dir, name)}}
 	// On SIGTERM the agent stops PostgreSQL.
 	n.agent = daemon{account: c.account, dir: n.path(agentName), log: n.path(logName), onDeath: syscall.SIGTERM}
+	n.alone = daemon{account: c.account, dir: n.dir, log: n.path(aloneName), onDeath: syscall.SIGQUIT}
 	for _, dir := range []string{n.dir, n.agent.dir} {
 		if err := c.account.mkdir(dir); err != nil {
 			return nil, err
@@ -71,11 +74,31 @@ func (n *PatroniNode) Restart(ctx context.Context) error {
 	return nil
 }
 
+// StartAlone starts PostgreSQL without the agent, which is dead, as what it was last, as somebody does who does not know of Patroni. It
+// returns when it accepts connections. Kill9 ends it.
+func (n *PatroniNode) StartAlone(ctx context.Context) error {
+	if err := awaitNobody(ctx, n.dir); err != nil {
+		return fmt.Errorf("start %v alone: processes of its last life remain: %w", n, err)
+	}
+	p, err := n.alone.launch(n.cluster.program("postgres"), "-D", n.DataDir())
+	if err != nil {
+		return fmt.Errorf("start %v alone: %w", n, err)
+	}
+	return poll(ctx, func() (bool, error) {
+		if !p.alive() {
+			return false, fmt.Errorf("start %v alone: the server ended: %w: %s", n, orExit(p.err), tailOf(n.alone.log, logLines))
+		}
+		_, err := n.Status(ctx)
+		return err == nil, nil
+	})
+}
+
 // Kill9 kills the agent, PostgreSQL and every process of theirs with SIGKILL, as if the machine had lost its power while the kernel
 // still answers for the sockets. It returns when they are gone.
 func (n *PatroniNode) Kill9() {
 	killAll(n.dir)
 	n.agent.ended()
+	n.alone.ended()
 }
 
 // KillPostgres kills PostgreSQL alone, which the agent starts again.
