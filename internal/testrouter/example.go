@@ -60,11 +60,11 @@ func Prepare(t testing.TB, c *testcluster.Cluster, text string) *Process {
 // Run starts a prepared router, and waits until it is ready. It is given sockets as systemd gives them, if there are any.
 func (p *Process) Run(sockets ...*os.File) {
 	p.t.Helper()
-	args := []string{Binary(p.t), "run", "--config", filepath.Join(p.dir, "pgrouter.toml")}
+	p.args = []string{Binary(p.t), "run", "--config", filepath.Join(p.dir, "pgrouter.toml")}
 	if p.inherited = sockets; len(sockets) > 0 {
-		args = Activated(len(sockets), args...)
+		p.args = Activated(len(sockets), p.args...)
 	}
-	p.run(args)
+	p.run()
 	p.awaitReady()
 }
 

@@ -27,6 +27,7 @@ type Process struct {
 	cmd       *exec.Cmd
 	log       string
 	dir       string
+	args, env []string   // of its command line
 	inherited []*os.File // sockets
 	ended     bool       // by the test, which has its exit status
 }
@@ -117,26 +118,41 @@ func Launch(t testing.TB, c *testcluster.Cluster, o Options) *Process {
 	if o.Limit > 0 {
 		args = append([]string{"/bin/sh", "-c", fmt.Sprintf("ulimit -n %d; exec \"$@\"", o.Limit), "sh"}, args...)
 	}
-	p.run(args, "TEST_APP_PASSWORD="+c.Role(testcluster.AppUser).Password, "TEST_PROBE_PASSWORD="+c.Role(testcluster.ProbeUser).Password)
+	p.args = args
+	p.env = []string{"TEST_APP_PASSWORD=" + c.Role(testcluster.AppUser).Password, "TEST_PROBE_PASSWORD=" + c.Role(testcluster.ProbeUser).Password}
+	p.run()
 	return p
 }
 
 // run starts the process; it is stopped, and must end well, with the test.
-func (p *Process) run(args []string, env ...string) {
+func (p *Process) run() {
 	p.t.Helper()
-	log, err := os.Create(p.log)
+	p.begin()
+	p.t.Cleanup(p.stop)
+}
+
+func (p *Process) begin() {
+	p.t.Helper()
+	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	defer log.Close()
-	p.cmd = exec.Command(args[0], args[1:]...)
-	p.cmd.Env = append(append(os.Environ(), "PGROUTER_VERIFY=1"), env...)
+	p.cmd = exec.Command(p.args[0], p.args[1:]...)
+	p.cmd.Env = append(append(os.Environ(), "PGROUTER_VERIFY=1"), p.env...)
 	p.cmd.Stdout, p.cmd.Stderr, p.cmd.ExtraFiles = log, log, p.inherited
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
-	p.t.Cleanup(p.stop)
+}
+
+// Again begins a new life of a router that has ended (End), and waits until it can serve.
+func (p *Process) Again() {
+	p.t.Helper()
+	p.ended = false
+	p.begin()
+	p.awaitReady()
 }
 
 func (p *Process) stop() {
