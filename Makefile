@@ -69,9 +69,10 @@ etcd: ## Run the source that reads Patroni's keys on a real etcd
 	@scripts/setup-etcd
 	$(TEST_ENV) go test -race -count=1 -tags etcd -timeout 10m ./discovery/etcd
 
-patroni: setup ## Run what needs a real Patroni with etcd
+patroni: setup ## Run what needs a real Patroni with etcd: the clusters of the tests, and the table of failovers
 	@scripts/setup-patroni
 	$(TEST_ENV) go test -count=1 -tags patroni -timeout 30m -run Patroni -v ./internal/testcluster
+	$(TEST_ENV) go test -count=1 -tags patroni -timeout 1h -v ./internal/drill
 
 streams: setup ## Send random streams to PostgreSQL and through the router, and count rows: make streams STREAMS=5m ROWS=100000000
 	$(TEST_ENV) go test -count=1 -timeout $(STREAMS_LIMIT) -run 'Streams|Stranger' -v ./internal/oracle -stream-time $(STREAMS) -rows $(ROWS)

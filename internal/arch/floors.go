@@ -37,14 +37,15 @@ func PGRouter() House {
 			8: {{Path: "cmd/pgrouter"}},
 		},
 		Annex: []Annex{
-			{Path: "internal/demo", UsedBy: []string{"cmd/pgrouter"}}, // the demo verb
-			{Path: "internal/testcluster/clustertest"},                // it wants a testing.TB
+			{Path: "internal/demo", UsedBy: []string{"cmd/pgrouter"}},                      // the demo verb
+			{Path: "internal/testcluster/clustertest", UsedBy: []string{"internal/drill"}}, // it wants a testing.TB
 			{Path: "internal/testcluster", UsedBy: []string{
-				"cmd/pgrouter", "internal/demo", "internal/soak", "internal/testcluster/clustertest", "internal/testrouter", "bench/...",
+				"cmd/pgrouter", "internal/demo", "internal/drill", "internal/soak", "internal/testcluster/clustertest", "internal/testrouter", "bench/...",
 			}},
-			{Path: "internal/ledger", UsedBy: []string{"internal/demo", "internal/soak", "bench/..."}},
+			{Path: "internal/ledger", UsedBy: []string{"internal/demo", "internal/drill", "internal/soak", "bench/..."}},
 			{Path: "internal/wiretest", UsedBy: []string{"internal/soak", "bench/..."}},
-			{Path: "internal/testrouter", UsedBy: []string{"internal/soak", "bench/..."}},
+			{Path: "internal/testrouter", UsedBy: []string{"internal/drill", "internal/soak", "bench/..."}},
+			{Path: "internal/drill", UsedBy: []string{"bench/..."}},
 			{Path: "internal/soak"},
 			{Path: "internal/system"},
 			{Path: "internal/suites"},

@@ -153,3 +153,23 @@ func (v Verdict) Err() error {
 	return fmt.Errorf("%w: lost %d, doubled %d, ghosts %d, alien %d, torn %d, mixed %d; %q",
 		ErrFaulty, v.Lost, v.Doubled, v.Ghosts, v.Alien, v.Torn, v.Mixed, v.Examples)
 }
+
+// Acknowledged returns the writes that were acknowledged so far, by client and number.
+func (l *Load) Acknowledged() []Write {
+	var writes []Write
+	for _, c := range l.clients {
+		writes = c.appendAcknowledged(writes)
+	}
+	return writes
+}
+
+func (c *client) appendAcknowledged(to []Write) []Write {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for seq, known := range c.mu.log {
+		if known.outcome == Acknowledged {
+			to = append(to, Write{Client: c.n, Number: int64(seq), ID: writeID(c.load.run, c.n, int64(seq)), At: known.at})
+		}
+	}
+	return to
+}
