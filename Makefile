@@ -9,6 +9,7 @@ STREAMS ?= 60s
 STREAMS_LIMIT ?= 24h
 ROWS ?= 1000000
 BENCH ?=
+DEMO ?=
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS := -s -w -X main.version=$(VERSION)
@@ -28,9 +29,9 @@ build: ## Build bin/pgrouter, one static binary
 	@command -v go >/dev/null || { echo "Go is not in PATH: install it from https://go.dev/dl, at least the version that go.mod names" >&2; exit 1; }
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/pgrouter ./cmd/pgrouter
 
-demo: build ## Run pgrouter in front of a real primary with standbys on loopback, with lines to paste
-	@scripts/setup-postgres
-	bin/pgrouter demo
+demo: build ## Run pgrouter in front of a real primary with standbys on loopback, with lines to paste; with Patroni and etcd: make demo DEMO=--patroni
+	@scripts/setup-$(if $(findstring --patroni,$(DEMO)),patroni,postgres)
+	bin/pgrouter demo $(DEMO)
 
 test: setup unit arch allocs ## Everything that must hold before a commit is pushed; what CI runs (under 15 minutes on 2 cores)
 	$(MAKE) --no-print-directory streams
@@ -71,7 +72,7 @@ etcd: ## Run the source that reads Patroni's keys on a real etcd
 
 patroni: setup ## Run what needs a real Patroni with etcd: the clusters of the tests, and the table of failovers
 	@scripts/setup-patroni
-	$(TEST_ENV) go test -count=1 -tags patroni -timeout 30m -run Patroni -v ./internal/testcluster
+	$(TEST_ENV) go test -count=1 -tags patroni -timeout 30m -run Patroni -v ./internal/testcluster ./cmd/pgrouter
 	$(TEST_ENV) go test -count=1 -tags patroni -timeout 1h -v ./internal/drill
 
 streams: setup ## Send random streams to PostgreSQL and through the router, and count rows: make streams STREAMS=5m ROWS=100000000

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -33,9 +34,13 @@ func demoCommand(s streams) *cobra.Command {
 		Long: `demo starts a temporary PostgreSQL primary with two standbys from this machine's binaries, a router in front of
 them and a VoIP-like load with a ledger of numbered rows. Press f to kill the primary, s for a planned switchover,
 q to end. Without a terminal, or with --script, it does one of each by itself. At the end it counts on a direct
-connection what was lost or doubled.`,
+connection what was lost or doubled.
+
+With --patroni the cluster is three nodes that Patroni runs, with an etcd of their own, and f kills the primary together
+with its agent. It needs the programs patroni and etcd; scripts/setup-patroni installs Debian's.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return demo.Run(cmd.Context(), options) },
 	}
+	cmd.Flags().BoolVar(&options.Patroni, "patroni", false, "on a cluster that Patroni and etcd run")
 	cmd.Flags().BoolVar(&options.Script, "script", false, "no screen: one failover, one switchover, the report")
 	cmd.Flags().StringVar(&options.ReportFile, "report", "", "write the report as JSON to this file")
 	return cmd
@@ -58,16 +63,13 @@ user = "%s"
 password = "${PGROUTER_DEMO_APP_PASSWORD}"
 [pool]
 size = 20
-hold_timeout = "30s"
-login_hold_timeout = "30s"
+hold_timeout = "50s"
+login_hold_timeout = "50s"
 [cluster.main]
-nodes = [%s]
 probe_user = "%s"
 probe_password = "${PGROUTER_DEMO_PROBE_PASSWORD}"
 state_dir = %q
-demote_command = %s
-switchover_user = "%s"
-switchover_password = "${PGROUTER_DEMO_PROBE_PASSWORD}"
+%s
 [[listener]]
 address = "127.0.0.1:5000"
 route = "primary"
@@ -79,15 +81,11 @@ fallback = "primary"
 
 // startDemoRouter starts the ordinary router in front of the demo's cluster.
 func startDemoRouter(ctx context.Context, setup demo.Setup) (demo.Router, error) {
-	demote, err := demoteScript(setup)
+	source, err := demoSource(setup)
 	if err != nil {
 		return nil, err
 	}
-	quoted := make([]string, len(setup.Nodes))
-	for i, n := range setup.Nodes {
-		quoted[i] = fmt.Sprintf("%q", n)
-	}
-	text := fmt.Sprintf(demoConfig, setup.AppUser, strings.Join(quoted, ", "), setup.ProbeUser, setup.Dir, demote, setup.ProbeUser)
+	text := fmt.Sprintf(demoConfig, setup.AppUser, setup.ProbeUser, setup.Dir, source)
 	cfg, faults := config.Parse(filepath.Join(setup.Dir, "pgrouter.toml"), []byte(text), []string{
 		"PGROUTER_DEMO_APP_PASSWORD=" + setup.AppPassword, "PGROUTER_DEMO_PROBE_PASSWORD=" + setup.ProbePassword,
 	})
@@ -108,6 +106,25 @@ func startDemoRouter(ctx context.Context, setup demo.Setup) (demo.Router, error)
 		return nil, err
 	}
 	return d, nil
+}
+
+// demoSource says where the nodes are found, in TOML, and how one of them is demoted where Patroni does not do that.
+func demoSource(setup demo.Setup) (string, error) {
+	if len(setup.Etcd) > 0 {
+		return fmt.Sprintf("[cluster.main.etcd]\nendpoints = %s\nscope = %q", tomlList("http://", setup.Etcd), setup.Scope), nil
+	}
+	demote, err := demoteScript(setup)
+	return fmt.Sprintf("nodes = %s\ndemote_command = %s\nswitchover_user = %q\nswitchover_password = \"${PGROUTER_DEMO_PROBE_PASSWORD}\"",
+		tomlList("", setup.Nodes), demote, setup.ProbeUser), err
+}
+
+// tomlList is a list of strings, each with a prefix.
+func tomlList(prefix string, values []string) string {
+	quoted := make([]string, len(values))
+	for i, v := range values {
+		quoted[i] = strconv.Quote(prefix + v)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
 }
 
 // demoteScript writes the demote_command: the stop command of whichever node is concerned. It returns a TOML string.

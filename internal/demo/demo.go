@@ -22,7 +22,9 @@ type Setup struct {
 	AppUser       string            // whom clients log in as
 	AppPassword   string            //
 	Database      string            // where their tables are
-	StopCommands  map[string]string // by node: the shell command that shuts it down in order
+	StopCommands  map[string]string // by node: the shell command that shuts it down in order; none with Patroni
+	Etcd          []string          // with Patroni: the addresses of its etcd
+	Scope         string            // with Patroni: its scope there
 	Dir           string            // a directory that goes away with the demo, for the router's files
 }
 
@@ -38,6 +40,7 @@ type Router interface {
 
 // Options say how the demo runs. StartRouter and Stdout are needed.
 type Options struct {
+	Patroni     bool      // three nodes that Patroni runs, with etcd, instead of a primary with standbys and a supervisor
 	Script      bool      // no screen: one failover, one switchover, the report. Also when there is no terminal
 	ReportFile  string    // where the report is written as JSON; nowhere when empty
 	Stdin       io.Reader // keys come from here when it is a terminal
@@ -78,9 +81,17 @@ func Run(ctx context.Context, options Options) error {
 	if options.StartRouter == nil || options.Stdout == nil {
 		return errors.New("demo: no router or no output given")
 	}
-	options = options.withDefaults()
+	err := perform(ctx, options.withDefaults())
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("demo: broken off, everything is taken down: %w", context.Cause(ctx))
+	}
+	return err
+}
+
+// perform is the demo from its first line to its last.
+func perform(ctx context.Context, options Options) error {
 	begun := time.Now()
-	fmt.Fprintln(options.Stdout, "starting a primary, two standbys and the router …")
+	fmt.Fprintln(options.Stdout, options.opening())
 	s, err := raise(ctx, options)
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
@@ -95,6 +106,14 @@ func Run(ctx context.Context, options Options) error {
 		return fmt.Errorf("demo: %w", err)
 	}
 	return s.finale(ctx)
+}
+
+// opening says what is about to be started.
+func (o Options) opening() string {
+	if o.Patroni {
+		return "starting etcd, three PostgreSQL nodes under Patroni and the router; this takes 15 to 30 seconds …"
+	}
+	return "starting a primary, two standbys and the router …"
 }
 
 // play runs the script, or the screen when there is somebody to look at it.
@@ -132,22 +151,25 @@ func (s *stage) finale(ctx context.Context) error {
 
 // announce tells where everything is.
 func (s *stage) announce(w io.Writer) {
-	fmt.Fprintf(w, "ready in %.1f s: PostgreSQL %s, %d nodes in %s\n", s.ready.Seconds(), s.version, len(s.cluster.Nodes()), s.cluster.Dir())
+	fmt.Fprintf(w, "ready in %.1f s: PostgreSQL %s, %v in %s\n", s.ready.Seconds(), s.version, s.ground, s.ground.Dir())
 	fmt.Fprintf(w, "  writes  %s\n  reads   %s\n", s.router.WriteDSN(), s.router.ReadDSN())
 	if url := s.router.AdminURL(); url != "" {
 		fmt.Fprintf(w, "  page    %s\n", url)
 	}
+	if hint := s.ground.hint(); hint != "" {
+		fmt.Fprintf(w, "  %s\n", hint)
+	}
 }
 
-func setupOf(c *testcluster.Cluster) Setup {
+func setupOf(g ground) Setup {
 	setup := Setup{
-		ProbeUser: testcluster.ProbeUser, ProbePassword: c.Role(testcluster.ProbeUser).Password,
-		AppUser: testcluster.AppUser, AppPassword: c.Role(testcluster.AppUser).Password,
-		Database: testcluster.DefaultDatabase, StopCommands: map[string]string{}, Dir: c.Dir(),
+		ProbeUser: testcluster.ProbeUser, ProbePassword: g.Role(testcluster.ProbeUser).Password,
+		AppUser: testcluster.AppUser, AppPassword: g.Role(testcluster.AppUser).Password,
+		Database: testcluster.DefaultDatabase, Dir: g.Dir(),
 	}
-	for _, n := range c.Nodes() {
+	for _, n := range g.nodes() {
 		setup.Nodes = append(setup.Nodes, n.Addr())
-		setup.StopCommands[n.Addr()] = n.StopCommand()
 	}
+	g.describe(&setup)
 	return setup
 }

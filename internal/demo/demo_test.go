@@ -111,6 +111,16 @@ func TestARouterThatDoesNotStartLeavesNothing(t *testing.T) {
 	}
 }
 
+func TestWithoutPatroniTheDemoSaysHowToInstallIt(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	options := brief()
+	options.Patroni, options.Stdout = true, &bytes.Buffer{}
+	err := Run(context.Background(), options)
+	if !errors.Is(err, testcluster.ErrNoPatroni) || !strings.Contains(err.Error(), "scripts/setup-patroni") {
+		t.Errorf("error %v, want %v", err, testcluster.ErrNoPatroni)
+	}
+}
+
 func TestAnInterruptedDemoCleansUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(needPostgreSQL(t))
 	defer cancel()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/pgrouter/pgrouter/event"
@@ -17,14 +18,14 @@ const (
 )
 
 const (
-	episodeLimit = time.Minute
+	episodeLimit = 3 * time.Minute        // a lease, a failover and a base backup on a busy machine
 	settle       = 500 * time.Millisecond // what clients felt of an event is over that long after its last step
 )
 
 // episode is one event on stage. It is written by its own goroutine and read after its end.
 type episode struct {
 	kind     string
-	from, to *testcluster.Node
+	from, to node
 	begun    time.Time
 	ended    time.Time
 	window   int // of the load's figures: the one before is window-1, the one after window+1
@@ -46,32 +47,16 @@ func (s *stage) fail(ctx context.Context) *episode {
 // switchOver asks the router for a planned switchover and waits until everything is well again.
 func (s *stage) switchOver(ctx context.Context) *episode {
 	return s.perform(ctx, switchover, func(ctx context.Context, e *episode) error {
-		to, err := s.candidate(ctx)
+		to, err := s.ground.candidate(ctx)
 		if err != nil {
 			return err
 		}
-		return s.router.Switchover(ctx, to.Addr())
+		return s.ground.switchover(ctx, s.router, to)
 	})
 }
 
-// candidate returns the standby that streams and has received most.
-func (s *stage) candidate(ctx context.Context) (*testcluster.Node, error) {
-	var best *testcluster.Node
-	var most testcluster.LSN
-	for _, n := range s.cluster.Standbys() {
-		status, err := n.Status(ctx)
-		if err == nil && status.Streaming && (best == nil || status.ReceiveLSN > most) {
-			best, most = n, status.ReceiveLSN
-		}
-	}
-	if best == nil {
-		return nil, fmt.Errorf("no standby streams from %v", s.cluster.Primary())
-	}
-	return best, nil
-}
-
 func (s *stage) perform(ctx context.Context, kind string, act func(context.Context, *episode) error) *episode {
-	e := &episode{kind: kind, from: s.cluster.Primary(), begun: time.Now()}
+	e := &episode{kind: kind, from: s.ground.primary(), begun: time.Now()}
 	s.load.Mark("during "+kind, true)
 	e.window = len(s.load.Windows()) - 1
 	s.journal.add(entry{at: e.begun, source: sourceDemo, kind: kind, node: e.from.Name()})
@@ -89,7 +74,7 @@ func (s *stage) perform(ctx context.Context, kind string, act func(context.Conte
 	}
 	s.load.Mark("after "+kind, false)
 	e.ended = time.Now()
-	e.to = s.cluster.Primary()
+	e.to = s.ground.primary()
 	e.entries = s.journal.between(e.begun, e.ended)
 	s.journal.add(overEntry(e))
 	s.mu.Lock()
@@ -110,7 +95,7 @@ func overEntry(e *episode) entry {
 // a standby. A switchover that was given up is over when the old primary serves.
 func (s *stage) well(e *episode) bool {
 	entries := s.journal.between(e.begun, time.Time{})
-	since := first(entries, sourceSupervisor, string(testcluster.Promoted))
+	since := kept(entries, testcluster.Promoted)
 	if since.IsZero() {
 		if e.err == nil || !e.from.Running() {
 			return false
@@ -121,12 +106,12 @@ func (s *stage) well(e *episode) bool {
 	if live.Waiting > 0 || !live.LastWrite.After(since) {
 		return false
 	}
-	for _, n := range s.cluster.Nodes() {
+	for _, n := range s.ground.nodes() {
 		if !n.Running() {
 			return false
 		}
 	}
-	return s.cluster.Primary() == e.from || !first(entries, sourceSupervisor, string(testcluster.NodeRejoined)).IsZero()
+	return s.ground.primary() == e.from || !kept(entries, testcluster.NodeRejoined).IsZero()
 }
 
 // The router's events that say that it noticed.
@@ -137,7 +122,11 @@ func detecting() []string {
 
 // script does one of each and leaves time to see the difference.
 func (s *stage) script(ctx context.Context) error {
-	for _, act := range []func(context.Context) *episode{s.fail, s.switchOver} {
+	acts := []func(context.Context) *episode{s.fail, s.switchOver}
+	if s.options.Patroni {
+		slices.Reverse(acts) // what is planned takes seconds there, what is not waits for a lease
+	}
+	for _, act := range acts {
 		if err := pause(ctx, s.options.Calm); err != nil {
 			return err
 		}

@@ -102,7 +102,7 @@ func (p *player) redraw() error {
 	return p.screen.show(&scene{
 		elapsed: now.Sub(s.begun), begun: s.begun, now: now,
 		writeDSN: s.router.WriteDSN(), readDSN: s.router.ReadDSN(), adminURL: s.router.AdminURL(),
-		nodes: s.watch.states(s.cluster), live: s.load.Live(), clients: s.options.Clients, history: p.history,
+		nodes: s.watch.states(s.ground.nodes()), live: s.load.Live(), cluster: s.ground.String(), clients: s.options.Clients, history: p.history,
 		entries: s.journal.last(entries), busy: p.running,
 	})
 }

@@ -12,7 +12,8 @@ import (
 // Who tells something.
 const (
 	sourceDemo       = "demo"
-	sourceSupervisor = "supervisor"
+	sourceSupervisor = "supervisor" // who keeps a cluster without Patroni
+	sourcePatroni    = "patroni"
 	sourceRouter     = "router"
 )
 
@@ -76,6 +77,14 @@ func first(entries []entry, source string, kinds ...string) time.Time {
 		}
 	}
 	return time.Time{}
+}
+
+// kept returns when the supervisor, or Patroni, first told this of the cluster that it keeps.
+func kept(entries []entry, kind testcluster.SupervisionKind) time.Time {
+	if at := first(entries, sourceSupervisor, string(kind)); !at.IsZero() {
+		return at
+	}
+	return first(entries, sourcePatroni, string(kind))
 }
 
 func supervisionEntry(s testcluster.Supervision) entry {

@@ -11,7 +11,7 @@ import (
 
 // print writes the report for people.
 func (r *Report) print(w io.Writer) {
-	fmt.Fprintf(w, "\nREPORT: %d clients, PostgreSQL %s, ready in %.1f s\n", r.Clients, r.PostgreSQL, r.ReadySeconds)
+	fmt.Fprintf(w, "\nREPORT: %d clients, PostgreSQL %s, %s, ready in %.1f s\n", r.Clients, r.PostgreSQL, r.Cluster, r.ReadySeconds)
 	for i, e := range r.Events {
 		fmt.Fprintf(w, "\n%d. %s from %s to %s\n", i+1, e.Kind, e.From, e.To)
 		e.print(w)
@@ -22,6 +22,9 @@ func (r *Report) print(w io.Writer) {
 	fmt.Fprintf(w, "   lost %d   doubled %d   failed but there %d   torn %d   never sent %d   mixed up %d\n",
 		r.Lost, r.Doubled, r.Ghosts, r.Torn, r.Alien, r.Mixed)
 	fmt.Fprintf(w, "   clients   %s reconnects, errors: %s\n", thousands(r.Reconnects), errorList(r.Errors))
+	for _, code := range slices.Sorted(maps.Keys(r.Errors)) {
+		fmt.Fprintf(w, "     %-7s %s\n", code, meaning(code))
+	}
 	for _, f := range r.Faults {
 		fmt.Fprintf(w, "   FAULT     %s\n", f)
 	}

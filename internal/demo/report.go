@@ -18,6 +18,7 @@ type Report struct {
 	Started        time.Time        `json:"started"`
 	ReadySeconds   float64          `json:"ready_seconds"`
 	PostgreSQL     string           `json:"postgresql"`
+	Cluster        string           `json:"cluster"` // what it is, in words
 	Nodes          []string         `json:"nodes"`
 	Clients        int              `json:"clients"`
 	Lost           int64            `json:"lost"`             // acknowledged but absent
@@ -69,7 +70,7 @@ type Percentile struct {
 	Max   float64 `json:"max_ms"`
 }
 
-// TimelineEntry is one thing that demo, supervisor or router told.
+// TimelineEntry is one thing that demo, supervisor, Patroni or router told.
 type TimelineEntry struct {
 	At     float64 `json:"at_ms"`
 	Source string  `json:"source"`
@@ -116,13 +117,13 @@ func (s *stage) report(ctx context.Context) (*Report, error) {
 	}
 	total := s.load.Total()
 	r := &Report{
-		Started: s.begun, ReadySeconds: s.ready.Seconds(), PostgreSQL: s.version, Clients: s.options.Clients,
+		Started: s.begun, ReadySeconds: s.ready.Seconds(), PostgreSQL: s.version, Cluster: s.ground.String(), Clients: s.options.Clients,
 		Lost: verdict.Lost, Doubled: verdict.Doubled, Ghosts: verdict.Ghosts, Torn: verdict.Torn, Alien: verdict.Alien,
 		Mixed: verdict.Mixed, Acknowledged: verdict.Acknowledged, Failed: verdict.Failed, InDoubt: verdict.Unknown,
 		InDoubtPresent: verdict.UnknownPresent, Operations: total.Acknowledged, Reconnects: total.Reconnects,
 		Errors: filled(total.Errors), Events: []EventReport{}, Faults: []string{},
 	}
-	for _, n := range s.cluster.Nodes() {
+	for _, n := range s.ground.nodes() {
 		r.Nodes = append(r.Nodes, n.Addr())
 	}
 	if err := verdict.Err(); err != nil {
@@ -139,12 +140,12 @@ func (s *stage) report(ctx context.Context) (*Report, error) {
 }
 
 // findPrimary waits for the primary: somebody may have quit in the middle of an event.
-func (s *stage) findPrimary(ctx context.Context) (*testcluster.Node, error) {
+func (s *stage) findPrimary(ctx context.Context) (node, error) {
 	limit, cancel := context.WithTimeoutCause(ctx, openLimit, testcluster.ErrNoPrimary)
 	defer cancel()
-	var primary *testcluster.Node
+	var primary node
 	err := until(limit, func() bool {
-		found, err := s.cluster.FindPrimary(limit)
+		found, err := s.ground.findPrimary(limit)
 		primary = found
 		return err == nil
 	})
@@ -175,10 +176,10 @@ func (e *episode) report(windows []ledger.Window) EventReport {
 	return r
 }
 
-// writable returns when the new primary left recovery: as the supervisor saw it, or as the router proved it, whichever came
-// first, since the supervisor only looks now and then.
+// writable returns when the new primary left recovery: as the supervisor or Patroni told it, or as the router proved it,
+// whichever came first, since those are only looked at now and then.
 func (e *episode) writable(proven time.Time) time.Time {
-	seen := first(e.entries, sourceSupervisor, string(testcluster.Promoted))
+	seen := kept(e.entries, testcluster.Promoted)
 	if seen.IsZero() || !proven.IsZero() && proven.Before(seen) {
 		return proven
 	}

@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -57,5 +58,22 @@ func TestWithoutANewPrimaryNothingIsServedByIt(t *testing.T) {
 	r := e.report([]ledger.Window{{Acks: []time.Time{begun.Add(time.Millisecond)}}})
 	if r.NewPrimaryWritable != nil || r.NewPrimaryProven != nil || r.FirstWriteServed != nil {
 		t.Errorf("report %+v", r)
+	}
+}
+
+func TestEachErrorIsExplained(t *testing.T) {
+	var out strings.Builder
+	r := Report{Errors: map[string]int64{"08007": 3, "57P01": 1200, ledger.ErrorRefused: 1, "22012": 1}}
+	r.print(&out)
+	for _, want := range []string{
+		"errors: 08007 ×3, 22012 ×1, 57P01 ×1,200, refused ×1\n",
+		"     08007   the server was lost with the statement on its way",
+		"     57P01   the server was lost before anything could be committed",
+		"     22012   the server's own error",
+		"     refused nobody listened",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out.String())
+		}
 	}
 }

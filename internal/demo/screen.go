@@ -41,6 +41,7 @@ type scene struct {
 	adminURL string
 	nodes    []nodeState
 	live     ledger.Live
+	cluster  string // what it is, in words
 	clients  int
 	history  []float64 // operations per second, oldest first, one per redraw
 	entries  []entry
@@ -63,7 +64,7 @@ func (s *scene) draw(width, height int) []line {
 
 func (s *scene) top(width int) []line {
 	clock := fmt.Sprintf("%02d:%02d ", int(s.elapsed.Minutes()), int(s.elapsed.Seconds())%60)
-	title := " pgrouter demo: 1 primary, 2 standbys, " + strconv.Itoa(s.clients) + " clients"
+	title := " pgrouter demo: " + s.cluster + ", " + strconv.Itoa(s.clients) + " clients"
 	lines := []line{
 		{spread(title, clock, width), toneTitle},
 		{" writes " + s.writeDSN, toneNone},

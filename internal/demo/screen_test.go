@@ -23,7 +23,7 @@ func sample() *scene {
 		}
 	}
 	return &scene{
-		elapsed: 42 * time.Second, begun: begun, now: at(42000), clients: 16,
+		elapsed: 42 * time.Second, begun: begun, now: at(42000), cluster: "1 primary, 2 standbys", clients: 16,
 		writeDSN: "postgres://app:ABCDEFGHIJKL@127.0.0.1:15432/app?sslmode=disable",
 		readDSN:  "postgres://app:ABCDEFGHIJKL@127.0.0.1:15433/app?sslmode=disable",
 		adminURL: "http://127.0.0.1:17000/",

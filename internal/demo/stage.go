@@ -2,29 +2,26 @@ package demo
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/pgrouter/pgrouter/internal/ledger"
-	"github.com/pgrouter/pgrouter/internal/testcluster"
 )
 
 const (
-	standbys     = 2
-	openLimit    = 30 * time.Second // until the router serves a write and a read
-	endLimit     = 15 * time.Second // for clients to end what they are doing
-	plannedGrace = time.Minute      // the router promotes in a switchover; the supervisor only if it never does
-	lookEvery    = 20 * time.Millisecond
-	opTimeout    = 30 * time.Second
+	standbys  = 2
+	openLimit = time.Minute      // until the router serves a write and a read, or a lease has ended
+	endLimit  = 15 * time.Second // for clients to end what they are doing
+	lookEvery = 20 * time.Millisecond
+	opTimeout = time.Minute // longer than Patroni and the router take together, so that a client's patience decides nothing
 )
 
 // stage is a running demo.
 type stage struct {
 	options Options
-	cluster *testcluster.Cluster
+	ground  ground
 	router  Router
 	load    *ledger.Load
 	journal journal
@@ -47,27 +44,24 @@ type stage struct {
 
 // raise starts the cluster and the router. When it fails nothing is left.
 func raise(ctx context.Context, options Options) (*stage, error) {
-	cluster, err := testcluster.Start(ctx, testcluster.Options{
-		Standbys: standbys, Sync: true,
-		Roles: []testcluster.Role{{Name: testcluster.AppUser, Password: rand.Text()[:passwordLength]}},
-	})
+	ground, err := newGround(ctx, options)
 	if err != nil {
 		return nil, err
 	}
-	s := &stage{options: options, cluster: cluster, names: map[string]string{}, begun: time.Now()}
-	for _, n := range cluster.Nodes() {
+	s := &stage{options: options, ground: ground, names: map[string]string{}, begun: time.Now()}
+	for _, n := range ground.nodes() {
 		s.names[n.Addr()] = n.Name()
 	}
 	if err := s.prepare(ctx); err != nil {
-		return nil, errors.Join(err, cluster.Close())
+		return nil, errors.Join(err, ground.Close())
 	}
-	router, err := options.StartRouter(ctx, setupOf(cluster))
+	router, err := options.StartRouter(ctx, setupOf(ground))
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("start the router: %w", err), cluster.Close())
+		return nil, errors.Join(fmt.Errorf("start the router: %w", err), ground.Close())
 	}
 	s.router = router
 	if err := s.makeLoad(); err != nil {
-		return nil, errors.Join(err, router.Close(), cluster.Close())
+		return nil, errors.Join(err, router.Close(), ground.Close())
 	}
 	return s, nil
 }
@@ -78,7 +72,7 @@ const (
 )
 
 func (s *stage) prepare(ctx context.Context) error {
-	conn, err := s.cluster.Primary().Connect(ctx)
+	conn, err := s.ground.primary().Connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -87,7 +81,7 @@ func (s *stage) prepare(ctx context.Context) error {
 	if err := ledger.Prepare(ctx, conn, subscribers); err != nil {
 		return err
 	}
-	return s.cluster.WaitReplicas(ctx)
+	return s.ground.settle(ctx)
 }
 
 func (s *stage) makeLoad() error {
@@ -103,13 +97,9 @@ func (s *stage) makeLoad() error {
 func (s *stage) open(ctx context.Context) error {
 	ctx2, cancel := context.WithCancel(ctx)
 	s.cancel = cancel
-	supervisor := testcluster.NewSupervisor(s.cluster, testcluster.SupervisorOptions{
-		Delay: s.options.FailoverDelay, PlannedGrace: plannedGrace, RejoinDelay: s.options.FailoverDelay,
-		Notify: func(r testcluster.Supervision) { s.journal.add(supervisionEntry(r)) },
-	})
-	s.group.Go(func() { supervisor.Run(ctx2) })
+	s.group.Go(func() { s.ground.keep(ctx2, s.options, s.journal.add) })
 	s.group.Go(func() { s.collect(ctx2) })
-	s.group.Go(func() { s.watch.run(ctx2, s.cluster) })
+	s.group.Go(func() { s.watch.run(ctx2, s.ground.nodes()) })
 
 	loadCtx, cancelLoad := context.WithCancel(ctx)
 	s.cancelLoad = cancelLoad
@@ -169,7 +159,7 @@ func (s *stage) fall() {
 	if err := s.router.Close(); err != nil {
 		fmt.Fprintf(s.options.Stdout, "closing the router: %v\n", err)
 	}
-	if err := s.cluster.Close(); err != nil {
+	if err := s.ground.Close(); err != nil {
 		fmt.Fprintf(s.options.Stdout, "removing the cluster: %v\n", err)
 	}
 }

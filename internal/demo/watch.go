@@ -25,15 +25,15 @@ type nodeState struct {
 type nodeWatch struct {
 	mu struct {
 		sync.Mutex
-		statuses map[*testcluster.Node]testcluster.Status // of those that answered last time
+		statuses map[node]testcluster.Status // of those that answered last time
 	}
 }
 
-func (w *nodeWatch) run(ctx context.Context, c *testcluster.Cluster) {
+func (w *nodeWatch) run(ctx context.Context, nodes []node) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
-		w.ask(ctx, c)
+		w.ask(ctx, nodes)
 		select {
 		case <-ctx.Done():
 			return
@@ -42,10 +42,9 @@ func (w *nodeWatch) run(ctx context.Context, c *testcluster.Cluster) {
 	}
 }
 
-func (w *nodeWatch) ask(ctx context.Context, c *testcluster.Cluster) {
+func (w *nodeWatch) ask(ctx context.Context, nodes []node) {
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
-	nodes := c.Nodes()
 	statuses := make([]*testcluster.Status, len(nodes))
 	var group sync.WaitGroup
 	for i, n := range nodes {
@@ -59,7 +58,7 @@ func (w *nodeWatch) ask(ctx context.Context, c *testcluster.Cluster) {
 		})
 	}
 	group.Wait()
-	known := map[*testcluster.Node]testcluster.Status{}
+	known := map[node]testcluster.Status{}
 	for i, n := range nodes {
 		if statuses[i] != nil {
 			known[n] = *statuses[i]
@@ -71,12 +70,12 @@ func (w *nodeWatch) ask(ctx context.Context, c *testcluster.Cluster) {
 }
 
 // states returns the nodes in their order. Whether one runs is known at once, the rest is up to a second old.
-func (w *nodeWatch) states(c *testcluster.Cluster) []nodeState {
+func (w *nodeWatch) states(nodes []node) []nodeState {
 	w.mu.Lock()
 	known := w.mu.statuses
 	w.mu.Unlock()
 	var states []nodeState
-	for _, n := range c.Nodes() {
+	for _, n := range nodes {
 		status, answered := known[n]
 		states = append(states, nodeState{name: n.Name(), addr: n.Addr(), running: n.Running(), answered: answered, status: status})
 	}

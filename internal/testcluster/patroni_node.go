@@ -49,6 +49,9 @@ func newPatroniNode(c *PatroniCluster, index, port int, rest string) (*PatroniNo
 // RESTAddr returns the "127.0.0.1:port" of the agent's REST interface.
 func (n *PatroniNode) RESTAddr() string { return n.rest }
 
+// ConfigFile returns the agent's patroni.yml, which patronictl reads too.
+func (n *PatroniNode) ConfigFile() string { return n.path(configName) }
+
 // AgentRunning reports whether the agent's process exists, stopped by a signal or not.
 func (n *PatroniNode) AgentRunning() bool {
 	p := n.agent.current()

@@ -11,7 +11,8 @@ import (
 )
 
 // ErrNoPatroni says that this machine cannot run Patroni's nodes.
-var ErrNoPatroni = errors.New("no Patroni and etcd found: run scripts/setup-patroni, or install them so that patroni and etcd are in PATH")
+var ErrNoPatroni = errors.New("no Patroni and etcd found: run scripts/setup-patroni, or install them " +
+	"(Debian: patroni and etcd-server) so that patroni and etcd are in PATH")
 
 // SyncMode says what commits wait for in a Patroni cluster.
 type SyncMode string
