@@ -139,7 +139,7 @@ func parseSteal(line string) (steal, total uint64, err error) {
 // meter returns the function that reads all meters of a proxy.
 func (p *proxy) meter() func() (sample, error) {
 	return func() (sample, error) {
-		used, err := readUsage(p.pid)
+		used, err := readUsage(p.PID)
 		if err != nil {
 			return sample{}, fmt.Errorf("%s: %w", p.label, err)
 		}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pgrouter/pgrouter/bench/program"
 	"github.com/pgrouter/pgrouter/internal/testcluster"
 )
 
@@ -18,15 +19,9 @@ const builtRouter = "bin/pgrouter"
 // profileName is the file in a router's folder that its CPU profile is written to.
 const profileName = "cpu.pprof"
 
-// trixieVariable names the folder with a Debian 13 whose PgBouncer is the peer; trixieDefault is where scripts/setup-bench puts it.
-const (
-	trixieVariable = "PGROUTER_TRIXIE"
-	trixieDefault  = "/opt/trixie"
-)
-
 func (s spec) router(where site, folder string) (command, error) {
-	program := cmp.Or(s.program, builtRouter)
-	if _, err := os.Stat(program); err != nil {
+	router := cmp.Or(s.program, builtRouter)
+	if _, err := os.Stat(router); err != nil {
 		return command{}, fmt.Errorf("no router to compare (make build makes it): %w", err)
 	}
 	address, err := testcluster.FreeAddress()
@@ -38,13 +33,12 @@ func (s spec) router(where site, folder string) (command, error) {
 		return command{}, err
 	}
 	path := filepath.Join(folder, "pgrouter.toml")
-	args := []string{program, "run", "--config", path}
+	args := []string{router, "run", "--config", path}
 	if s.profile {
 		args = append(args, "--cpuprofile", filepath.Join(folder, profileName))
 	}
 	return command{
-		args:    args,
-		version: []string{program, "version"},
+		Command: program.Command{Args: args, Version: []string{router, "version"}},
 		address: address,
 	}, os.WriteFile(path, []byte(routerConfig(where, address, admin)), 0o600)
 }
@@ -71,11 +65,11 @@ route = "primary"
 }
 
 func (s spec) bouncer(where site, folder string) (command, error) {
-	program, err := s.bouncerProgram()
+	bouncer, err := s.bouncerProgram()
 	if err != nil {
 		return command{}, err
 	}
-	account, err := servant()
+	account, err := program.Servant()
 	if err != nil {
 		return command{}, fmt.Errorf("an account for PgBouncer: %w", err)
 	}
@@ -85,9 +79,7 @@ func (s spec) bouncer(where site, folder string) (command, error) {
 	}
 	config, users := filepath.Join(folder, "pgbouncer.ini"), filepath.Join(folder, "users.txt")
 	c := command{
-		args:    append(program, config),
-		version: append(slices.Clip(program), "--version"),
-		account: account,
+		Command: program.Command{Args: append(bouncer, config), Version: append(slices.Clip(bouncer), "--version"), Account: account},
 		address: address,
 	}
 	// Readable by PgBouncer's account; there is no secret in them.
@@ -96,28 +88,12 @@ func (s spec) bouncer(where site, folder string) (command, error) {
 		os.WriteFile(users, []byte(`"`+testcluster.AppUser+`" ""`+"\n"), 0o644))
 }
 
-// bouncerProgram returns how PgBouncer is started: by itself, or the one of the Debian 13 in a folder, with that one's own libraries.
+// bouncerProgram returns how PgBouncer is started.
 func (s spec) bouncerProgram() ([]string, error) {
 	if s.program != "" {
 		return []string{s.program}, nil
 	}
-	root := cmp.Or(os.Getenv(trixieVariable), trixieDefault)
-	program := filepath.Join(root, "usr/sbin/pgbouncer")
-	if _, err := os.Stat(program); err != nil {
-		return nil, fmt.Errorf("no PgBouncer to compare with (scripts/setup-bench puts one there, %s says where): %w", trixieVariable, err)
-	}
-	loaders, err := filepath.Glob(filepath.Join(root, "usr/lib*/ld-linux*.so.*"))
-	if err != nil {
-		return nil, err
-	}
-	libraries, err := filepath.Glob(filepath.Join(root, "usr/lib/*-linux-gnu"))
-	if err != nil {
-		return nil, err
-	}
-	if len(loaders) == 0 || len(libraries) == 0 {
-		return nil, fmt.Errorf("%s holds no loader or no libraries", root)
-	}
-	return []string{loaders[0], "--library-path", strings.Join(libraries, ":"), program}, nil
+	return program.OfTrixie("sbin/pgbouncer")
 }
 
 // bouncerConfig is PgBouncer as shipped, but for what the comparison fixes: pool, mode, no passwords, and no line in the log for each

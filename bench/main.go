@@ -51,8 +51,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if err != nil {
 		return err
 	}
-	defer subject.stop()
-	defer peer.stop()
+	defer subject.Stop()
+	defer peer.Stop()
 	if o.profile != "" {
 		defer func() { err = errors.Join(err, subject.saveProfile(o.profile)) }()
 	}
@@ -78,7 +78,7 @@ func startPair(ctx context.Context, s site, o options) (subject, peer *proxy, er
 	}
 	peer, err = o.peer.start(ctx, s, "peer")
 	if err != nil {
-		subject.stop()
+		subject.Stop()
 		return nil, nil, err
 	}
 	if subject.label == peer.label {

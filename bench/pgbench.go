@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pgrouter/pgrouter/bench/program"
 	"github.com/pgrouter/pgrouter/internal/testcluster"
 )
 
@@ -174,10 +175,10 @@ func (l load) run(ctx context.Context, read func() (sample, error)) (window, err
 	}
 	w, err := watch(reports, l.seconds, read, &rest)
 	if failed := cmd.Wait(); failed != nil {
-		return w, fmt.Errorf("pgbench through %s: %w\n%s", l.address, failed, tail(rest.String()))
+		return w, fmt.Errorf("pgbench through %s: %w\n%s", l.address, failed, program.Tail(rest.String()))
 	}
 	if err != nil {
-		return w, fmt.Errorf("pgbench through %s: %w\n%s", l.address, err, tail(rest.String()))
+		return w, fmt.Errorf("pgbench through %s: %w\n%s", l.address, err, program.Tail(rest.String()))
 	}
 	return w, checkFailures(output.String())
 }
@@ -198,16 +199,9 @@ func (db *database) initialise(ctx context.Context, scale int) error {
 	cmd := exec.CommandContext(ctx, db.pgbench(), "--initialize", "--quiet", "--scale", strconv.Itoa(scale),
 		"--host", host, "--port", port, "--username", testcluster.AppUser, testcluster.DefaultDatabase)
 	if output, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("pgbench --initialize: %w\n%s", err, tail(string(output)))
+		return fmt.Errorf("pgbench --initialize: %w\n%s", err, program.Tail(string(output)))
 	}
 	return nil
 }
 
 func (db *database) pgbench() string { return filepath.Join(db.Binaries(), "pgbench") }
-
-// tail returns the last lines of a text.
-func tail(s string) string {
-	const most = 10
-	lines := strings.Split(strings.TrimSpace(s), "\n")
-	return strings.Join(lines[max(0, len(lines)-most):], "\n")
-}

@@ -5,14 +5,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/pgrouter/pgrouter/bench/program"
 )
 
 // report collects the results and writes them.
@@ -26,40 +24,13 @@ type report struct {
 }
 
 // facts are what a number depends on besides the proxies' merit.
-type facts struct {
-	processor, kernel, postgres            string
-	subjectVersion, peerVersion, goVersion string
-	cores                                  int
-}
+type facts struct{ postgres, machine, subjectVersion, peerVersion string }
 
 func gatherFacts(ctx context.Context, db *database, subject, peer *proxy) facts {
-	f := facts{subjectVersion: subject.version, peerVersion: peer.version, goVersion: runtime.Version(), cores: runtime.NumCPU()}
-	if out, err := exec.CommandContext(ctx, filepath.Join(db.Binaries(), "postgres"), "--version").Output(); err == nil {
-		f.postgres = firstLine(string(out))
+	return facts{
+		postgres: program.VersionOf(ctx, filepath.Join(db.Binaries(), "postgres"), "--version"), machine: program.Machine(),
+		subjectVersion: subject.Version, peerVersion: peer.Version,
 	}
-	var name unix.Utsname
-	if err := unix.Uname(&name); err == nil {
-		f.kernel = unix.ByteSliceToString(name.Release[:])
-	}
-	if b, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		f.processor = processor(string(b))
-	}
-	return f
-}
-
-// processor returns the first model name in /proc/cpuinfo.
-func processor(cpuinfo string) string {
-	for line := range strings.Lines(cpuinfo) {
-		if name, value, _ := strings.Cut(line, ":"); strings.TrimSpace(name) == "model name" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return "unknown processor"
-}
-
-func firstLine(s string) string {
-	line, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
-	return line
 }
 
 // roundLine tells how a round of s went. The CPU time by ticks, in brackets, must be near the finer one.
@@ -77,8 +48,7 @@ func (r *report) windowText(label string, w window) string {
 // writeFacts writes what the numbers depend on.
 func (r *report) writeFacts(w io.Writer) {
 	fmt.Fprintf(w, "- %s: %s\n- %s: %s\n", r.subject, r.facts.subjectVersion, r.peer, r.facts.peerVersion)
-	fmt.Fprintf(w, "- %s, fsync off, scale %d; Linux %s; %s; %d × %s\n",
-		r.facts.postgres, r.options.scale, r.facts.kernel, r.facts.goVersion, r.facts.cores, r.facts.processor)
+	fmt.Fprintf(w, "- %s, fsync off, scale %d; %s\n", r.facts.postgres, r.options.scale, r.facts.machine)
 	fmt.Fprintf(w, "- pgbench --select-only over TCP on loopback, all on one machine; transaction mode, pool of %d, trust; %d rounds of %d s\n\n",
 		r.options.pool, r.options.rounds, r.options.seconds)
 }
