@@ -190,6 +190,7 @@ func (c *checker) checkCluster(cl *Cluster) {
 	}
 	c.checkMembers(cl, path)
 	c.checkAddressMap(cl.AddressMap, path+".address_map")
+	c.checkWeights(cl, path)
 	c.checkPatroni(&cl.Patroni, len(cl.Etcd.Endpoints) > 0, path+".patroni")
 	c.checkEtcd(&cl.Etcd, path+".etcd")
 }

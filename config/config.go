@@ -151,6 +151,8 @@ type Cluster struct {
 	SwitchoverPassword Secret        `key:"switchover_password" doc:"Its password."`
 	DrainTimeout       time.Duration `key:"drain_timeout" default:"10s" min:"1ms" doc:"How long a switchover waits for running work before it is given up."`
 	SwitchTimeout      time.Duration `key:"switch_timeout" default:"30s" min:"1s" doc:"How long it then waits for the new primary."`
+	Weights            []string      `key:"weights" unit:"host:port=number" doc:"How reads are shared out among the nodes of a route: a node of weight 3 gets three times as many as one of weight 1, which those have that are not named. 0: none."`
+	SlowStart          time.Duration `key:"slow_start" default:"30s" min:"0s" max:"1h" doc:"In what time the share of a node grows from a tenth to the whole when it has been restarted, because its cache is cold. 0s: at once."`
 	Patroni            Patroni       `within:"patroni"`
 	Etcd               Etcd          `within:"etcd"`
 }

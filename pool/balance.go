@@ -25,30 +25,47 @@ func (q *Queue) shelfLocked(now int64, t *todo) *shelf {
 
 // balanceLocked returns the shelf to use, and the one that would be used if it had an idle server.
 func (q *Queue) balanceLocked(now int64) (used, wanted *shelf) {
-	n := len(q.mu.nodes)
-	next := 0
-	for i := range n {
-		at := (q.mu.turn + i) % n
-		sh := q.mu.nodes[at]
-		if sh.idle() > 0 && (used == nil || q.lighterLocked(sh, used)) {
-			used, next = sh, at+1
+	prefer := lighter
+	if q.rules.Balance == routing.RoundRobin || !q.inUseLocked() {
+		prefer = nextInTurn
+	}
+	all := int64(0)
+	for _, sh := range q.mu.nodes {
+		sh.share = 0
+		if sh.idle() == 0 && !sh.mayDial(q.sizeLocked(now), now) {
+			continue
 		}
-		if (sh.idle() > 0 || sh.mayDial(q.sizeLocked(now), now)) && (wanted == nil || q.lighterLocked(sh, wanted)) {
+		sh.share = q.shareLocked(sh, now)
+		all += sh.share
+		if sh.idle() > 0 && (used == nil || prefer(sh, used)) {
+			used = sh
+		}
+		if wanted == nil || prefer(sh, wanted) {
 			wanted = sh
 		}
 	}
 	if used != nil {
-		q.mu.turn = next % n
+		q.creditLocked(used, all)
 	}
 	return used, wanted
 }
 
-// lighterLocked says whether balancing prefers a to b, which comes earlier in turn.
-func (q *Queue) lighterLocked(a, b *shelf) bool {
-	if q.rules.Balance == routing.RoundRobin {
-		return false
+// creditLocked gives each node its share of one unit of work, and takes the whole from the one that does it: the smooth weighted round
+// robin of nginx. Who could not take its turns, or had to take those of others, makes up for one round of them at most.
+func (q *Queue) creditLocked(used *shelf, all int64) {
+	for _, sh := range q.mu.nodes {
+		sh.credit = min(sh.credit+sh.share, all)
 	}
-	return a.load() < b.load()
+	used.credit = max(used.credit-all, -all)
+}
+
+// nextInTurn says whether it is rather a's turn than that of b, which comes first.
+func nextInTurn(a, b *shelf) bool { return a.credit+a.share > b.credit+b.share }
+
+// lighter says whether one more unit of work would be less for a than for b, by what they have to do and their shares.
+func lighter(a, b *shelf) bool {
+	onA, onB := int64(a.load()+1)*b.share, int64(b.load()+1)*a.share
+	return onA < onB || onA == onB && nextInTurn(a, b)
 }
 
 // growLocked opens a connection for every waiter that none is being opened for, as far as sizes and failures allow.
@@ -69,11 +86,15 @@ func (q *Queue) growLocked(now int64, t *todo) {
 	}
 }
 
-// emptiestLocked returns the shelf with the fewest connections that may have one more; nil if there is none.
+// emptiestLocked returns the shelf with the fewest connections for its share that may have one more; nil if there is none.
 func (q *Queue) emptiestLocked(now int64) *shelf {
 	var best *shelf
 	for _, sh := range q.mu.nodes {
-		if sh.mayDial(q.sizeLocked(now), now) && (best == nil || sh.total() < best.total()) {
+		if !sh.mayDial(q.sizeLocked(now), now) {
+			continue
+		}
+		sh.share = q.shareLocked(sh, now)
+		if best == nil || int64(sh.total()+1)*best.share < int64(best.total()+1)*sh.share {
 			best = sh
 		}
 	}

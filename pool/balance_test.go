@@ -18,7 +18,7 @@ func pair(t *testing.T, balance routing.Balance, size, n int) (*world, []*client
 	w.queue.rules.Balance = balance
 	w.queue.mu.nodes = nil
 	for _, id := range []topology.NodeID{"a", "b"} {
-		w.queue.aimLocked(w.snap, id)
+		w.queue.aimLocked(w.queue.mu.view, id)
 	}
 	w.queue.mu.hold = event.HoldNone
 	for range n {

@@ -42,7 +42,7 @@ func (v *clusterView) excepted(rules routing.Rules) []topology.NodeID {
 	if !known {
 		late = routing.Laggards(rules.MaxLag, v.snap, nil)
 	}
-	var nodes []topology.NodeID
+	nodes := v.reads.idlers()
 	for _, l := range late {
 		nodes = append(nodes, l.Node)
 	}

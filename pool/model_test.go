@@ -337,6 +337,8 @@ func (m *model) stepConfigure(t *rapid.T) {
 	cfg := Defaults()
 	cfg.Size = rapid.IntRange(1, 4).Draw(t, "size")
 	m.pool.Queue(m.queue.key, m.queue.rules, cfg).Leave()
+	m.weights = map[topology.NodeID]int{"b": rapid.SampledFrom([]int{1, 1, 0, 3}).Draw(t, "weight")}
+	m.pool.SetReads(testCluster, Reads{Weights: m.weights, SlowStart: rapid.SampledFrom([]time.Duration{0, time.Second}).Draw(t, "slow start")})
 }
 
 // stepForgotten leaves the queue for a moment without users. While it is being looked at, somebody may come: to stay, or to leave
@@ -487,6 +489,8 @@ func (m *model) end() {
 	m.held = false
 	m.pool.Resume(testCluster)
 	m.unpause("")
+	m.weights = nil
+	m.pool.SetReads(testCluster, Reads{})
 	m.publish(m.picture("b", m.lives[0], m.lives[1]))
 	for round := 0; ; round++ {
 		if round > 200 {

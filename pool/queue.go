@@ -42,7 +42,6 @@ type queueState struct {
 	closed  bool
 	shelves []*shelf
 	nodes   []*shelf // those that the routing decision in force names
-	turn    int      // where balancing begins to look
 	round   uint64   // of connections: each Reconnect begins another
 	line    line
 	count   counters

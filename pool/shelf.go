@@ -15,6 +15,11 @@ type shelf struct {
 	target   backend.Target // what a dial started now would open
 	eligible bool           // the routing decision in force names the node
 
+	weight  int   // of the node, see Reads
+	warming int64 // pool clock since when the node has been in its life
+	share   int64 // of the unit of work that is being balanced; 0: none
+	credit  int64 // what of its share it has not got in the turns until now
+
 	lists   [stateCount]serverList
 	dialing int
 

@@ -21,6 +21,8 @@ type clusterView struct {
 	snap    *topology.Snapshot // nil: nothing known yet
 	held    event.HoldReason   // of the queues with Route Primary
 	lagging laggards
+	reads   Reads
+	lives   map[topology.NodeID]life // never changed
 }
 
 // Publish puts another picture of a cluster in force: waiters are routed anew, connections whose node's life, role or address
@@ -53,6 +55,7 @@ func (p *Pool) change(id topology.ClusterID, f func(v *clusterView)) {
 	f(&next)
 	queues := ofCluster(p.mu.queues, id)
 	next.lagging = judgeLag(&next, queues, before.lagging)
+	next.lives = livesOf(&next, before.lives, p.wires.clock())
 	c.view.Store(&next)
 	p.mu.Unlock()
 	p.tellLag(before, &next)
@@ -171,7 +174,7 @@ func (q *Queue) routeLocked(v *clusterView) event.HoldReason {
 		d := v.decide(q.key.Route, q.rules)
 		why = d.Hold
 		for _, id := range d.Nodes {
-			q.aimLocked(v.snap, id)
+			q.aimLocked(v, id)
 		}
 	}
 	switch {
@@ -197,9 +200,9 @@ func noNode(r routing.Route) event.HoldReason {
 	return event.HoldNoReplica
 }
 
-// aimLocked makes a node of the snapshot eligible.
-func (q *Queue) aimLocked(snap *topology.Snapshot, id topology.NodeID) {
-	n := snap.Node(id)
+// aimLocked makes a node of the view eligible.
+func (q *Queue) aimLocked(v *clusterView, id topology.NodeID) {
+	n := v.snap.Node(id)
 	if n == nil {
 		return
 	}
@@ -208,7 +211,7 @@ func (q *Queue) aimLocked(snap *topology.Snapshot, id topology.NodeID) {
 		Cluster: q.key.Cluster, Node: id, Address: n.Address, Incarnation: n.Incarnation, SystemID: n.SystemID,
 		WantPrimary: q.key.Route == routing.Primary, Version: n.Version,
 	})
-	sh.eligible = true
+	sh.eligible, sh.weight, sh.warming = true, v.reads.weight(id), v.lives[id].since
 	q.mu.nodes = append(q.mu.nodes, sh)
 }
 

@@ -33,6 +33,7 @@ type world struct {
 	retries []*Queue // of which a pause after a failed dial is under way
 	wires   []*wire
 	snap    *topology.Snapshot
+	weights map[topology.NodeID]int
 	held    bool
 	orders  []order // pauses in force
 	rounds  int     // Reconnects
@@ -379,7 +380,10 @@ func (w *world) mayServe(t backend.Target) error {
 			continue
 		}
 		n, most := w.snap.Node(id), w.queue.rules.MaxLag.Bytes
+		weight, weighed := w.weights[id]
 		switch {
+		case weighed && weight == 0 && w.queue.key.Route == routing.Any:
+			return fmt.Errorf("of weight 0")
 		case n.Incarnation != t.Incarnation:
 			return fmt.Errorf("incarnation %d instead of %d", t.Incarnation, n.Incarnation)
 		case most > 0 && n.Role == topology.RoleStandby && n.LagBytes > most:

@@ -15,6 +15,7 @@ import (
 	"github.com/pgrouter/pgrouter/discovery/probe"
 	"github.com/pgrouter/pgrouter/discovery/static"
 	"github.com/pgrouter/pgrouter/failover"
+	"github.com/pgrouter/pgrouter/pool"
 	"github.com/pgrouter/pgrouter/topology"
 )
 
@@ -100,6 +101,14 @@ func discoveryConfig(c *config.Cluster) discovery.Config {
 	return out
 }
 
+func poolReads(c *config.Cluster) pool.Reads {
+	weights := make(map[topology.NodeID]int)
+	for node, weight := range c.NodeWeights() {
+		weights[topology.NodeID(node)] = weight
+	}
+	return pool.Reads{Weights: weights, SlowStart: c.SlowStart}
+}
+
 func conductorConfig(c *config.Cluster) failover.Config {
 	return failover.Config{
 		Cluster: topology.ClusterID(c.Name), DrainTimeout: c.DrainTimeout, SwitchTimeout: c.SwitchTimeout,
@@ -127,6 +136,7 @@ func (r *router) startConductors(context.Context) error {
 
 // conduct lets the snapshots of a cluster whose discovery runs reach the pool.
 func (r *router) conduct(c *clusterRun, cfg *config.Cluster) (err error) {
+	r.pool.SetReads(topology.ClusterID(cfg.Name), poolReads(cfg))
 	c.conductor, err = failover.New(conductorConfig(cfg), failover.Deps{
 		Topology: c.manager, Pool: r.pool, Counters: r.counters, Events: r.events, Logger: r.log,
 	})

@@ -230,6 +230,7 @@ func (s *succession) commit() {
 func (s *succession) admitCluster(c *clusterRun, cfg *config.Cluster) error {
 	r := s.router
 	if !slices.Contains(s.joining, c) {
+		r.pool.SetReads(c.manager.Cluster(), poolReads(cfg))
 		return c.reload(r.life, cfg)
 	}
 	r.discover(r.life, c)
