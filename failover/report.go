@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/pool"
 	"github.com/pgrouter/pgrouter/topology"
 )
 
@@ -26,6 +27,7 @@ type Counters struct {
 	Requeued    uint64
 	Aborted     uint64 // told 57P01
 	InDoubt     uint64 // told 08007
+	Waits       pool.Waits
 }
 
 // Report is the account of one change of primary, from the first sign to the first served unit of work. Times that have not
@@ -36,10 +38,12 @@ type Report struct {
 	From        topology.NodeID    `json:"from"`
 	To          topology.NodeID    `json:"to"`
 	Epoch       topology.Epoch     `json:"epoch"`
-	FirstSignal time.Time          `json:"first_signal"` // the old primary stopped proving itself, or the switchover began
-	Source      string             `json:"source"`       // what that sign was
-	HoldStart   time.Time          `json:"hold_start"`   // from here on no new unit of work went to the old primary
-	Drained     time.Time          `json:"drained,omitzero"`
+	FirstSignal time.Time          `json:"first_signal"`          // of what was to come
+	Source      Source             `json:"source"`                // what that sign was
+	HoldStart   time.Time          `json:"hold_start"`            // from here on no new unit of work went to the old primary
+	Drained     time.Time          `json:"drained,omitzero"`      // of a switchover that was ordered here: nothing ran there any more
+	LeaderGone  time.Time          `json:"leader_gone,omitzero"`  // the old primary did not hold the leader key any more
+	LeaderNew   time.Time          `json:"leader_new,omitzero"`   // who is the primary now did
 	Writable    time.Time          `json:"writable,omitzero"`     // the new primary was proven
 	FirstServed time.Time          `json:"first_served,omitzero"` // the first unit of work after that had ended: seen at the next reportTick
 	Cut         int                `json:"cut"`
@@ -49,9 +53,25 @@ type Report struct {
 	Requeued    uint64             `json:"requeued"`
 	Aborted     uint64             `json:"aborted"`
 	InDoubt     uint64             `json:"in_doubt"`
-	Gap         time.Duration      `json:"gap_ns"` // hold start to first served
+	Gap         time.Duration      `json:"gap_ns"`                    // hold start to first served
+	LongestHold time.Duration      `json:"longest_hold_ns"`           // of the units that waited for the primary, rounded up by an eighth at most
+	P99Hold     time.Duration      `json:"p99_hold_ns"`               // 99 of 100 of them did not wait longer, rounded in the same way
+	Warmed      int                `json:"warmed,omitzero"`           // connections to the new primary that were being opened before it was one
+	Unreached   []string           `json:"peers_unreached,omitempty"` // other routers that could not be asked to hold
 	Outcome     string             `json:"outcome"`
 }
+
+// Source is what the first sign of a change of primary was.
+type Source string
+
+// The sources.
+const (
+	SourceOrder   Source = "order"   // a switchover or failover that was ordered here
+	SourceRequest Source = "request" // Patroni was asked to move the primary
+	SourceServer  Source = "server"  // server connections to the primary broke, or said that it shuts down
+	SourceDCS     Source = "dcs"     // the primary held the leader key no more
+	SourceSQL     Source = "sql"     // the probe of the primary failed, or saw it changed
+)
 
 // Reports returns the last reports, oldest first.
 func (c *Conductor) Reports() []Report {
@@ -68,7 +88,7 @@ func (c *Conductor) report(prev, next *topology.Snapshot) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if lost && c.mu.open == nil {
-		c.openLocked(Report{From: prev.Primary, FirstSignal: next.At, Source: next.Phase.String(), HoldStart: now})
+		c.openLocked(Report{From: prev.Primary, FirstSignal: next.At, Source: SourceSQL, HoldStart: now})
 	}
 	open := c.mu.open
 	if open == nil || next.Primary == "" || next.Phase != topology.PhaseSteady {
@@ -151,6 +171,8 @@ func (c *Conductor) closeLocked(got Counters) {
 	open.Requeued = got.Requeued - before.Requeued
 	open.Aborted = got.Aborted - before.Aborted
 	open.InDoubt = got.InDoubt - before.InDoubt
+	waits := got.Waits.Since(&before.Waits)
+	open.LongestHold, open.P99Hold = waits.Longest(), waits.Percent99()
 	if open.Outcome == "" {
 		open.Outcome = outcomeOf(open)
 	}

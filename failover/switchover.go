@@ -169,7 +169,7 @@ func (c *Conductor) openPlanned(snap *topology.Snapshot, to topology.NodeID) {
 	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.openLocked(Report{Planned: true, From: snap.Primary, To: to, FirstSignal: now, Source: "switchover", HoldStart: now})
+	c.openLocked(Report{Planned: true, From: snap.Primary, To: to, FirstSignal: now, Source: SourceOrder, HoldStart: now})
 }
 
 func (c *Conductor) noteDrained() time.Time {

@@ -3,6 +3,7 @@ package pool
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/reactor"
@@ -149,6 +150,7 @@ func (q *Queue) GiveUp(w *Waiter) bool {
 		return false
 	case placeWaiting:
 		q.mu.line.leave(w)
+		q.noteWait(w, q.pool.wires.now(w.Loop))
 		q.restLocked()
 	case placePromised:
 		w.server.claim, w.server.client = nil, 0 // the hop under way gives it to somebody else
@@ -212,6 +214,13 @@ func (q *Queue) settleLocked(s *Server, now int64) hand {
 	return q.handLocked(s, w, now)
 }
 
+// noteWait counts how long somebody has waited whose wait ends now.
+func (q *Queue) noteWait(w *Waiter, now int64) {
+	if q.key.Route == routing.Primary {
+		q.cluster.waits.note(time.Duration(now - w.since))
+	}
+}
+
 // hand is to whom a server goes; the zero value is the shelf.
 type hand struct {
 	waiter *Waiter
@@ -223,6 +232,7 @@ func (q *Queue) handLocked(s *Server, w *Waiter, now int64) hand {
 	if w.Loop == s.loop {
 		q.mu.count.grants++
 		q.mu.count.waited += max(now-w.since, 0)
+		q.noteWait(w, now)
 		w.answered()
 		s.client = w.Client
 		return hand{waiter: w}

@@ -13,7 +13,8 @@ import (
 // cluster is what all queues of one cluster look at. A queue reads the view anew under its own lock whenever it is told to
 // refresh itself, so that it can be late but never goes back.
 type cluster struct {
-	view atomic.Pointer[clusterView]
+	view  atomic.Pointer[clusterView]
+	waits waitCounts // of the queues with Route Primary
 }
 
 // clusterView is immutable.

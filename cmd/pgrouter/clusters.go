@@ -138,7 +138,7 @@ func (r *router) startConductors(context.Context) error {
 func (r *router) conduct(c *clusterRun, cfg *config.Cluster) (err error) {
 	r.pool.SetReads(topology.ClusterID(cfg.Name), poolReads(cfg))
 	c.conductor, err = failover.New(conductorConfig(cfg), failover.Deps{
-		Topology: c.manager, Pool: r.pool, Counters: r.counters, Events: r.events, Logger: r.log,
+		Topology: c.manager, Pool: r.pool, Counters: func() failover.Counters { return r.counters(c.manager.Cluster()) }, Events: r.events, Logger: r.log,
 	})
 	if err == nil {
 		r.goCluster(c, "conductor", c.conductor.Run)

@@ -150,10 +150,11 @@ func (r *router) startProxy(context.Context) (err error) {
 	return err
 }
 
-// counters are what failover reports count with.
-func (r *router) counters() failover.Counters {
+// counters are what failover reports of a cluster count with.
+func (r *router) counters(c topology.ClusterID) failover.Counters {
 	t := r.proxy.Totals()
 	return failover.Counters{
+		Waits: r.pool.WaitsOf(c),
 		Units: t.WriteUnits, HoldExpired: t.HoldExpired, Replayed: t.Replayed, Requeued: t.Requeued, Aborted: t.Aborted, InDoubt: t.InDoubt,
 		Held: r.pool.Waits(routing.Primary),
 	}
