@@ -89,6 +89,7 @@ func (c *checker) checkAdmin() {
 			c.fault(path, c.shown(path, entry)+" is neither an address nor a network", `write "10.0.0.7" or "10.0.0.0/8"`)
 		}
 	}
+	c.checkPeers(a)
 }
 
 // parseNetwork reads an address as the network that it alone is in.

@@ -26,7 +26,8 @@ type Config struct {
 // Admin is [admin].
 type Admin struct {
 	HTTP       string        `key:"http" default:"127.0.0.1:7000" unit:"host:port" reload:"restart" doc:"Address of the HTTP server: /metrics, /healthz, /readyz, /primary, /replica, /api/v1 and the status page at /. Empty: no HTTP server."`
-	Allow      []string      `key:"allow" unit:"addresses, networks" doc:"From where changes may be made over HTTP (a switchover), besides the machine itself. Looking is open to everybody who reaches the address."`
+	Allow      []string      `key:"allow" unit:"addresses, networks" doc:"From where changes may be made over HTTP (a hold, a switchover), besides the machine itself: the peers, and the servers whose Patroni asks for a hold. Looking is open to everybody who reaches the address."`
+	Peers      []string      `key:"peers" unit:"host:port, URLs" doc:"The HTTP servers of the other routers in front of the same clusters, such as 10.0.0.2:7000: what is held for a switchover is held there as well. Clusters have the same names on all of them, and each has the others in allow. It may be among them itself."`
 	Users      []string      `key:"users" unit:"user names" doc:"Who may do everything in the console, the database pgrouter (alias pgbouncer) on every listener."`
 	PauseLimit time.Duration `key:"pause_limit" default:"10m" min:"1s" max:"24h" doc:"When a PAUSE or KILL of the console that says no FOR ends by itself, and the pause of SIGUSR1: nothing stays paused because somebody forgot it."`
 	StatsUsers []string      `key:"stats_users" unit:"user names" doc:"Who may only look in the console: monitoring."`
