@@ -48,6 +48,7 @@ type Manager struct {
 	held     atomic.Bool
 	snapshot atomic.Pointer[topology.Snapshot]
 	inbox    chan message
+	wanted   map[string]chan struct{} // by source; see Feed.Wanted
 	started  atomic.Bool
 	ended    chan struct{} // closed when nobody reads the inbox any more
 
@@ -105,6 +106,10 @@ func NewManager(cfg Config, deps Deps) (*Manager, error) {
 		inbox:   make(chan message, inboxSize),
 		ended:   make(chan struct{}),
 		known:   make(map[string][]topology.Member),
+		wanted:  make(map[string]chan struct{}),
+	}
+	for _, source := range deps.Sources {
+		m.wanted[source.Name()] = make(chan struct{}, 1)
 	}
 	floor, err := m.store.load()
 	if err != nil {

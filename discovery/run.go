@@ -41,7 +41,7 @@ func (m *Manager) Run(ctx context.Context) error {
 
 // runSource runs one source; its failure ends the Manager.
 func (m *Manager) runSource(ctx context.Context, source Source, fail context.CancelCauseFunc) {
-	err := source.Run(ctx, &Feed{manager: m, source: source.Name(), done: ctx.Done()})
+	err := source.Run(ctx, &Feed{manager: m, source: source.Name(), done: ctx.Done(), wanted: m.wanted[source.Name()]})
 	if err != nil && ctx.Err() == nil {
 		fail(fmt.Errorf("cluster %s: source %s: %w", m.cluster, source.Name(), err))
 	}
@@ -136,12 +136,34 @@ func (r reduced) publish(m *Manager, keeper *keeper) {
 	for _, c := range r.changes {
 		m.deps.Events.Emit(toEvent(c, snap))
 	}
+	if snap.Primary == "" && slices.ContainsFunc(r.changes, func(c topology.Change) bool { return claims(snap, c) }) {
+		m.want()
+	}
 	switch snap.Alarm {
 	case before.Alarm:
 	case "":
 		m.deps.Logger.Info("cluster alarm is over")
 	default:
 		m.deps.Logger.Warn("cluster alarm", "alarm", snap.Alarm)
+	}
+}
+
+// claims reports whether the change made a node one that takes writes.
+func claims(snap *topology.Snapshot, c topology.Change) bool {
+	if c.Kind != topology.ChangeNodeRole && c.Kind != topology.ChangeNodeUp {
+		return false
+	}
+	node := snap.Node(c.Node)
+	return node != nil && node.Health == topology.HealthUp && node.Role == topology.RolePrimary && !node.ReadOnly
+}
+
+// want leaves a token for each source that has none.
+func (m *Manager) want() {
+	for _, wanted := range m.wanted {
+		select {
+		case wanted <- struct{}{}:
+		default:
+		}
 	}
 }
 

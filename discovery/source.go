@@ -47,6 +47,7 @@ type Feed struct {
 	manager *Manager
 	source  string
 	done    <-chan struct{}
+	wanted  chan struct{}
 }
 
 // Members tells all nodes that this source knows, in place of those it told before. The cluster has the nodes of all its
@@ -74,3 +75,7 @@ func (f *Feed) Report(agents ...topology.Agent) {
 
 // Trigger makes the probes of the node, or of all nodes when it is "" or not known, run at once. It never waits.
 func (f *Feed) Trigger(node topology.NodeID) { f.manager.Trigger(node) }
+
+// Wanted has a token when the source should look now instead of later: a node has begun to take writes while there is no primary, so that
+// nothing may be missing but the source's word. It is one channel for the life of the Manager.
+func (f *Feed) Wanted() <-chan struct{} { return f.wanted }

@@ -185,3 +185,42 @@ func TestADCSMayComeAndGoWithReloads(t *testing.T) {
 		s.expect(topology.PhaseDoubtful, "", 1) // nobody has said anything
 	})
 }
+
+// A promoted node may lack nothing but the word of a source that looks only now and then.
+func TestANodeThatBeginsToTakeWritesMakesSourcesLook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, feedOf := withDCS(t)
+		s.steady()
+		defer s.close()
+		feed := feedOf()
+		wanted := func() int { n := len(feed.Wanted()); drain(feed.Wanted()); return n }
+		feed.Testify(word("a"))
+		after(2 * time.Second)
+		wanted()
+		s.prober.node("a").fails(topology.OutcomeRefused)
+		after(2 * time.Second)
+		if n := wanted(); n != 0 {
+			t.Errorf("%d tokens while nobody takes writes", n)
+		}
+		s.prober.node("b").primary(2, 1)
+		after(2 * time.Second)
+		s.expect(topology.PhaseLeaderless, "", 1)
+		if n := wanted(); n != 1 {
+			t.Errorf("%d tokens while b waits for a word", n)
+		}
+		feed.Testify(word("b"))
+		after(2 * time.Second)
+		s.expect(topology.PhaseSteady, "b", 2)
+		if n := wanted(); n != 0 {
+			t.Errorf("%d tokens although there is a primary", n)
+		}
+	})
+}
+
+// drain takes a token that is there.
+func drain(c <-chan struct{}) {
+	select {
+	case <-c:
+	default:
+	}
+}

@@ -46,7 +46,7 @@ type agent struct {
 func (a *agent) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		a.report(ctx)
-		wait(ctx, jittered(a.interval), nil)
+		wait(ctx, jittered(a.interval))
 	}
 }
 

@@ -77,15 +77,22 @@ func (q *inquiry) run(ctx context.Context) {
 	}
 }
 
-// rest waits for the next question, or less when an agent hurries.
+// rest waits for the next question, or less when an agent hurries, or when Patroni's word is all that is missing.
 func (q *inquiry) rest(ctx context.Context) {
 	pause := jittered(q.Interval)
 	if q.free {
 		pause /= hurry
 	}
 	least := min(leastPause, q.Interval)
-	wait(ctx, least, nil)
-	wait(ctx, pause-least, q.nudged)
+	wait(ctx, least)
+	timer := time.NewTimer(pause - least)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-q.nudged:
+	case <-q.feed.Wanted():
+	case <-ctx.Done():
+	}
 }
 
 // round asks one member for the cluster, and further ones until one has answered.
@@ -221,13 +228,12 @@ func jittered(d time.Duration) time.Duration {
 	return d - part + rand.N(2*part+1) //nolint:gosec // it spreads load and keeps no secret
 }
 
-// wait rests until the time is over, ctx ends or somebody wakes it; nil = nobody can.
-func wait(ctx context.Context, d time.Duration, wake <-chan struct{}) {
+// wait rests until the time is over, or ctx ends.
+func wait(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-wake:
 	case <-ctx.Done():
 	}
 }

@@ -206,8 +206,9 @@ type told struct {
 
 // listener is a feed that keeps what it hears until a test looks.
 type listener struct {
-	t     *testing.T
-	heard chan told
+	t      *testing.T
+	heard  chan told
+	wanted chan struct{}
 }
 
 func (l *listener) hear(x told) {
@@ -232,6 +233,9 @@ func (l *listener) Report(agents ...topology.Agent) {
 		l.hear(told{agent: a})
 	}
 }
+
+// Wanted is part of feed.
+func (l *listener) Wanted() <-chan struct{} { return l.wanted }
 
 // Trigger is part of feed.
 func (l *listener) Trigger(node topology.NodeID) { l.hear(told{trigger: &node}) }
@@ -301,7 +305,7 @@ func listen(t *testing.T, cfg Config) (*Source, *listener, events) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &listener{t, make(chan told, 100_000)}
+	l := &listener{t: t, heard: make(chan told, 100_000)}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {

@@ -41,6 +41,7 @@ type feed interface {
 	Testify(t topology.Testimony)
 	Report(agents ...topology.Agent)
 	Trigger(node topology.NodeID)
+	Wanted() <-chan struct{}
 }
 
 // settings is a configuration with what was made of it. It never changes.

@@ -62,8 +62,15 @@ func TestWhatAnAgentSaysOfItsServerMakesThatProbeRunAndTheClusterBeAsked(t *test
 }
 
 func TestAnAgentThatHurriesEndsThePause(t *testing.T) {
-	q := newInquiry(&settings{Config: Config{Interval: time.Hour}}, Deps{}, nil)
+	q := newInquiry(&settings{Config: Config{Interval: time.Hour}}, Deps{}, &listener{})
 	q.nudged <- struct{}{}
+	q.rest(t.Context()) // otherwise the test ends an hour later
+}
+
+func TestANodeThatTakesWritesEndsThePause(t *testing.T) {
+	wanted := make(chan struct{}, 1)
+	wanted <- struct{}{}
+	q := newInquiry(&settings{Config: Config{Interval: time.Hour}}, Deps{}, &listener{wanted: wanted})
 	q.rest(t.Context()) // otherwise the test ends an hour later
 }
 
