@@ -43,7 +43,7 @@ func PGRouter() House {
 				"cmd/pgrouter", "internal/demo", "internal/drill", "internal/soak", "internal/testcluster/clustertest", "internal/testrouter", "bench/...",
 			}},
 			{Path: "internal/ledger", UsedBy: []string{"internal/demo", "internal/drill", "internal/soak", "bench/..."}},
-			{Path: "internal/wiretest", UsedBy: []string{"internal/soak", "bench/..."}},
+			{Path: "internal/wiretest", UsedBy: []string{"internal/drill", "internal/soak", "bench/..."}},
 			{Path: "internal/testrouter", UsedBy: []string{"internal/drill", "internal/soak", "bench/..."}},
 			{Path: "internal/drill", UsedBy: []string{"bench/..."}},
 			{Path: "internal/soak"},

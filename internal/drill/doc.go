@@ -11,5 +11,5 @@
 //
 // Goroutines: one for each load, and one for each node that looks at it directly; [Run] waits for all of them.
 //
-// Locks: eyewitness.mu guards what was seen; it is a leaf.
+// Locks: eyewitness.mu guards what was seen, Network.mu the proxies; both are leaves.
 package drill

@@ -17,6 +17,9 @@ type Plan struct {
 	Router  testrouter.PatroniOptions
 	Routers int // in front of the cluster; 1 when 0. The clients are shared out among them
 	Load    Size
+	// Proxied puts the network between the routers and the nodes, and between the nodes and etcd, into the event's hands (Scene.Net). The
+	// routers must hear of the nodes from Patroni.
+	Proxied bool
 	// Event is what happens. It returns when the trouble is over: somebody leads, and each router has seen it.
 	Event func(ctx context.Context, s *Scene)
 	// May says which errors clients may see, and how many of each at most. All others are faults of the router.
@@ -77,6 +80,7 @@ type Scene struct {
 	Cluster *testcluster.PatroniCluster
 	Routers []*testrouter.Process
 	Leader  *testcluster.PatroniNode // when it began
+	Net     *Network                 // nil unless Plan.Proxied
 
 	plan   Plan
 	crews  []*crew
@@ -128,8 +132,16 @@ func (s *Scene) AwaitLeader(ctx context.Context) *testcluster.PatroniNode {
 func (s *Scene) AwaitServed(n *testcluster.PatroniNode) {
 	s.T.Helper()
 	for _, r := range s.Routers {
-		s.Await("the router serves "+n.String(), func() bool { return r.View().Clusters[0].Primary == n.Addr() })
+		s.Await("the router serves "+n.String(), func() bool { return r.View().Clusters[0].Primary == s.address(n) })
 	}
+}
+
+// address is how routers call a node.
+func (s *Scene) address(n *testcluster.PatroniNode) string {
+	if s.Net == nil {
+		return n.Addr()
+	}
+	return s.Net.via(n.Addr())
 }
 
 // AwaitWrites waits until so many writes of each kind were acknowledged through each router from now on.

@@ -51,7 +51,12 @@ func Run(t testing.TB, p Plan) Figures {
 // stage sets everything up: what the load needs is on every node, every router knows every node.
 func stage(ctx context.Context, t testing.TB, p Plan) *Scene {
 	t.Helper()
-	s := &Scene{T: t, plan: p, Cluster: clustertest.StartPatroni(t, p.Cluster), direct: &eyewitness{}}
+	s := &Scene{T: t, direct: &eyewitness{}}
+	if p.Proxied {
+		s.Net = newNetwork(t)
+		p.Cluster.EtcdVia, p.Router.Via = s.Net.etcdOf, s.Net.via
+	}
+	s.plan, s.Cluster = p, clustertest.StartPatroni(t, p.Cluster)
 	s.Leader = s.Cluster.Node(0)
 	conn, err := s.Leader.Connect(ctx)
 	s.Must(err)

@@ -281,3 +281,37 @@ func TestARouterThatIsRestartedUnderLoadForgetsNothing(t *testing.T) {
 		},
 	})
 }
+
+// The router alone does not see the primary any more: it can only wait. What it had sent is answered when it sees it again.
+func TestARouterThatLosesSightOfThePrimaryWaitsForIt(t *testing.T) {
+	Run(t, Plan{
+		Name: "router-cut-off", Cluster: strict(), Load: size(), Proxied: true,
+		Router: testrouter.PatroniOptions{Source: testrouter.FromPatroni, Hold: longHold},
+		Event: func(ctx context.Context, s *Scene) {
+			standby := s.Standbys()[0]
+			s.Net.FromRouters(standby, true)
+			s.AwaitWrites(steadyAnswers)
+			s.Net.FromRouters(standby, false)
+			s.Net.FromRouters(s.Leader, true)
+			s.Await("the router misses the primary", func() bool { return s.Routers[0].View().Clusters[0].Primary == "" })
+			s.Pass(ctx, s.Cluster.TTL())
+			s.Net.FromRouters(s.Leader, false)
+			s.AwaitServed(s.Leader)
+		},
+	})
+}
+
+// The primary alone does not reach etcd any more: Patroni takes it down, and promotes another.
+func TestAPrimaryThatLosesEtcdIsReplaced(t *testing.T) {
+	Run(t, Plan{
+		Name: "primary-loses-etcd", Cluster: strict(), Load: size(), Proxied: true, May: with(InFlight(size()), shutDown(size())),
+		Router: testrouter.PatroniOptions{Source: testrouter.FromPatroni, Hold: longHold},
+		Event: func(ctx context.Context, s *Scene) {
+			s.Net.FromEtcd(0, true)
+			s.AwaitLeader(ctx)
+			s.AwaitWrites(steadyAnswers)
+			s.Net.FromEtcd(0, false)
+			s.Must(s.Cluster.AwaitReady(ctx))
+		},
+	})
+}

@@ -25,7 +25,7 @@ func (n *PatroniNode) config(index int) object {
 	config := object{
 		"scope": PatroniScope, "namespace": PatroniNamespace, "name": n.name,
 		"restapi":    object{"listen": n.rest, "connect_address": n.rest},
-		"etcd3":      object{"hosts": c.etcd.endpoints()},
+		"etcd3":      c.etcdConfig(index),
 		"bootstrap":  object{"dcs": c.dynamicConfig(), "initdb": initdbOptions()},
 		"postgresql": n.postgresConfig(),
 		"watchdog":   object{"mode": "off"},
@@ -34,6 +34,18 @@ func (n *PatroniNode) config(index int) object {
 		config["tags"] = c.patroni.Tags[index]
 	}
 	return config
+}
+
+// etcdConfig says where the node reaches etcd. Behind proxies it must not ask etcd where else it is.
+func (c *PatroniCluster) etcdConfig(node int) object {
+	hosts := c.etcd.endpoints()
+	if c.patroni.EtcdVia == nil {
+		return object{"hosts": hosts}
+	}
+	for i, member := range hosts {
+		hosts[i] = c.patroni.EtcdVia(node, member)
+	}
+	return object{"hosts": hosts, "use_proxies": true}
 }
 
 func initdbOptions() []any {

@@ -27,16 +27,17 @@ const (
 // PatroniOptions say what Patroni cluster is wanted. The zero value is three nodes and one etcd that notice a dead leader within ten
 // seconds. Patroni 4 takes a TTL below 20 s for 20 s.
 type PatroniOptions struct {
-	Nodes        int              // 3 when 0
-	Etcds        int              // members of etcd; 1 when 0
-	TTL          time.Duration    // of the leader's lease; 10 s when 0
-	LoopWait     time.Duration    // between two looks of an agent; 2 s when 0
-	RetryTimeout time.Duration    // how long an agent tries to reach etcd and PostgreSQL; 3 s when 0
-	Synchronous  SyncMode         // SyncOff by default
-	Failsafe     bool             // without etcd the leader stays while it reaches every other agent
-	Tags         []map[string]any // Tags[i] are those of the i-th node
-	BeforeStop   string           // program that an agent runs before it stops PostgreSQL; from Patroni 3.0.3 on
-	Options      Options          // the rest; Standbys and Sync must stay zero, Nodes and Synchronous stand for them
+	Nodes        int                                  // 3 when 0
+	Etcds        int                                  // members of etcd; 1 when 0
+	TTL          time.Duration                        // of the leader's lease; 10 s when 0
+	LoopWait     time.Duration                        // between two looks of an agent; 2 s when 0
+	RetryTimeout time.Duration                        // how long an agent tries to reach etcd and PostgreSQL; 3 s when 0
+	Synchronous  SyncMode                             // SyncOff by default
+	Failsafe     bool                                 // without etcd the leader stays while it reaches every other agent
+	Tags         []map[string]any                     // Tags[i] are those of the i-th node
+	EtcdVia      func(node int, member string) string // where the i-th node reaches a member of etcd: at a proxy; nil: directly
+	BeforeStop   string                               // program that an agent runs before it stops PostgreSQL; from Patroni 3.0.3 on
+	Options      Options                              // the rest; Standbys and Sync must stay zero, Nodes and Synchronous stand for them
 }
 
 const (

@@ -32,6 +32,9 @@ type PatroniOptions struct {
 	Admin   string        // appended to [admin]
 	Cluster string        // appended to [cluster.main]
 	Replica string        // appended to the replicas' [[listener]]
+
+	// Via says where what members announce, "host:port", is reached: at proxies. FromPatroni only; nil: directly.
+	Via func(announced string) string
 }
 
 const patroniText = `
@@ -90,13 +93,18 @@ func (o PatroniOptions) witness(c *testcluster.PatroniCluster) string {
 		}
 		return strings.Join(urls, ", ")
 	}
-	var rest []string
+	var rest, mapped []string
 	for _, n := range c.Nodes() {
 		rest = append(rest, n.RESTAddr())
+		for _, announced := range []string{n.Addr(), n.RESTAddr()} {
+			if o.Via != nil {
+				mapped = append(mapped, strconv.Quote(announced+"="+o.Via(announced)))
+			}
+		}
 	}
 	etcd := fmt.Sprintf("\n[cluster.main.etcd]\nendpoints = [%s]\nnamespace = %q\nscope = %q\n",
 		quoted(c.Endpoints()), testcluster.PatroniNamespace, testcluster.PatroniScope)
-	patroni := fmt.Sprintf("\n[cluster.main.patroni]\nurls = [%s]\n", quoted(rest))
+	patroni := fmt.Sprintf("\n[cluster.main.patroni]\nurls = [%s]\naddress_map = [%s]\n", quoted(rest), strings.Join(mapped, ", "))
 	switch o.Source {
 	case FromPatroni:
 		return patroni
