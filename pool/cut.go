@@ -41,7 +41,7 @@ func (q *Queue) cutNode(n topology.NodeID, why event.CutReason) int {
 func (q *Queue) cutShelfLocked(sh *shelf, why event.CutReason, t *todo) int {
 	count := 0
 	sh.eachLocked(func(s *Server) {
-		if why == event.CutNodeGone && s.Conn.HotStandby && !q.staleLocked(&s.Conn.Target) {
+		if why == event.CutNodeGone && s.Conn.HotStandby && !q.staleLocked(s) {
 			return
 		}
 		count++
@@ -71,26 +71,41 @@ func (t *cutTask) Run(*reactor.Loop) {
 // WaitIdle waits until nobody has a connection to the node in a queue with Route Primary. The error is a *BusyError that tells
 // how many are left when ctx ends. Any goroutine that may block.
 func (p *Pool) WaitIdle(ctx context.Context, c topology.ClusterID, n topology.NodeID) error {
-	return p.drained.wait(ctx, n, func() int {
-		left := 0
-		for _, q := range p.queuesOf(c) {
-			if q.key.Route == routing.Primary {
-				left += q.linkedTo(n)
-			}
-		}
-		return left
-	})
+	return p.drained.wait(ctx, n, func() int { return p.inUse(c, n, func(*Server) bool { return true }) })
 }
 
-func (q *Queue) linkedTo(n topology.NodeID) int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, sh := range q.mu.shelves {
-		if sh.node == n {
-			return sh.lists[stateLinked].n
+// WaitQuiet is WaitIdle that does not wait for sessions that keep a connection and do nothing with it. Such a session may begin a unit
+// of work at any time. Any goroutine that may block.
+func (p *Pool) WaitQuiet(ctx context.Context, c topology.ClusterID, n topology.NodeID) error {
+	return p.drained.wait(ctx, n, func() int { return p.inUse(c, n, func(s *Server) bool { return !s.resting.Load() }) })
+}
+
+// inUse counts the connections to a node that somebody has in a queue with Route Primary, of those that count.
+func (p *Pool) inUse(c topology.ClusterID, n topology.NodeID, counts func(*Server) bool) int {
+	used := 0
+	for _, q := range p.queuesOf(c) {
+		if q.key.Route == routing.Primary {
+			used += q.linkedTo(n, counts)
 		}
 	}
-	return 0
+	return used
+}
+
+func (q *Queue) linkedTo(n topology.NodeID, counts func(*Server) bool) int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	linked := 0
+	for _, sh := range q.mu.shelves {
+		if sh.node != n {
+			continue
+		}
+		for s := sh.lists[stateLinked].head; s != nil; s = s.next {
+			if counts(s) {
+				linked++
+			}
+		}
+	}
+	return linked
 }
 
 func (q *Queue) liveServers() int {

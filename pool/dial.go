@@ -17,11 +17,12 @@ type dial struct {
 	queue  *Queue
 	shelf  *shelf
 	target backend.Target
-	round  uint64 // of the queue's connections
-	warm   bool   // for balance: nobody waits for it
-	paid   bool   // the limits are spent already
-	since  int64  // pool clock since when who waits first has done so, when its turn came
-	limit  int    // dials to the node at once
+	round  uint64    // of the queue's connections
+	warm   bool      // for balance: nobody waits for it
+	ahead  time.Time // see Server.ahead
+	paid   bool      // the limits are spent already
+	since  int64     // pool clock since when who waits first has done so, when its turn came
+	limit  int       // dials to the node at once
 }
 
 // dialLocked counts a dial to a shelf; it must be launched.
@@ -73,7 +74,7 @@ func (p *Pool) runPause(q *Queue, pause time.Duration) {
 func (q *Queue) stillWanted(d *dial) bool {
 	now := q.pool.wires.clock()
 	q.mu.Lock()
-	current := !q.mu.closed && d.shelf.eligible && d.target == d.shelf.target
+	current := !q.mu.closed && (d.shelf.eligible || q.awaitedLocked(d.ahead)) && d.target == d.shelf.target
 	wanted := current && now >= d.shelf.retryAt && d.shelf.short == nil && (d.warm || q.mu.line.n > 0)
 	d.since = now
 	if w := q.mu.line.head; w != nil {
@@ -283,7 +284,7 @@ type arrival struct {
 // Run makes it a server.
 func (a *arrival) Run(l *reactor.Loop) {
 	q := a.dial.queue
-	s := &Server{id: q.pool.born.Add(1), Conn: a.conn, queue: q, shelf: a.dial.shelf, loop: l, round: a.dial.round}
+	s := &Server{id: q.pool.born.Add(1), Conn: a.conn, queue: q, shelf: a.dial.shelf, loop: l, round: a.dial.round, ahead: a.dial.ahead}
 	s.IO = q.pool.wires.attach(l, a.conn.Socket, (*keeper)(s))
 	if !s.IO.Open() { // for want of a descriptor
 		q.pool.wires.cutOff(s.IO)
@@ -305,7 +306,8 @@ func (q *Queue) arriveLocked(s *Server, d *dial, now int64, t *todo) (errand, ha
 	if d.target == d.shelf.target && d.shelf.sick == 0 {
 		d.shelf.forgive()
 	}
-	if q.mu.closed || q.mu.hold == event.HoldPaused || d.round != q.mu.round || q.staleLocked(&s.Conn.Target) {
+	q.ariseLocked(s)
+	if q.mu.closed || q.mu.hold == event.HoldPaused || d.round != q.mu.round || q.staleLocked(s) {
 		q.mu.count.closed[closedLate]++
 		q.pool.limits.giveBack(&d.shelf.purse)
 		q.fillLocked(now, t)

@@ -101,15 +101,16 @@ func (q *Queue) moveLocked(s *Server, to serverState, now int64) {
 	if s.state != stateBorn && s.state != stateClosed {
 		sh.lists[s.state].remove(s)
 	}
-	emptied := s.state == stateLinked && sh.lists[stateLinked].n == 0
+	left := s.state == stateLinked && to != stateLinked
 	s.state, s.since = to, now
 	if to != stateLinked {
 		s.client = 0
+		s.resting.Store(false)
 	}
 	if to != stateClosed {
 		sh.lists[to].push(s)
 	}
-	if emptied || to == stateClosed {
+	if left || to == stateClosed {
 		q.pool.drained.tell()
 	}
 }

@@ -43,6 +43,7 @@ type Server struct {
 	queue    *Queue
 	shelf    *shelf
 	retiring atomic.Bool // written with the queue's lock: it is closed instead of being handed out again
+	resting  atomic.Bool // its holder keeps it between two units of work
 
 	// Guarded by queue.mu.
 	state      serverState
@@ -50,6 +51,7 @@ type Server struct {
 	loop       *reactor.Loop // where IO lives, or comes from while it moves
 	claim      *Waiter       // whom it is promised to while it moves; nil: nobody any more
 	client     uint64        // whose it is or will be, by Waiter.Client; 0 unless it is linked
+	ahead      time.Time     // opened to a candidate, whose postmaster was started then; zero: to a node that serves
 	moving     bool          // linked, on its way to a waiter; exactly one hop is under way
 	cancels    int           // cancel requests under way to it
 	outcome    Outcome       // what the last holder said, while cancels are awaited
@@ -166,6 +168,20 @@ func (s *Server) Retire() {
 	s.queue.mu.Lock()
 	defer s.queue.mu.Unlock()
 	s.retiring.Store(true)
+}
+
+// Rest notes that the holder keeps the server although no unit of work runs: who waits until all is quiet need not wait for it. Its
+// loop only.
+func (s *Server) Rest() {
+	s.resting.Store(true)
+	s.queue.pool.drained.tell()
+}
+
+// Work ends Rest: the next unit of work begins. Its loop only.
+func (s *Server) Work() {
+	if s.resting.Load() {
+		s.resting.Store(false)
+	}
 }
 
 // EndCancel ends what BeginCancel began. Any goroutine.

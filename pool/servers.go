@@ -14,6 +14,7 @@ type ServerStats struct {
 	State    string // idle, linked, resetting or cancel_pending
 	For      time.Duration
 	Client   uint64 // who has it, by the number in its Waiter; 0: nobody
+	Resting  bool   // of a linked one: no unit of work runs, its client keeps it all the same
 	Retiring bool   // it is closed when it is released
 	PID      uint32 // of the server process
 	Local    string // the addresses of the connection's two ends
@@ -39,7 +40,7 @@ func (q *Queue) appendServers(all []ServerStats) []ServerStats {
 		sh.eachLocked(func(s *Server) {
 			all = append(all, ServerStats{
 				Key: q.key, ID: s.id, Node: sh.node, State: s.state.String(), For: time.Duration(max(now-s.since, 0)), Client: s.client,
-				Retiring: s.retiring.Load(), PID: s.Conn.PID, Local: s.Conn.Local, Remote: s.Conn.Remote, Opened: s.Conn.CreatedAt,
+				Resting: s.resting.Load(), Retiring: s.retiring.Load(), PID: s.Conn.PID, Local: s.Conn.Local, Remote: s.Conn.Remote, Opened: s.Conn.CreatedAt,
 			})
 		})
 	}

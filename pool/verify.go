@@ -114,7 +114,7 @@ func (q *Queue) checkServer(s *Server) error {
 		return errors.New("I4: a server is idle while its database is paused")
 	case s.round != q.mu.round:
 		return errors.New("I2: an idle server should have been closed by Reconnect")
-	case q.staleLocked(&s.Conn.Target):
+	case q.staleLocked(s):
 		return errors.New("I2: an idle server belongs to a former life of its node")
 	}
 	return nil

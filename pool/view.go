@@ -151,8 +151,9 @@ func (q *Queue) viewLocked(now int64, t *todo) {
 	for _, sh := range q.mu.shelves {
 		sh.doubtful = false
 		sh.eachLocked(func(s *Server) {
+			q.ariseLocked(s)
 			switch {
-			case q.staleLocked(&s.Conn.Target) && !s.retiring.Load():
+			case q.staleLocked(s) && !s.retiring.Load():
 				q.retireLocked(s, closedStale, t)
 			case why == event.HoldPaused && (s.state != stateLinked || s.moving):
 				q.retireLocked(s, closedPaused, t)
@@ -229,12 +230,15 @@ func (q *Queue) shelfOfLocked(id topology.NodeID) *shelf {
 }
 
 // staleLocked says whether a connection belongs to a node as it is no more (I2).
-func (q *Queue) staleLocked(t *backend.Target) bool {
-	snap := q.mu.view.snap
+func (q *Queue) staleLocked(s *Server) bool {
+	snap, t := q.mu.view.snap, &s.Conn.Target
 	if snap == nil {
 		return false
 	}
 	n := snap.Node(t.Node)
+	if !s.ahead.IsZero() {
+		return !q.awaitedLocked(s.ahead) || n == nil || n.Refused != "" || n.Address != t.Address || !n.StartedAt.Equal(s.ahead)
+	}
 	switch {
 	case n == nil, n.Refused != "", n.Incarnation != t.Incarnation, n.Address != t.Address:
 		return true

@@ -142,6 +142,7 @@ func (s *Session) upstream(b []byte) (rest []byte, more bool) {
 func (s *Session) forward(b []byte) {
 	if !s.unitSent {
 		s.unitSent = true
+		s.server.Work()
 		s.unitMark = s.server.IO.Sent() + uint64(s.server.IO.Unsent())
 	}
 	s.clock.asked(s.loop.Now())

@@ -183,6 +183,7 @@ func (s *Session) finishUnit() bool {
 	case why != event.PinNone:
 		s.reportPin(why)
 		s.link.NextUnit()
+		s.server.Rest()
 	default:
 		s.unlink(pool.Clean)
 		s.move(stateIdle)

@@ -114,7 +114,7 @@ func (m *memory) heard() bool { return !m.askedAt.IsZero() }
 // answer takes in what the node says of itself. Another start, role or identity is another life.
 func (m *memory) answer(o Observation) {
 	n := &m.node
-	born := n.Incarnation == 0 || !m.startedAt.Equal(o.StartedAt) || n.Role != o.Role || n.SystemID != o.SystemID ||
+	born := n.Incarnation == 0 || !n.StartedAt.Equal(o.StartedAt) || n.Role != o.Role || n.SystemID != o.SystemID ||
 		(o.Role == RolePrimary && n.Timeline != o.Timeline)
 	if born {
 		n.Incarnation++
@@ -126,13 +126,13 @@ func (m *memory) answer(o Observation) {
 	if o.History.Known() || o.Timeline != m.history.Timeline {
 		m.history = o.History
 	}
-	m.startedAt, m.stopped = o.StartedAt, false
+	m.stopped = false
 	m.wait(o)
 	n.Health, n.Role, n.ReadOnly = HealthUp, o.Role, o.ReadOnly
 	n.SystemID, n.Timeline, n.Version = o.SystemID, o.Timeline, o.Version
 	n.WriteLSN, n.ReceiveLSN, n.ReplayLSN = o.WriteLSN, o.ReceiveLSN, o.ReplayLSN
 	m.replayAge = o.ReplayAge
-	n.SeenAt, n.Problem = o.At, o.Note
+	n.SeenAt, n.StartedAt, n.Problem = o.At, o.StartedAt, o.Note
 }
 
 // fail takes in that the node did not answer. What it said before is kept.

@@ -55,7 +55,6 @@ type memory struct {
 	node      Node
 	joined    time.Time     // when the node became a member
 	askedAt   time.Time     // when the question of its latest observation was asked; zero: nothing heard yet
-	startedAt time.Time     // when its postmaster was started
 	claimedAt time.Time     // when the question was asked that first found it as it is: this life, timeline and will to write
 	stopped   bool          // its latest word, silence apart, proves that it takes no writes
 	history   History       // of its timeline, where known

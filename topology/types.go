@@ -141,6 +141,7 @@ type Node struct {
 	LagTimeKnown bool
 	Version      int           // server_version_num
 	SeenAt       time.Time     // last answer
+	StartedAt    time.Time     // when its postmaster was started
 	Since        time.Time     // when Role or Health last changed
 	Sync         bool          // a synchronous standby, by the last word of the DCS
 	Agent        AgentState    // what its agent does with it; AgentUnknown when the agent is silent, or there is none
