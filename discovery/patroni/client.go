@@ -64,7 +64,7 @@ func newClient(c Config, addresses discovery.AddressMap) (*client, error) {
 func (c *client) get(ctx context.Context, base, path string, statuses ...int) (reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	r, err := c.fetch(ctx, base, path)
+	r, err := c.send(ctx, http.MethodGet, base+path, http.NoBody)
 	if err == nil && !slices.Contains(statuses, r.status) {
 		err = fmt.Errorf("HTTP status %d%s", r.status, hint(r.status))
 	}
@@ -74,10 +74,13 @@ func (c *client) get(ctx context.Context, base, path string, statuses ...int) (r
 	return r, nil
 }
 
-func (c *client) fetch(ctx context.Context, base, path string) (reply, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, base+path, http.NoBody)
+func (c *client) send(ctx context.Context, method, url string, body io.Reader) (reply, error) {
+	request, err := http.NewRequestWithContext(ctx, method, url, body)
 	if err != nil {
 		return reply{}, err
+	}
+	if method == http.MethodPost {
+		request.Header.Set("Content-Type", "application/json")
 	}
 	if c.username != "" && (c.plain || request.URL.Scheme == "https") {
 		request.SetBasicAuth(c.username, c.password)
@@ -87,18 +90,18 @@ func (c *client) fetch(ctx context.Context, base, path string) (reply, error) {
 		return reply{}, explained(err)
 	}
 	defer answer.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(answer.Body, maxBody+1))
+	said, err := io.ReadAll(io.LimitReader(answer.Body, maxBody+1))
 	if err != nil {
 		return reply{}, err
 	}
-	if len(body) > maxBody {
+	if len(said) > maxBody {
 		return reply{}, fmt.Errorf("the answer is longer than %d bytes", maxBody)
 	}
 	date, err := http.ParseTime(answer.Header.Get("Date"))
 	if err != nil {
 		date = time.Time{}
 	}
-	return reply{status: answer.StatusCode, body: body, date: date}, nil
+	return reply{status: answer.StatusCode, body: said, date: date}, nil
 }
 
 // explained takes the outer error away, which repeats what was asked.

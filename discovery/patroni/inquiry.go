@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pgrouter/pgrouter/event"
@@ -33,11 +34,12 @@ type inquiry struct {
 
 	met     []member // whom another source has found: they are asked of themselves
 	roster  roster
-	told    []topology.Member // the newest that the feed knows; nil = nothing
-	witness string            // who answered last
-	leader  topology.NodeID   // as last testified
-	free    bool              // nobody holds the lock, as last testified, and somebody will
-	silent  time.Time         // since when there is no answer; zero: there is one, or it was not asked yet
+	known   *atomic.Pointer[[]member] // whom the last answer has named, for others
+	told    []topology.Member         // the newest that the feed knows; nil = nothing
+	witness string                    // who answered last
+	leader  topology.NodeID           // as last testified
+	free    bool                      // nobody holds the lock, as last testified, and somebody will
+	silent  time.Time                 // since when there is no answer; zero: there is one, or it was not asked yet
 
 	lease   time.Duration
 	leaseAt time.Time // when it was last asked for
@@ -48,7 +50,7 @@ type inquiry struct {
 
 func newInquiry(s *settings, deps Deps, to feed) *inquiry {
 	return &inquiry{
-		settings: s, deps: deps, feed: to, nudged: make(chan struct{}, 1),
+		settings: s, deps: deps, feed: to, nudged: make(chan struct{}, 1), known: new(atomic.Pointer[[]member]),
 		roster: make(roster), lease: defaultLease, agents: make(map[member]context.CancelFunc),
 	}
 }
@@ -149,6 +151,7 @@ func (q *inquiry) ask(ctx context.Context, base string) (answer, error) {
 // heard reports an answer and follows it.
 func (q *inquiry) heard(ctx context.Context, a answer) {
 	q.roster.note(a.members, time.Now())
+	q.known.Store(&a.members)
 	if nodes := q.roster.nodes(q.addresses); !slices.Equal(nodes, q.told) {
 		q.told = nodes
 		q.feed.Members(nodes)

@@ -32,6 +32,7 @@ type site struct {
 		leader  string
 		extra   string // further keys of /cluster
 		ttl     int
+		orders  []order // see order_test.go
 	}
 }
 

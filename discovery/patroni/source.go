@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/pgrouter/pgrouter/discovery"
 	"github.com/pgrouter/pgrouter/event"
@@ -25,7 +26,8 @@ type Deps struct {
 // Source asks Patroni.
 type Source struct {
 	deps    Deps
-	changed chan struct{} // has a token when Run has not seen the newest settings yet
+	changed chan struct{}            // has a token when Run has not seen the newest settings yet
+	known   atomic.Pointer[[]member] // who was found last, by the settings in force
 	mu      struct {
 		sync.Mutex
 		settings *settings
@@ -135,6 +137,14 @@ func (s *Source) inForce() (*settings, []member) {
 	return s.mu.settings, s.mu.met
 }
 
+// members returns who was found last.
+func (s *Source) members() []member {
+	if all := s.known.Load(); all != nil {
+		return *all
+	}
+	return nil
+}
+
 // Run asks and reports until ctx ends.
 func (s *Source) Run(ctx context.Context, to *discovery.Feed) error {
 	s.run(ctx, to)
@@ -147,11 +157,16 @@ func (s *Source) run(ctx context.Context, to feed) {
 	for ctx.Err() == nil {
 		current, met := s.inForce()
 		q := newInquiry(current, s.deps, to)
+		q.known = &s.known
 		if last != nil {
 			q.resume(last)
+			if !slices.Equal(last.seeds, q.seeds) {
+				s.known.Store(nil) // an order must not reach another cluster's
+			}
 		}
 		if len(current.seeds) == 0 {
 			q.met = met
+			s.known.Store(&met)
 		}
 		s.during(ctx, q)
 		last = q
