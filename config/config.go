@@ -185,11 +185,12 @@ type Patroni struct {
 
 // Listener is one [[listener]].
 type Listener struct {
-	Address    string        `key:"address" required:"true" unit:"host:port" doc:"Where clients connect. /directory:port is a unix socket, /directory/.s.PGSQL.port."`
-	Route      string        `key:"route" default:"primary" oneof:"primary replica prefer-replica any" doc:"Which nodes serve it: the primary, standbys, standbys or else the primary, or all."`
-	Cluster    string        `key:"cluster" unit:"cluster name" doc:"Whose nodes. May be left out when there is only one cluster."`
-	MaxLag     Size          `key:"max_lag" default:"0" doc:"How far a standby may be behind, in the primary's log, and still get reads. Shut out for that it comes back below three quarters. 0: no limit."`
-	MaxLagTime time.Duration `key:"max_lag_time" default:"0s" min:"0s" doc:"The same in time: how old the state may be that it shows. It is seen to probe_interval. 0s: no limit."`
-	Fallback   string        `key:"fallback" default:"none" oneof:"none primary" doc:"What a replica listener does without a standby: hold, or use the primary."`
-	Balance    string        `key:"balance" default:"least-connections" oneof:"least-connections round-robin" doc:"How a node is chosen among several."`
+	Address     string        `key:"address" required:"true" unit:"host:port" doc:"Where clients connect. /directory:port is a unix socket, /directory/.s.PGSQL.port."`
+	Route       string        `key:"route" default:"primary" oneof:"primary replica prefer-replica any" doc:"Which nodes serve it: the primary, standbys, standbys or else the primary, or all."`
+	Cluster     string        `key:"cluster" unit:"cluster name" doc:"Whose nodes. May be left out when there is only one cluster."`
+	MaxLag      Size          `key:"max_lag" default:"0" doc:"How far a standby may be behind, in the primary's log, and still get reads. Shut out for that it comes back below three quarters. 0: no limit."`
+	MaxLagTime  time.Duration `key:"max_lag_time" default:"0s" min:"0s" doc:"The same in time: how old the state may be that it shows. It is seen to probe_interval. 0s: no limit."`
+	Fallback    string        `key:"fallback" default:"none" oneof:"none primary" doc:"What a replica listener does without a standby: hold, or use the primary, up to fallback_max."`
+	FallbackMax int           `key:"fallback_max" default:"30" min:"1" max:"100" unit:"percent of size" doc:"How many connections reads may have to a primary that they go to for want of a standby (fallback, prefer-replica), so that they do not starve writes. The others wait, as in a pool that is in use."`
+	Balance     string        `key:"balance" default:"least-connections" oneof:"least-connections round-robin" doc:"How a node is chosen among several."`
 }

@@ -37,8 +37,8 @@ func TestLibpqVariablesAloneGiveTwoListenersAndOneCluster(t *testing.T) {
 		t.Errorf("%+v", cfg.Auth)
 	}
 	want := []config.Listener{
-		{Address: "127.0.0.1:5000", Route: "primary", Cluster: "main", Fallback: "none", Balance: "least-connections"},
-		{Address: "127.0.0.1:5001", Route: "replica", Cluster: "main", Fallback: "none", Balance: "least-connections"},
+		{Address: "127.0.0.1:5000", Route: "primary", Cluster: "main", Fallback: "none", FallbackMax: 30, Balance: "least-connections"},
+		{Address: "127.0.0.1:5001", Route: "replica", Cluster: "main", Fallback: "none", FallbackMax: 30, Balance: "least-connections"},
 	}
 	if diff := cmp.Diff(want, cfg.Listeners); diff != "" {
 		t.Error(diff)

@@ -29,8 +29,8 @@ func TestTwoNodeExampleMeansWhatItSays(t *testing.T) {
 		t.Fatal(lines(faults))
 	}
 	want := []config.Listener{
-		{Address: "0.0.0.0:5000", Route: "primary", Cluster: "main", Fallback: "none", Balance: "least-connections"},
-		{Address: "0.0.0.0:5001", Route: "replica", Cluster: "main", MaxLag: 16 << 20, Fallback: "primary", Balance: "least-connections"},
+		{Address: "0.0.0.0:5000", Route: "primary", Cluster: "main", Fallback: "none", FallbackMax: 30, Balance: "least-connections"},
+		{Address: "0.0.0.0:5001", Route: "replica", Cluster: "main", MaxLag: 16 << 20, Fallback: "primary", FallbackMax: 30, Balance: "least-connections"},
 	}
 	if diff := cmp.Diff(want, cfg.Listeners); diff != "" {
 		t.Error(diff)

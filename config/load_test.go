@@ -80,8 +80,8 @@ const least = "auth.method = \"trust\"\ncluster.main.nodes = [\"a\"]\n"
 func TestDefaultsAreCompleteWithOneClusterAndNothingElse(t *testing.T) {
 	cfg := load(t, least)
 	want := []config.Listener{
-		{Address: "127.0.0.1:5000", Route: "primary", Cluster: "main", Fallback: "none", Balance: "least-connections"},
-		{Address: "127.0.0.1:5001", Route: "replica", Cluster: "main", Fallback: "none", Balance: "least-connections"},
+		{Address: "127.0.0.1:5000", Route: "primary", Cluster: "main", Fallback: "none", FallbackMax: 30, Balance: "least-connections"},
+		{Address: "127.0.0.1:5001", Route: "replica", Cluster: "main", Fallback: "none", FallbackMax: 30, Balance: "least-connections"},
 	}
 	if diff := cmp.Diff(want, cfg.Listeners); diff != "" {
 		t.Error(diff)

@@ -17,7 +17,7 @@ func (q *Queue) shelfLocked(now int64, t *todo) *shelf {
 		return nil
 	}
 	used, wanted := q.balanceLocked(now)
-	if used != nil && wanted != used && wanted.dialing == 0 && wanted.idle() == 0 && wanted.mayDial(q.sizeLocked(now), now) {
+	if used != nil && wanted != used && wanted.dialing == 0 && wanted.idle() == 0 && q.roomLocked(wanted, now) {
 		t.dial(q.dialLocked(wanted, true))
 	}
 	return used
@@ -32,7 +32,7 @@ func (q *Queue) balanceLocked(now int64) (used, wanted *shelf) {
 	all := int64(0)
 	for _, sh := range q.mu.nodes {
 		sh.share = 0
-		if sh.idle() == 0 && !sh.mayDial(q.sizeLocked(now), now) {
+		if sh.idle() == 0 && !q.roomLocked(sh, now) {
 			continue
 		}
 		sh.share = q.shareLocked(sh, now)
@@ -90,7 +90,7 @@ func (q *Queue) growLocked(now int64, t *todo) {
 func (q *Queue) emptiestLocked(now int64) *shelf {
 	var best *shelf
 	for _, sh := range q.mu.nodes {
-		if !sh.mayDial(q.sizeLocked(now), now) {
+		if !q.roomLocked(sh, now) {
 			continue
 		}
 		sh.share = q.shareLocked(sh, now)
@@ -101,17 +101,38 @@ func (q *Queue) emptiestLocked(now int64) *shelf {
 	return best
 }
 
-// sizeLocked returns how many connections a shelf may have now: the reserve counts when somebody has waited long enough.
-func (q *Queue) sizeLocked(now int64) int {
-	cfg := &q.mu.cfg
-	if w := q.mu.line.head; w != nil && cfg.ReserveSize > 0 && time.Duration(now-w.since) >= cfg.ReserveTimeout {
-		return cfg.Size + cfg.ReserveSize
+// sizeLocked returns how many connections a shelf may have without the reserve.
+func (q *Queue) sizeLocked(sh *shelf) int {
+	if q.rationedLocked(sh) {
+		return max(q.mu.cfg.Size*q.rules.FallbackMax/100, 1)
 	}
-	return cfg.Size
+	return q.mu.cfg.Size
+}
+
+// mostLocked returns how many it may have with it.
+func (q *Queue) mostLocked(sh *shelf) int {
+	if q.rationedLocked(sh) {
+		return q.sizeLocked(sh)
+	}
+	return q.mu.cfg.Size + q.mu.cfg.ReserveSize
+}
+
+// rationedLocked says whether a shelf is of a primary that stands in for standbys, where reads have only a part of the size, and no
+// reserve, so that they do not starve writes.
+func (q *Queue) rationedLocked(sh *shelf) bool {
+	return q.mu.standIn && sh.eligible && q.rules.FallbackMax > 0 && q.rules.FallbackMax < 100
+}
+
+// roomLocked says whether a dial to a shelf may start now: the reserve counts when somebody has waited long enough.
+func (q *Queue) roomLocked(sh *shelf, now int64) bool {
+	if w := q.mu.line.head; w != nil && time.Duration(now-w.since) >= q.mu.cfg.ReserveTimeout {
+		return sh.mayDial(q.mostLocked(sh), now)
+	}
+	return sh.mayDial(q.sizeLocked(sh), now)
 }
 
 // tooManyLocked says whether a shelf has more connections than it ever may: the size has been lowered.
-func (q *Queue) tooManyLocked(sh *shelf) bool { return sh.live() > q.mu.cfg.Size+q.mu.cfg.ReserveSize }
+func (q *Queue) tooManyLocked(sh *shelf) bool { return sh.live() > q.mostLocked(sh) }
 
 // floorLocked returns how many of a shelf's connections stay open whether they are used or not: min_size, as in PgBouncer, while
 // somebody uses the queue: a client, or the router itself where it knows as whom to log in. Those with start-up options of their own
@@ -120,7 +141,7 @@ func (q *Queue) floorLocked(sh *shelf) int {
 	if !sh.eligible || q.key.Options != "" || q.users.Load() == 0 {
 		return 0
 	}
-	return min(q.mu.cfg.MinSize, q.mu.cfg.Size)
+	return min(q.mu.cfg.MinSize, q.sizeLocked(sh))
 }
 
 // warmLocked opens connections up to min_size before anybody asks for them, unless somebody waits under a limit for a place.
@@ -129,7 +150,7 @@ func (q *Queue) warmLocked(now int64, t *todo) {
 		return
 	}
 	for _, sh := range q.mu.nodes {
-		for sh.total() < q.floorLocked(sh) && sh.mayDial(q.mu.cfg.Size, now) {
+		for sh.total() < q.floorLocked(sh) && sh.mayDial(q.sizeLocked(sh), now) {
 			t.dial(q.dialLocked(sh, true))
 		}
 	}

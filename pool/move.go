@@ -24,6 +24,7 @@ const (
 	closedEvicted                      // a limit had no room for somebody else's
 	closedSurplus                      // there are more than size and reserve_size
 	closedUseless                      // it ended before it had served anybody
+	closedFallback                     // standbys serve the reads again for which a primary stood in
 	closedLate                         // nobody wanted it when it was open
 	closeReasons
 )
@@ -62,6 +63,8 @@ func (r closeReason) String() string {
 		return "surplus"
 	case closedUseless:
 		return "useless"
+	case closedFallback:
+		return "fallback_over"
 	case closedLate, closeReasons:
 	}
 	return "late"

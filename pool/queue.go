@@ -43,6 +43,7 @@ type queueState struct {
 	closed  bool
 	shelves []*shelf
 	nodes   []*shelf // those that the routing decision in force names
+	standIn bool     // it names a primary that stands in for standbys
 	round   uint64   // of connections: each Reconnect begins another
 	line    line
 	count   counters
@@ -185,7 +186,7 @@ func (q *Queue) reasonLocked() (why event.HoldReason, trouble error) {
 		switch {
 		case sh.short != nil:
 			return event.HoldLimit, nil
-		case n < q.mu.cfg.Size && sh.trouble != nil:
+		case n < q.sizeLocked(sh) && sh.trouble != nil:
 			trouble = sh.trouble
 		}
 		live += n

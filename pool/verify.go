@@ -158,7 +158,7 @@ func (q *Queue) checkDoor() error {
 			return fmt.Errorf("I5: %d wait and %d servers of %s are idle", q.mu.line.n, sh.idle(), sh.node)
 		}
 		dialing += sh.dialing
-		room = room || sh.total() < q.mu.cfg.Size && !sh.doubtful && sh.short == nil
+		room = room || sh.total() < q.sizeLocked(sh) && !sh.doubtful && sh.short == nil
 		trouble = trouble || sh.trouble != nil
 	}
 	if dialing < q.mu.line.n && room && !trouble {

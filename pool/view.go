@@ -144,7 +144,11 @@ func (q *Queue) refresh() turnover {
 // viewLocked routes the queue anew, retires what does not fit any more, and serves who waits.
 func (q *Queue) viewLocked(now int64, t *todo) {
 	q.mu.view = q.cluster.view.Load()
+	stoodIn := q.mu.standIn
 	why := q.routeLocked(q.mu.view)
+	if stoodIn && !q.mu.standIn && why == event.HoldNone {
+		q.leavePrimaryLocked(t)
+	}
 	if q.mu.hold != why {
 		q.mu.hold, q.mu.held = why, now
 	}
@@ -165,12 +169,27 @@ func (q *Queue) viewLocked(now int64, t *todo) {
 	q.warmLocked(now, t)
 }
 
+// leavePrimaryLocked lets reads leave a primary that stood in for standbys, with the units of work that run there: what is open serves
+// nobody any more.
+func (q *Queue) leavePrimaryLocked(t *todo) {
+	for _, sh := range q.mu.shelves {
+		if !sh.eligible && sh.node == q.mu.view.snap.Primary {
+			sh.eachLocked(func(s *Server) {
+				if !s.retiring.Load() {
+					q.retireLocked(s, closedFallback, t)
+				}
+			})
+		}
+	}
+}
+
 // routeLocked finds the nodes for the queue's route and says why nothing may be handed out, if so.
 func (q *Queue) routeLocked(v *clusterView) event.HoldReason {
 	for _, sh := range q.mu.nodes {
 		sh.eligible = false
 	}
 	q.mu.nodes = q.mu.nodes[:0]
+	q.mu.standIn = false
 	why := noNode(q.key.Route)
 	if v.snap != nil {
 		d := v.decide(q.key.Route, q.rules)
@@ -178,6 +197,7 @@ func (q *Queue) routeLocked(v *clusterView) event.HoldReason {
 		for _, id := range d.Nodes {
 			q.aimLocked(v, id)
 		}
+		q.mu.standIn = d.StandIn
 	}
 	switch {
 	case q.mu.closed:

@@ -89,6 +89,9 @@ func (w *world) clock() int64            { return w.time }
 func (w *world) now(*reactor.Loop) int64 { return w.time }
 func (w *world) pick() *reactor.Loop     { return w.loops[0] }
 func (w *world) launch(d *dial) {
+	if q := d.queue; d.shelf.total() > q.mostLocked(d.shelf) {
+		w.t.Fatalf("%d connections to %s, at most %d may be", d.shelf.total(), d.shelf.node, q.mostLocked(d.shelf))
+	}
 	w.dials = append(w.dials, d)
 	w.begun[d] = w.rounds
 }

@@ -11,14 +11,16 @@ import (
 type Rules struct {
 	MaxLag          LagLimit // a standby further behind gets no work, see Laggards
 	FallbackPrimary bool     // Replica goes to the primary when no standby is eligible
+	FallbackMax     int      // of a pool's size, in percent, that reads may have on a primary that stands in for standbys; 0: all of it
 	Balance         Balance  // how the pool chooses among eligible nodes
 }
 
 // Decision is where a unit may go. Either Nodes is not empty, or Hold says why there is none. The nodes are equally good, in
 // the snapshot's order; the slice belongs to the caller.
 type Decision struct {
-	Nodes []topology.NodeID
-	Hold  event.HoldReason
+	Nodes   []topology.NodeID
+	Hold    event.HoldReason
+	StandIn bool // the node is a primary that stands in for standbys, because there is none
 }
 
 // Decide says where a unit of work may go. Nodes among except get no reads, but for a primary that takes the place of
@@ -31,17 +33,17 @@ func Decide(route Route, rules Rules, snap *topology.Snapshot, except []topology
 	case Primary:
 		return orElse(primary(snap), noPrimary(snap))
 	case Replica:
-		nodes := replicas(snap, except)
-		if len(nodes) == 0 && rules.FallbackPrimary {
-			nodes = primary(snap)
+		d := orElse(replicas(snap, except), event.HoldNoReplica)
+		if d.Hold != event.HoldNone && rules.FallbackPrimary {
+			d = standIn(snap)
 		}
-		return orElse(nodes, event.HoldNoReplica)
+		return d
 	case PreferReplica:
-		nodes := replicas(snap, except)
-		if len(nodes) == 0 {
-			nodes = primary(snap)
+		d := orElse(replicas(snap, except), event.HoldNoReplica)
+		if d.Hold != event.HoldNone {
+			d = standIn(snap)
 		}
-		return orElse(nodes, event.HoldNoReplica)
+		return d
 	case Any:
 		return orElse(append(without(primary(snap), except), replicas(snap, except)...), event.HoldNoReplica)
 	}
@@ -53,6 +55,13 @@ func orElse(nodes []topology.NodeID, why event.HoldReason) Decision {
 		return Decision{Hold: why}
 	}
 	return Decision{Nodes: nodes}
+}
+
+// standIn sends reads to the primary for want of a standby.
+func standIn(snap *topology.Snapshot) Decision {
+	d := orElse(primary(snap), event.HoldNoReplica)
+	d.StandIn = d.Hold == event.HoldNone
+	return d
 }
 
 // primary returns the node that may take writes, if there is one.

@@ -138,7 +138,8 @@ func newDoor(l *config.Listener) (*door, error) {
 	return &door{config: proxy.ListenerConfig{
 		Network: network, Address: address, Cluster: topology.ClusterID(l.Cluster), Route: route,
 		Rules: routing.Rules{
-			MaxLag: routing.LagLimit{Bytes: uint64(l.MaxLag), Time: l.MaxLagTime}, FallbackPrimary: l.Fallback == "primary", Balance: balance,
+			MaxLag: routing.LagLimit{Bytes: uint64(l.MaxLag), Time: l.MaxLagTime}, FallbackPrimary: l.Fallback == "primary",
+			FallbackMax: l.FallbackMax, Balance: balance,
 		},
 	}}, nil
 }
