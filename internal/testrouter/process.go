@@ -34,13 +34,14 @@ type Process struct {
 
 // Options say how the router runs in front of a cluster.
 type Options struct {
-	Login string // how clients prove who they are; scram-sha-256
-	Pool  string // appended to [pool]
-	Caps  string // appended to [limits]
-	Loops int    // event loops; 0: one fewer than processors
-	Size  int    // of pools; 10
-	More  string // appended to the configuration
-	Limit int    // of file descriptors; 0: the system's
+	Login   string // how clients prove who they are; scram-sha-256
+	Pool    string // appended to [pool]
+	Caps    string // appended to [limits]
+	Cluster string // appended to [cluster.main]
+	Loops   int    // event loops; 0: one fewer than processors
+	Size    int    // of pools; 10
+	More    string // appended to the configuration
+	Limit   int    // of file descriptors; 0: the system's
 }
 
 const configText = `
@@ -69,6 +70,7 @@ switchover_user = "pgrouter"
 switchover_password = "${TEST_PROBE_PASSWORD}"
 drain_timeout = "60s"
 switch_timeout = "60s"
+%[12]s
 [[listener]]
 address = %[5]q
 route = "primary"
@@ -109,7 +111,7 @@ func Launch(t testing.TB, c *testcluster.Cluster, o Options) *Process {
 	for _, n := range c.Nodes() {
 		nodes = append(nodes, strconv.Quote(n.Addr()))
 	}
-	text := fmt.Sprintf(configText, p.Admin, strings.Join(nodes, ", "), dir, demoteScript(t, dir, c), p.Write, p.Read, o.Size, o.Loops, o.Caps, o.Pool, o.Login)
+	text := fmt.Sprintf(configText, p.Admin, strings.Join(nodes, ", "), dir, demoteScript(t, dir, c), p.Write, p.Read, o.Size, o.Loops, o.Caps, o.Pool, o.Login, o.Cluster)
 	path := filepath.Join(dir, "pgrouter.toml")
 	if err := os.WriteFile(path, []byte(text+o.More), 0o600); err != nil {
 		t.Fatal(err)
