@@ -112,7 +112,7 @@ func poolColumns() []column {
 		{"pool_mode", typeText, "of the clients that are there, with a comma between them if they differ; without clients as configured"},
 		{"load_balance_hosts", typeText, "always empty"},
 		{"cluster", typeText, "whose nodes they are"},
-		{"waiting_for", typeText, "why the first in the line waits: `exhausted`, `paused`, `no_primary`, `no_replica`, `switchover`, `split_brain`, `dial_failing`"},
+		{"waiting_for", typeText, "why the first in the line waits: `exhausted`, `paused`, `no_primary`, `no_replica`, `switchover`, `requested`, `ordered`, `split_brain`, `dial_failing`"},
 	}
 }
 

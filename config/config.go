@@ -154,6 +154,7 @@ type Cluster struct {
 	SwitchTimeout      time.Duration `key:"switch_timeout" default:"30s" min:"1s" doc:"How long it then waits for the new primary."`
 	Weights            []string      `key:"weights" unit:"host:port=number" doc:"How reads are shared out among the nodes of a route: a node of weight 3 gets three times as many as one of weight 1, which those have that are not named. 0: none."`
 	SlowStart          time.Duration `key:"slow_start" default:"30s" min:"0s" max:"1h" doc:"In what time the share of a node grows from a tenth to the whole when it has been restarted, because its cache is cold. 0s: at once."`
+	HoldMax            time.Duration `key:"hold_max" default:"5s" max:"5m" doc:"How long new work is held at most because somebody has asked Patroni to move the primary (patronictl switchover), counted from the moment at which the request is seen and due. It ends earlier when the new primary is proven, or when Patroni drops the request. The hold_timeout of clients counts beside it: longer than that, a request that Patroni does not get on with would cost errors. 0: only the end of the old primary holds."`
 	Patroni            Patroni       `within:"patroni"`
 	Etcd               Etcd          `within:"etcd"`
 }
@@ -174,7 +175,7 @@ type Etcd struct {
 // Patroni is one [cluster.NAME.patroni].
 type Patroni struct {
 	URLs     []string      `key:"urls" unit:"URLs" doc:"REST interfaces of some members, such as http://10.0.0.11:8008; the others are found. Empty: Patroni is not asked."`
-	Username string        `key:"username" unit:"user name" doc:"For basic authentication. Patroni asks for it only where something in front of it does: what the router asks is open to everybody by default."`
+	Username string        `key:"username" unit:"user name" doc:"For basic authentication: restapi.authentication of Patroni, which it wants to see for a switchover or failover. What the router asks otherwise is open to everybody, unless something in front of Patroni says no."`
 	Password Secret        `key:"password" doc:"Its password."`
 	CAFile   string        `key:"ca_file" unit:"file" doc:"Who has signed the certificates of https URLs. Empty: the system's authorities count. A relative path begins where the configuration file lies."`
 	CertFile string        `key:"cert_file" unit:"file" doc:"The router's own certificate, where Patroni wants one (verify_client = required)."`

@@ -56,8 +56,8 @@ func TestDefaultsAreThoseOfThePackagesThatTheyAreFor(t *testing.T) {
 	got = append(got, l.MaxClients, l.MaxLogins, l.LoginTimeout, l.CancelParallel, l.CancelTimeout, int64(p.HoldMaxBytes), int64(l.MaxClientBuffer))
 	want = append(want, x.MaxClients, x.MaxLogins, x.LoginTimeout, x.CancelParallel, x.CancelTimeout, x.HoldMaxBytes, int64(x.MaxClientBuffer))
 	b, c := backend.Defaults(), cfg.Clusters[0]
-	got = append(got, p.ConnectTimeout, p.ServerLogin, c.DrainTimeout, c.SwitchTimeout)
-	want = append(want, b.ConnectTimeout, b.LoginTimeout, failover.DefaultDrainTimeout, failover.DefaultSwitchTimeout)
+	got = append(got, p.ConnectTimeout, p.ServerLogin, c.DrainTimeout, c.SwitchTimeout, c.HoldMax)
+	want = append(want, b.ConnectTimeout, b.LoginTimeout, failover.DefaultDrainTimeout, failover.DefaultSwitchTimeout, failover.DefaultHoldMax)
 	for i := range got {
 		if got[i] != want[i] {
 			t.Errorf("default %d is %v, the package's is %v", i, got[i], want[i])

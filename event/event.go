@@ -21,6 +21,8 @@ const (
 	NodeRoleChanged    Kind = "node_role_changed"   // standby promoted, or the reverse
 	PoolHeld           Kind = "pool_held"           // units of work wait
 	PoolReleased       Kind = "pool_released"       // units of work go on
+	HoldBegun          Kind = "hold_begun"          // no new unit of work begins on the primary; From is who wants that, Took for how long at most
+	HoldEnded          Kind = "hold_ended"          // Reason says how; Took is how long it has lasted
 	SessionCut         Kind = "session_cut"         // a client lost its server in the middle of something
 	SessionPinned      Kind = "session_pinned"      // a session keeps its server
 	UnitReplayed       Kind = "unit_replayed"       // a read was sent again to another node

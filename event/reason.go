@@ -12,12 +12,14 @@ const (
 	HoldNoPrimary              // no node may take writes
 	HoldNoReplica              // no replica is up, fresh enough or allowed
 	HoldSwitchover             // a planned switchover is under way
+	HoldRequested              // Patroni was asked to move the primary
+	HoldOrdered                // an operator, Patroni's before_stop or another router has ordered it
 	HoldSplitBrain             // two nodes claim to be primary
 	HoldDialFailing            // the node is known but no connection to it succeeds
 	HoldClosing                // the router is going away
 )
 
-var holdNames = [...]string{"none", "exhausted", "server_limit", "paused", "no_primary", "no_replica", "switchover", "split_brain", "dial_failing", "closing"}
+var holdNames = [...]string{"none", "exhausted", "server_limit", "paused", "no_primary", "no_replica", "switchover", "requested", "ordered", "split_brain", "dial_failing", "closing"}
 
 // String returns the reason's name as metrics and console print it.
 func (r HoldReason) String() string { return name(holdNames[:], int(r)) }

@@ -3,6 +3,7 @@ package failover
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -25,6 +26,12 @@ type Pool interface {
 	Hold(c topology.ClusterID, why event.HoldReason)
 	Resume(c topology.ClusterID)
 	WaitIdle(ctx context.Context, c topology.ClusterID, n topology.NodeID) error
+	// WaitQuiet does not wait for sessions that keep a connection and do nothing with it.
+	WaitQuiet(ctx context.Context, c topology.ClusterID, n topology.NodeID) error
+	// Blockers tells whom WaitQuiet waits for.
+	Blockers(c topology.ClusterID, n topology.NodeID) []Blocker
+	// Warm begins to open connections to the node that is to be the primary, most at most, and returns how many.
+	Warm(c topology.ClusterID, n topology.NodeID, most int) int
 	Cut(c topology.ClusterID, n topology.NodeID, why event.CutReason) int
 }
 
@@ -33,6 +40,7 @@ type Config struct {
 	Cluster        topology.ClusterID
 	DrainTimeout   time.Duration // how long a switchover waits for running units
 	SwitchTimeout  time.Duration // how long it waits for the new primary after the old one was demoted
+	HoldMax        time.Duration // how long a request to Patroni, made by somebody else, may hold new units of work; 0: it does not
 	DemoteCommand  []string      // stops the old primary, or makes it read-only; PGROUTER_OLD_PRIMARY and PGROUTER_NEW_PRIMARY are set
 	PromoteCommand []string      // makes the new primary; empty: pg_promote() as PromoteUser
 	PromoteUser    string        // may execute pg_promote()
@@ -40,10 +48,11 @@ type Config struct {
 	PromoteDB      string
 }
 
-// Defaults of the two limits.
+// Defaults of the limits.
 const (
 	DefaultDrainTimeout  = 10 * time.Second
 	DefaultSwitchTimeout = 30 * time.Second
+	DefaultHoldMax       = 5 * time.Second
 )
 
 // Validate names what is wrong.
@@ -54,6 +63,9 @@ func (c Config) Validate() error {
 	}
 	if c.DrainTimeout <= 0 || c.SwitchTimeout <= 0 {
 		faults = append(faults, errors.New("failover: drain and switch timeouts must be above 0"))
+	}
+	if c.HoldMax < 0 || c.HoldMax > MostLease {
+		faults = append(faults, fmt.Errorf("failover: hold max %s: it may be 0 to %s", c.HoldMax, MostLease))
 	}
 	return errors.Join(faults...)
 }
@@ -66,10 +78,12 @@ func Apply(before, after Config) []string {
 	return nil
 }
 
-// Deps is what a Conductor stands on. All are needed.
+// Deps is what a Conductor stands on. All but Agents and Peers are needed.
 type Deps struct {
 	Topology Topology
 	Pool     Pool
+	Agents   Agents          // nil: the cluster has no manager
+	Peers    Peers           // nil: there are no other routers
 	Counters func() Counters // of all clients, for the reports
 	Events   event.Sink
 	Logger   *slog.Logger
@@ -80,9 +94,16 @@ type Conductor struct {
 	cluster topology.ClusterID
 	cfg     atomic.Pointer[Config]
 	deps    Deps
-	mu      struct {
+	heeded  topology.Request        // the request to Patroni that has held; Run's goroutine only
+	trouble atomic.Pointer[trouble] // the last that servers of the primary had
+	door    struct {
+		sync.Mutex                  // held while pool and probes are told, so that the last word is the newest
+		why        event.HoldReason // as they were told
+	}
+	mu struct {
 		sync.Mutex
 		switching *passage // the switchover under way; nil = none
+		holds     []*hold  // in force, the oldest first
 		closed    bool
 		open      *Report // of the failover under way
 		before    Counters
@@ -139,8 +160,9 @@ func (c *Conductor) Run(ctx context.Context) error {
 			next := c.deps.Topology.Snapshot()
 			c.publish(last, next)
 			last = next
-		case <-tick.C:
-			c.settleReport(time.Now())
+		case now := <-tick.C:
+			c.attend(last, now)
+			c.settleReport(now)
 		}
 	}
 }
@@ -153,12 +175,26 @@ func (c *Conductor) publish(prev, next *topology.Snapshot) {
 	}
 	c.report(prev, next)
 	c.deps.Pool.Publish(next)
+	c.cutFormer(prev, next)
+	c.attend(next, time.Now())
+}
+
+func (c *Conductor) cutFormer(prev, next *topology.Snapshot) {
 	if prev == nil || next.Primary == "" || next.Primary == next.LastPrimary && prev.Epoch == next.Epoch {
 		return
 	}
 	if old := formerPrimary(prev); old != "" && old != next.Primary && next.Epoch > prev.Epoch {
 		n := c.deps.Pool.Cut(c.cluster, old, event.CutNodeGone)
 		c.noteCut(n)
+	}
+}
+
+// attend ends the holds whose time or purpose is over, by a snapshot that the pool knows, and begins one for a request to Patroni.
+func (c *Conductor) attend(s *topology.Snapshot, now time.Time) {
+	c.expire(now)
+	if s != nil {
+		c.fulfil(s)
+		c.heed(s, now)
 	}
 }
 

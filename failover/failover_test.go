@@ -55,6 +55,18 @@ func (w *world) Subscribe() (<-chan struct{}, func()) {
 
 // publish makes a node primary; "" is nobody.
 func (w *world) publish(primary topology.NodeID, epoch topology.Epoch) {
+	w.change(func(*topology.Snapshot) {}, primary, epoch)
+}
+
+// setBusy lets a unit of work run, or end.
+func (w *world) setBusy(busy bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.busy = busy
+}
+
+// change publishes a picture with something else in it.
+func (w *world) change(more func(*topology.Snapshot), primary topology.NodeID, epoch topology.Epoch) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := time.Now()
@@ -71,6 +83,7 @@ func (w *world) publish(primary topology.NodeID, epoch topology.Epoch) {
 		}
 		next.Nodes = append(next.Nodes, node)
 	}
+	more(next)
 	w.snap = next
 	for _, c := range w.subs {
 		select {
@@ -92,11 +105,43 @@ func (w *world) WaitIdle(ctx context.Context, _ topology.ClusterID, _ topology.N
 		<-ctx.Done()
 		return errors.New("1 unit runs")
 	}
-	w.log("drained")
+	w.log("idle")
 	return nil
+}
+
+func (w *world) WaitQuiet(ctx context.Context, _ topology.ClusterID, _ topology.NodeID) error {
+	for {
+		w.mu.Lock()
+		busy := w.busy
+		w.mu.Unlock()
+		if !busy {
+			w.log("quiet")
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return errors.New("1 unit runs")
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+func (w *world) Blockers(topology.ClusterID, topology.NodeID) []Blocker {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.busy {
+		return nil
+	}
+	return []Blocker{{Client: 8, State: "linked", For: time.Second}, {Client: 7, User: "u", Database: "d", State: "linked", For: time.Minute}}
+}
+
+func (w *world) Warm(_ topology.ClusterID, n topology.NodeID, _ int) int {
+	w.log("warm " + string(n))
+	return 2
 }
 func (w *world) Cut(_ topology.ClusterID, n topology.NodeID, why event.CutReason) int {
 	if why == event.CutSwitchover {
+		w.log("dismiss " + string(n))
 		return 0
 	}
 	w.log("cut " + string(n))
@@ -221,7 +266,7 @@ func TestASwitchoverDrainsBeforeItDemotes(t *testing.T) {
 	if got := told(); got != "a:1 a:1 b:1" {
 		t.Errorf("the command was told %q", got)
 	}
-	if got := strings.Join(w.calls, ", "); got != "probe fast, hold, drained, resume, probe slow" {
+	if got := strings.Join(w.calls, ", "); got != "probe fast, hold, warm b:1, quiet, dismiss a:1, idle, resume, probe slow" {
 		t.Errorf("it did %s", got)
 	}
 }

@@ -2,6 +2,9 @@ package failover
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/pgrouter/pgrouter/topology"
@@ -27,7 +30,8 @@ const BlockersTold = 20
 
 // Blocker is a client whose unit of work keeps a server connection of the primary.
 type Blocker struct {
-	Client      uint64        `json:"client"` // its number in SHOW CLIENTS
+	Peer        string        `json:"peer,omitempty"` // the router that it is a client of; "" = this one
+	Client      uint64        `json:"client"`         // its number in SHOW CLIENTS
 	Database    string        `json:"database"`
 	User        string        `json:"user"`
 	Application string        `json:"application_name"`
@@ -35,8 +39,14 @@ type Blocker struct {
 	For         time.Duration `json:"for_ns"`
 }
 
-// Agents asks a cluster's own manager, Patroni, to move the primary. It returns when the manager has taken the order, or has refused it: an
-// error that wraps ErrRefused says that nothing was begun, any other leaves that open.
+// What Agents say of an order that came to nothing. Any other error leaves open what has become of it.
+var (
+	ErrRefused = errors.New("refused")            // nothing was begun
+	ErrFailed  = errors.New("it came to nothing") // the manager has given it up
+)
+
+// Agents asks a cluster's own manager, Patroni, to move the primary. It returns when the manager has done it, or has refused it: see
+// ErrRefused and ErrFailed. It may return only long after the new primary is proven.
 type Agents interface {
 	// Configured reports whether there is a manager at all.
 	Configured() bool
@@ -59,4 +69,41 @@ type PeerHeld struct {
 	Peer string
 	Held
 	Err error // it could not be asked, or did not do it
+}
+
+// BlockedError says that running units of work did not end. Nothing was touched, and everything is released.
+type BlockedError struct {
+	Within   time.Duration // how long they were waited for
+	Blockers []Blocker     // the oldest first, at most BlockersTold
+}
+
+// blockersNamed is how many blockers an error's text has.
+const blockersNamed = 3
+
+// Error names some of them.
+func (e *BlockedError) Error() string {
+	var names []string
+	for _, b := range e.Blockers[:min(len(e.Blockers), blockersNamed)] {
+		names = append(names, b.String())
+	}
+	if more := len(e.Blockers) - len(names); more > 0 {
+		names = append(names, fmt.Sprintf("%d more", more))
+	}
+	text := fmt.Sprintf("running units did not end within %s, nothing was touched", e.Within)
+	if len(names) == 0 {
+		return text
+	}
+	return text + ": " + strings.Join(names, ", ")
+}
+
+// String tells who it is in a few words.
+func (b Blocker) String() string {
+	text := fmt.Sprintf("client %d (%s@%s", b.Client, b.User, b.Database)
+	if b.Application != "" {
+		text += ", " + b.Application
+	}
+	if b.Peer != "" {
+		text += ", at the router " + b.Peer
+	}
+	return text + fmt.Sprintf(") %s for %s", b.State, b.For.Round(time.Millisecond))
 }

@@ -88,14 +88,18 @@ func (c *Conductor) report(prev, next *topology.Snapshot) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if lost && c.mu.open == nil {
-		c.openLocked(Report{From: prev.Primary, FirstSignal: next.At, Source: SourceSQL, HoldStart: now})
+		c.openLocked(c.firstSignLocked(prev, next, now))
 	}
 	open := c.mu.open
-	if open == nil || next.Primary == "" || next.Phase != topology.PhaseSteady {
+	if open == nil {
 		return
 	}
-	if open.Planned && next.Primary == open.From {
-		return // not demoted yet
+	open.noteLeader(next)
+	if next.Primary == "" || next.Phase != topology.PhaseSteady {
+		return
+	}
+	if c.mu.switching != nil && next.Primary == open.From {
+		return // it has not gone yet
 	}
 	if open.Writable.IsZero() {
 		open.To, open.Epoch, open.Writable = next.Primary, next.Epoch, next.Since
@@ -143,7 +147,7 @@ func (c *Conductor) settleReport(now time.Time) {
 func (c *Conductor) settleLocked(now time.Time) (Report, bool) {
 	open := c.mu.open
 	if open == nil { // sessions lose their servers before the loss is understood: what was counted a moment ago is the baseline
-		if now.Sub(c.mu.looked) >= calmTick {
+		if now.Sub(c.mu.looked) >= calmTick && len(c.mu.holds) == 0 {
 			c.mu.calm, c.mu.calmer, c.mu.looked = c.mu.calmer, c.deps.Counters(), now
 		}
 		return Report{}, false

@@ -1,16 +1,13 @@
 package failover
 
 import (
-	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"strings"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/topology"
@@ -22,71 +19,191 @@ var (
 	ErrClosed     = errors.New("the router is shutting down")
 	ErrNoPrimary  = errors.New("the cluster has no proven primary: a switchover needs one (see SHOW NODES)")
 	ErrNoDemotion = errors.New("no demote_command is configured: a plain cluster's old primary must be stopped or made read-only before another is promoted")
+	ErrNoManager  = errors.New("the cluster is led by Patroni, which the router cannot ask for a switchover: set urls in [cluster.NAME.patroni]")
+	ErrNoStandby  = errors.New("the cluster has no standby that could take over (see SHOW NODES)")
+	ErrChanged    = errors.New("the cluster has changed while running units ended, nothing was touched")
 )
 
-// Switchover makes node to the primary without an error for anybody: new units of work are held, running ones end, the old
-// primary is demoted, the new one promoted when it has replayed everything, and the units go on there. within bounds the wait
-// for running units (0: the configured drain_timeout). When it fails, everything is released; the error says what was done. The
-// end of ctx, or Close, ends it only until the old primary is touched: half of it would leave the cluster without a primary.
+const (
+	warmMost     = 64 // connections to the candidate that are opened ahead
+	switchoverID = "switchover-"
+	nameLength   = 8 // random letters of a switchover's name
+)
+
+// Switchover makes a standby, to, the primary without an error for anybody: new units of work are held, here and on other routers,
+// running ones end, the primary moves, and the units go on there. Patroni moves it where it leads the cluster, and chooses the standby if
+// to is ""; else it is demoted and promoted by the configured commands, and "" is the standby with the least lag. within bounds the wait
+// for running units (0: the configured drain_timeout); a *BlockedError tells whose did not end. When it fails, everything is released; the
+// error says what was done. The end of ctx, or Close, ends it only until the old primary is touched: half of it would leave the cluster
+// without a primary.
 func (c *Conductor) Switchover(ctx context.Context, to topology.NodeID, within time.Duration) error {
-	cfg := *c.cfg.Load()
-	if within > 0 {
-		cfg.DrainTimeout = within
-	}
 	ctx, err := c.beginSwitchover(ctx)
 	if err != nil {
 		return err
 	}
 	defer c.endSwitchover()
-	snap := c.deps.Topology.Snapshot()
-	if err := c.eligible(cfg, snap, to); err != nil {
+	m, err := c.plan(to, within)
+	if err != nil {
 		return err
 	}
-	c.emit(event.Event{Kind: event.SwitchoverStarted, From: string(snap.Primary), To: string(to)})
-	c.openPlanned(snap, to)
-	c.deps.Topology.SetHeld(true)
-	c.deps.Pool.Hold(c.cluster, event.HoldSwitchover)
-	defer c.deps.Topology.SetHeld(false)
-	defer c.deps.Pool.Resume(c.cluster)
-	c.noteCut(c.deps.Pool.Cut(c.cluster, snap.Primary, event.CutSwitchover)) // pinned sessions at rest would never end
-	if err = c.conduct(ctx, cfg, snap, to); err != nil {
+	c.emit(event.Event{Kind: event.SwitchoverStarted, From: string(m.from.node), To: string(m.to)})
+	c.openPlanned(m.from.node, m.to)
+	if err := m.run(ctx); err != nil {
 		c.dropPlanned(err)
-		c.emit(event.Event{Kind: event.SwitchoverFailed, From: string(snap.Primary), To: string(to), Reason: err.Error()})
+		c.emit(event.Event{Kind: event.SwitchoverFailed, From: string(m.from.node), To: string(m.to), Reason: err.Error()})
 		return err
 	}
-	c.emit(event.Event{Kind: event.SwitchoverDone, From: string(snap.Primary), To: string(to)})
+	c.emit(event.Event{Kind: event.SwitchoverDone, From: string(m.from.node), To: string(m.became)})
+	if m.to != "" && m.became != m.to {
+		return fmt.Errorf("%s is the primary now: Patroni has chosen it instead of %s", m.became, m.to)
+	}
 	return nil
 }
 
-// conduct is the switchover proper, while new units are held.
-func (c *Conductor) conduct(ctx context.Context, cfg Config, snap *topology.Snapshot, to topology.NodeID) error {
-	drain, cancel := context.WithTimeout(ctx, cfg.DrainTimeout)
-	err := c.deps.Pool.WaitIdle(drain, c.cluster, snap.Primary)
-	cancel()
-	if err != nil {
-		return fmt.Errorf("running units did not end within %s, nothing was touched: %w", cfg.DrainTimeout, err)
-	}
-	telling, cancel := context.WithTimeout(ctx, cfg.SwitchTimeout)
-	target, err := c.lastWritten(telling, snap.Primary, c.noteDrained())
-	cancel()
-	if err != nil {
-		return err
-	}
-	ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), cfg.SwitchTimeout)
-	defer cancel()
-	if err := c.command(ctx, cfg.DemoteCommand, snap.Primary, handover{snap.Primary, to}); err != nil {
-		return fmt.Errorf("demote_command: %w", err)
-	}
-	if err := c.awaitReplay(ctx, to, target); err != nil {
-		return err
-	}
-	if err := c.promote(ctx, cfg, handover{snap.Primary, to}); err != nil {
-		return fmt.Errorf("promote %s: %w", to, err)
-	}
-	return c.awaitPrimary(ctx, to)
+// move is a switchover under way.
+type move struct {
+	conductor *Conductor
+	cfg       Config // as it was when it began
+	name      string
+	from      life
+	to        topology.NodeID // "" = whom the manager chooses
+	managed   bool            // the manager moves the primary
+	became    topology.NodeID // who is primary in the end
 }
 
-// passage is a switchover under way.
+// plan refuses a switchover that could not work, before anything is touched.
+func (c *Conductor) plan(to topology.NodeID, within time.Duration) (*move, error) {
+	m := &move{conductor: c, cfg: *c.cfg.Load(), to: to, managed: c.managed(), name: switchoverID + rand.Text()[:nameLength]}
+	if within > 0 {
+		m.cfg.DrainTimeout = within
+	}
+	snap := c.deps.Topology.Snapshot()
+	switch {
+	case m.managed:
+	case len(m.cfg.DemoteCommand) > 0:
+	case snap != nil && snap.DCS != topology.DCSNone:
+		return nil, ErrNoManager
+	default:
+		return nil, ErrNoDemotion
+	}
+	if snap == nil || snap.Primary == "" {
+		return nil, ErrNoPrimary
+	}
+	m.from = lifeOf(snap)
+	best := bestStandby(snap)
+	switch {
+	case to != "":
+		return m, c.eligible(snap, to)
+	case best == "":
+		return nil, ErrNoStandby
+	case !m.managed:
+		m.to = best
+	}
+	return m, nil
+}
+
+// managed reports whether there is a manager that can be asked.
+func (c *Conductor) managed() bool { return c.deps.Agents != nil && c.deps.Agents.Configured() }
+
+// run moves the primary while new units are held, and releases them whatever comes of it: here at once, then on the other routers.
+func (m *move) run(ctx context.Context) error {
+	c := m.conductor
+	summoned := c.summon(HoldOrder{ID: m.name, By: "switchover at " + hostname(), Lease: peerLease, Wait: m.cfg.DrainTimeout})
+	defer summoned.dismiss()
+	lease := 2*m.cfg.DrainTimeout + 3*m.cfg.SwitchTimeout // all that it waits for has ended by then
+	own := hold{Hold: Hold{ID: m.name, By: "switchover", Why: event.HoldSwitchover}, own: true, stays: !m.managed}
+	if _, err := c.beginHold(own, lease); err != nil {
+		return err
+	}
+	defer c.endHolds(func(h *hold) string {
+		if h.ID == m.name {
+			return "it is over"
+		}
+		return ""
+	})
+	m.warm()
+	if err := m.drain(ctx, summoned); err != nil {
+		return err
+	}
+	if err := m.recheck(ctx); err != nil {
+		return err
+	}
+	if m.managed {
+		c.noteDrained()
+		return m.byManager(ctx)
+	}
+	m.became = m.to
+	return m.byCommands(ctx)
+}
+
+// warm begins to open connections to who is to be the primary, if that is known. What comes of it is nobody's concern.
+func (m *move) warm() {
+	c := m.conductor
+	to := m.to
+	if to == "" {
+		to = onlyStandby(c.deps.Topology.Snapshot())
+	}
+	if to == "" {
+		return
+	}
+	n := c.deps.Pool.Warm(c.cluster, to, warmMost)
+	c.note(func(r *Report) { r.Warmed = n })
+}
+
+// drain waits until no unit of work runs on the old primary, here and on the other routers.
+func (m *move) drain(ctx context.Context, summoned *summons) error {
+	c := m.conductor
+	answers := summoned.ask(ctx)
+	waiting, cancel := context.WithTimeout(ctx, m.cfg.DrainTimeout)
+	defer cancel()
+	blockers, quiet := c.quiet(waiting, m.from.node)
+	for _, a := range <-answers {
+		switch {
+		case a.Err != nil:
+			c.deps.Logger.Warn("another router does not hold", "cluster", string(c.cluster), "peer", a.Peer, "error", a.Err)
+			c.note(func(r *Report) { r.Unreached = append(r.Unreached, a.Peer) })
+		case !a.Drained:
+			quiet = false
+			for _, b := range a.Blockers {
+				b.Peer = a.Peer
+				blockers = append(blockers, b)
+			}
+		}
+	}
+	if quiet {
+		return nil
+	}
+	return &BlockedError{m.cfg.DrainTimeout, blockers[:min(len(blockers), BlockersTold)]}
+}
+
+// recheck looks whether all is as it was when the switchover began, and whether it is still wanted.
+func (m *move) recheck(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("the switchover was given up, nothing was touched: %w", ctx.Err())
+	}
+	snap := m.conductor.deps.Topology.Snapshot()
+	if !m.from.lives(snap) {
+		return ErrChanged
+	}
+	if m.to == "" {
+		return nil
+	}
+	if err := m.conductor.eligible(snap, m.to); err != nil {
+		return fmt.Errorf("%w: %w", ErrChanged, err)
+	}
+	return nil
+}
+
+// hostname names this router for others.
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "another router"
+	}
+	return name
+}
+
+// passage is the only switchover of a cluster, or failover, that may be under way.
 type passage struct {
 	giveUp context.CancelFunc
 	over   chan struct{} // closed at its end
@@ -115,13 +232,19 @@ func (c *Conductor) endSwitchover() {
 	c.mu.switching = nil
 }
 
-// Close refuses switchovers from now on, gives up one that has not touched the old primary yet, and waits for the end of one that
-// has, as long as ctx lasts.
+// Close refuses switchovers and holds from now on and ends the holds in force. It gives up a switchover that has not touched the old
+// primary yet, and waits for the end of one that has, as long as ctx lasts.
 func (c *Conductor) Close(ctx context.Context) error {
 	c.mu.Lock()
 	c.mu.closed = true
 	running := c.mu.switching
 	c.mu.Unlock()
+	c.endHolds(func(h *hold) string {
+		if h.own {
+			return ""
+		}
+		return "the router is shutting down"
+	})
 	if running == nil {
 		return nil
 	}
@@ -134,14 +257,8 @@ func (c *Conductor) Close(ctx context.Context) error {
 	}
 }
 
-// eligible refuses a switchover that could not work, before anything is touched.
-func (c *Conductor) eligible(cfg Config, snap *topology.Snapshot, to topology.NodeID) error {
-	if len(cfg.DemoteCommand) == 0 {
-		return ErrNoDemotion
-	}
-	if snap == nil || snap.Primary == "" {
-		return ErrNoPrimary
-	}
+// eligible says why a node cannot be made the primary.
+func (c *Conductor) eligible(snap *topology.Snapshot, to topology.NodeID) error {
 	node := snap.Node(to)
 	switch {
 	case node == nil:
@@ -152,8 +269,43 @@ func (c *Conductor) eligible(cfg Config, snap *topology.Snapshot, to topology.No
 		return fmt.Errorf("node %s cannot take over: %s", to, strings.TrimSpace(node.Health.String()+" "+node.Refused))
 	case node.Role != topology.RoleStandby:
 		return fmt.Errorf("node %s is not a standby", to)
+	case node.Tags.NoFailover:
+		return fmt.Errorf("node %s has the tag nofailover", to)
 	}
 	return nil
+}
+
+// standbys returns the nodes that could take over.
+func standbys(snap *topology.Snapshot) []*topology.Node {
+	var all []*topology.Node
+	for i := range snap.Nodes {
+		if n := &snap.Nodes[i]; n.Usable() && n.Role == topology.RoleStandby && !n.Tags.NoFailover {
+			all = append(all, n)
+		}
+	}
+	return all
+}
+
+// bestStandby returns the one with the least lag, "" if there is none.
+func bestStandby(snap *topology.Snapshot) topology.NodeID {
+	var best *topology.Node
+	for _, n := range standbys(snap) {
+		if best == nil || n.ReplayLSN > best.ReplayLSN {
+			best = n
+		}
+	}
+	if best == nil {
+		return ""
+	}
+	return best.ID
+}
+
+// onlyStandby returns who takes over when there is no choice, "" if there is one.
+func onlyStandby(snap *topology.Snapshot) topology.NodeID {
+	if all := standbys(snap); len(all) == 1 {
+		return all[0].ID
+	}
+	return ""
 }
 
 func nodeNames(snap *topology.Snapshot) string {
@@ -165,38 +317,29 @@ func nodeNames(snap *topology.Snapshot) string {
 }
 
 // openPlanned opens the report.
-func (c *Conductor) openPlanned(snap *topology.Snapshot, to topology.NodeID) {
+func (c *Conductor) openPlanned(from, to topology.NodeID) {
 	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.openLocked(Report{Planned: true, From: snap.Primary, To: to, FirstSignal: now, Source: SourceOrder, HoldStart: now})
+	if c.mu.open != nil { // the failover before this one still waits for the first unit of work
+		c.closeLocked(c.deps.Counters())
+	}
+	c.openLocked(Report{Planned: true, From: from, To: to, FirstSignal: now, Source: SourceOrder, HoldStart: now})
 }
 
 func (c *Conductor) noteDrained() time.Time {
 	now := time.Now()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.mu.open != nil {
-		c.mu.open.Drained = now
-	}
+	c.note(func(r *Report) { r.Drained = now })
 	return now
 }
 
-// lastWritten returns how far the old primary had written after the last unit of work ended: the standby must get there.
-func (c *Conductor) lastWritten(ctx context.Context, primary topology.NodeID, drained time.Time) (topology.LSN, error) {
-	var lsn topology.LSN
-	err := c.await(ctx, func(s *topology.Snapshot) bool {
-		node := s.Node(primary)
-		if node == nil || !node.SeenAt.After(drained) {
-			return false
-		}
-		lsn = node.WriteLSN
-		return true
-	})
-	if err != nil {
-		return 0, fmt.Errorf("primary %s did not tell how far it has written: %w", primary, err)
+// note writes into the report that is open.
+func (c *Conductor) note(what func(r *Report)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.mu.open != nil {
+		what(c.mu.open)
 	}
-	return lsn, nil
 }
 
 // dropPlanned closes the report of a switchover that failed. Should the old primary be gone by now, the next snapshot opens
@@ -215,80 +358,6 @@ func (c *Conductor) emit(e event.Event) {
 	c.deps.Events.Emit(e)
 }
 
-// handover is from whom to whom a switchover goes.
-type handover struct{ from, to topology.NodeID }
-
-// command runs a configured command for a node, without a shell of our own.
-func (c *Conductor) command(ctx context.Context, argv []string, node topology.NodeID, h handover) error {
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Env = append(os.Environ(), "PGROUTER_CLUSTER="+string(c.cluster), "PGROUTER_NODE="+string(node),
-		"PGROUTER_OLD_PRIMARY="+string(h.from), "PGROUTER_NEW_PRIMARY="+string(h.to))
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	cmd.WaitDelay = time.Second // a child that keeps the output open does not hold us
-	err := cmd.Run()
-	if err != nil && !errors.Is(err, exec.ErrWaitDelay) {
-		return fmt.Errorf("%s: %w: %s", argv[0], err, lastLine(out.Bytes()))
-	}
-	return nil
-}
-
-// lastLine returns the end of a command's output, for the error.
-func lastLine(out []byte) string {
-	const most = 200
-	out = bytes.TrimSpace(out)
-	if i := bytes.LastIndexByte(out, '\n'); i >= 0 {
-		out = out[i+1:]
-	}
-	return string(out[:min(len(out), most)])
-}
-
-// promote makes the node the primary.
-func (c *Conductor) promote(ctx context.Context, cfg Config, h handover) error {
-	if len(cfg.PromoteCommand) > 0 {
-		return c.command(ctx, cfg.PromoteCommand, h.to, h)
-	}
-	node := c.deps.Topology.Snapshot().Node(h.to)
-	if node == nil {
-		return fmt.Errorf("node %s has left the cluster", h.to)
-	}
-	return promoteBySQL(ctx, cfg, node)
-}
-
-// promoteBySQL calls pg_promote() and does not wait for its end: the probes see it first.
-func promoteBySQL(ctx context.Context, cfg Config, node *topology.Node) error {
-	host, port, err := splitAddress(node.Address)
-	if err != nil {
-		return err
-	}
-	pg, err := pgconn.ParseConfig("sslmode=prefer")
-	if err != nil {
-		return err
-	}
-	pg.Host, pg.Port, pg.User, pg.Password, pg.Database = host, port, cfg.PromoteUser, cfg.PromoteSecret, cfg.PromoteDB
-	pg.RuntimeParams = map[string]string{"application_name": "pgrouter switchover"}
-	pg.Fallbacks, pg.TLSConfig = nil, nil
-	conn, err := pgconn.ConnectConfig(ctx, pg)
-	if err != nil {
-		return err
-	}
-	defer conn.Close(ctx)
-	_, err = conn.Exec(ctx, "SELECT pg_catalog.pg_promote(false)").ReadAll()
-	return err
-}
-
-// awaitReplay waits until the node has replayed what the old primary had written when the last unit ended.
-func (c *Conductor) awaitReplay(ctx context.Context, to topology.NodeID, lsn topology.LSN) error {
-	err := c.await(ctx, func(s *topology.Snapshot) bool {
-		node := s.Node(to)
-		return node != nil && node.ReplayLSN >= lsn
-	})
-	if err != nil {
-		return fmt.Errorf("standby %s did not replay up to %X/%X: %w", to, uint64(lsn)>>32, uint32(lsn), err)
-	}
-	return nil
-}
-
 // awaitPrimary waits until the node is proven, and lets report and pool know before anything is released: Run may be late, and
 // what the pool was told last may still name the old primary.
 func (c *Conductor) awaitPrimary(ctx context.Context, to topology.NodeID) error {
@@ -300,9 +369,15 @@ func (c *Conductor) awaitPrimary(ctx context.Context, to topology.NodeID) error 
 	if err != nil {
 		return fmt.Errorf("node %s was promoted but is not proven to be the primary: %w", to, err)
 	}
-	c.report(nil, proven)
-	c.deps.Pool.Publish(proven)
+	c.tellAll(proven)
 	return nil
+}
+
+// tellAll lets report and pool know a snapshot without waiting for Run.
+func (c *Conductor) tellAll(s *topology.Snapshot) {
+	c.report(nil, s)
+	c.deps.Pool.Publish(s)
+	c.fulfil(s)
 }
 
 // await waits for a snapshot.

@@ -54,7 +54,7 @@ func (o obstacle) held() bool {
 	switch o.why {
 	case event.HoldExhausted, event.HoldLimit, event.HoldPaused, event.HoldNone:
 		return false
-	case event.HoldNoPrimary, event.HoldNoReplica, event.HoldSwitchover, event.HoldSplitBrain, event.HoldDialFailing, event.HoldClosing:
+	case event.HoldNoPrimary, event.HoldNoReplica, event.HoldSwitchover, event.HoldRequested, event.HoldOrdered, event.HoldSplitBrain, event.HoldDialFailing, event.HoldClosing:
 	}
 	return true
 }

@@ -121,9 +121,7 @@ func (o *outlook) Totals() proxy.Totals { return o.router.proxy.Totals() }
 func (o *outlook) Failovers() []failover.Report {
 	var all []failover.Report
 	for _, c := range *o.router.clusters.Load() {
-		if c.conductor != nil {
-			all = append(all, c.conductor.Reports()...)
-		}
+		all = append(all, c.conductor.Reports()...)
 	}
 	slices.SortStableFunc(all, func(a, b failover.Report) int { return a.FirstSignal.Compare(b.FirstSignal) })
 	return all

@@ -50,7 +50,7 @@ func (r *router) startClusters(ctx context.Context) error {
 	return nil
 }
 
-// newCluster makes a cluster's discovery and starts nothing.
+// newCluster makes a cluster's discovery and conductor and starts nothing.
 func (r *router) newCluster(c *config.Cluster) (run *clusterRun, err error) {
 	run = &clusterRun{cfg: c}
 	if run.nodes, err = static.New(c.Nodes); err != nil {
@@ -68,7 +68,19 @@ func (r *router) newCluster(c *config.Cluster) (run *clusterRun, err error) {
 	run.manager, err = discovery.NewManager(discoveryConfig(c), discovery.Deps{
 		Sources: []discovery.Source{run.nodes, run.patroni, run.etcd}, Prober: run.prober, Events: r.events, Logger: r.log,
 	})
+	if err != nil {
+		return nil, err
+	}
+	run.conductor, err = r.newConductor(run)
 	return run, err
+}
+
+// newConductor makes a cluster's conductor.
+func (r *router) newConductor(c *clusterRun) (*failover.Conductor, error) {
+	return failover.New(conductorConfig(c.cfg), failover.Deps{
+		Topology: c.manager, Pool: &conductorPool{r.pool, r}, Agents: &agents{c.patroni},
+		Counters: func() failover.Counters { return r.counters(c.manager.Cluster()) }, Events: r.events, Logger: r.log,
+	})
 }
 
 func probeConfig(c *config.Cluster) probe.Config {
@@ -111,7 +123,7 @@ func poolReads(c *config.Cluster) pool.Reads {
 
 func conductorConfig(c *config.Cluster) failover.Config {
 	return failover.Config{
-		Cluster: topology.ClusterID(c.Name), DrainTimeout: c.DrainTimeout, SwitchTimeout: c.SwitchTimeout,
+		Cluster: topology.ClusterID(c.Name), DrainTimeout: c.DrainTimeout, SwitchTimeout: c.SwitchTimeout, HoldMax: c.HoldMax,
 		DemoteCommand: c.DemoteCommand, PromoteCommand: c.PromoteCommand, PromoteUser: c.SwitchoverUser,
 		PromoteSecret: c.SwitchoverPassword.Reveal(), PromoteDB: c.ProbeDatabase,
 	}
@@ -126,24 +138,16 @@ func (r *router) discover(ctx context.Context, c *clusterRun) {
 
 // startConductors lets snapshots reach the pool.
 func (r *router) startConductors(context.Context) error {
-	for i, c := range *r.clusters.Load() {
-		if err := r.conduct(c, &r.inForce.Load().Clusters[i]); err != nil {
-			return err
-		}
+	for _, c := range *r.clusters.Load() {
+		r.conduct(c)
 	}
 	return nil
 }
 
 // conduct lets the snapshots of a cluster whose discovery runs reach the pool.
-func (r *router) conduct(c *clusterRun, cfg *config.Cluster) (err error) {
-	r.pool.SetReads(topology.ClusterID(cfg.Name), poolReads(cfg))
-	c.conductor, err = failover.New(conductorConfig(cfg), failover.Deps{
-		Topology: c.manager, Pool: r.pool, Counters: func() failover.Counters { return r.counters(c.manager.Cluster()) }, Events: r.events, Logger: r.log,
-	})
-	if err == nil {
-		r.goCluster(c, "conductor", c.conductor.Run)
-	}
-	return err
+func (r *router) conduct(c *clusterRun) {
+	r.pool.SetReads(c.manager.Cluster(), poolReads(c.cfg))
+	r.goCluster(c, "conductor", c.conductor.Run)
 }
 
 // goCluster runs a goroutine that belongs to a cluster.

@@ -88,7 +88,7 @@ func (o *orders) Switchover(ctx context.Context, cluster, to string, within time
 		return errNoNode
 	}
 	c := o.router.cluster(topology.ClusterID(cluster))
-	if c == nil || c.conductor == nil {
+	if c == nil {
 		return fmt.Errorf("no cluster %q", cluster)
 	}
 	return c.conductor.Switchover(ctx, topology.NodeID(to), within)

@@ -234,7 +234,8 @@ func (s *succession) admitCluster(c *clusterRun, cfg *config.Cluster) error {
 		return c.reload(r.life, cfg)
 	}
 	r.discover(r.life, c)
-	return errors.Join(r.conduct(c, cfg), r.registry.Register(c.manager.Collector()))
+	r.conduct(c)
+	return r.registry.Register(c.manager.Collector())
 }
 
 // admitDoor lets clients through a new door, or lets one that is open lead where it says now.

@@ -117,9 +117,10 @@ func (r *router) startPool(context.Context) (err error) {
 	return err
 }
 
-// trigger makes a node's probe run at once.
+// trigger makes the probe of a node run at once whose servers have trouble.
 func (r *router) trigger(c topology.ClusterID, n topology.NodeID) {
 	if run := r.cluster(c); run != nil {
+		run.conductor.Trouble(n)
 		run.manager.Trigger(n)
 	}
 }
@@ -179,9 +180,7 @@ func (r *router) close(ctx context.Context) error {
 	r.reloading.Unlock()
 	var errs []error
 	for _, c := range *r.clusters.Load() { // first: clients may be held by a switchover, and go on at its end
-		if c.conductor != nil {
-			errs = append(errs, c.conductor.Close(ctx))
-		}
+		errs = append(errs, c.conductor.Close(ctx))
 	}
 	if r.proxy != nil {
 		errs = append(errs, r.proxy.Shutdown(ctx))
