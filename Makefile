@@ -72,7 +72,7 @@ etcd: ## Run the source that reads Patroni's keys on a real etcd
 
 patroni: setup ## Run what needs a real Patroni with etcd: the clusters of the tests, and the table of failovers
 	@scripts/setup-patroni
-	$(TEST_ENV) go test -count=1 -tags patroni -timeout 30m -run Patroni -v ./internal/testcluster ./cmd/pgrouter
+	$(TEST_ENV) go test -count=1 -tags patroni -p 1 -timeout 30m -run Patroni -v ./internal/testcluster ./internal/system ./cmd/pgrouter
 	$(TEST_ENV) go test -count=1 -tags patroni -timeout 1h -v ./internal/drill
 
 streams: setup ## Send random streams to PostgreSQL and through the router, and count rows: make streams STREAMS=5m ROWS=100000000

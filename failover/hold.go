@@ -45,6 +45,7 @@ type hold struct {
 	of     life               // what has to be over before it has done its purpose
 	own    bool               // of a switchover that is under way here, which ends it
 	stays  bool               // also when its purpose seems to be done
+	warmed int                // connections to the candidate that were begun for it
 	over   context.Context    //nolint:containedctx // ends with it: somebody may wait until it has drained
 	finish context.CancelFunc // ends over
 }

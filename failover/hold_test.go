@@ -268,7 +268,7 @@ func TestARequestIsTheFirstSignOfItsFailover(t *testing.T) {
 		s.publish("b:1", 2)
 		s.after(time.Second, released)
 		r := s.c.Reports()
-		if len(r) != 1 || !r[0].FirstSignal.Equal(began) || !r[0].HoldStart.Equal(began) || r[0].Source != SourceRequest || !r[0].Planned || r[0].Outcome != "switched_over" {
+		if len(r) != 1 || !r[0].FirstSignal.Equal(began) || !r[0].HoldStart.Equal(began) || r[0].Source != SourceRequest || !r[0].Planned || r[0].Warmed != 2 || r[0].Outcome != "switched_over" {
 			s.Errorf("%+v", r)
 		}
 	})

@@ -19,10 +19,21 @@ func (c *Conductor) heed(s *topology.Snapshot, now time.Time) {
 	case asked.From != "" && asked.From != s.Primary: // Patroni refuses it
 	default:
 		c.heeded = asked
-		if _, err := c.beginHold(hold{Hold: Hold{ID: requestHold, By: "patroni", Why: event.HoldRequested}}, limit); err != nil {
-			c.deps.Logger.Warn("a request to move the primary is not waited for", "cluster", string(c.cluster), "error", err)
-		}
+		c.holdFor(s, limit)
 	}
+}
+
+// holdFor holds for a request that was not seen before.
+func (c *Conductor) holdFor(s *topology.Snapshot, limit time.Duration) {
+	h, err := c.beginHold(hold{Hold: Hold{ID: requestHold, By: "patroni", Why: event.HoldRequested}}, limit)
+	if err != nil {
+		c.deps.Logger.Warn("a request to move the primary holds nothing", "cluster", string(c.cluster), "error", err)
+		return
+	}
+	begun := c.warm(s, s.Asked.To)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	h.warmed = begun
 }
 
 // same reports whether two requests are one.

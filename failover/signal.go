@@ -37,7 +37,7 @@ func (c *Conductor) firstSignLocked(prev, next *topology.Snapshot, now time.Time
 	}
 	if len(c.mu.holds) > 0 {
 		first := c.mu.holds[0]
-		r.FirstSignal, r.HoldStart, r.Source, r.Planned = first.Since, first.Since, SourceOrder, true
+		r.FirstSignal, r.HoldStart, r.Source, r.Planned, r.Warmed = first.Since, first.Since, SourceOrder, true, first.warmed
 		if first.Why == event.HoldRequested {
 			r.Source = SourceRequest
 		}

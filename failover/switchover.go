@@ -121,7 +121,8 @@ func (m *move) run(ctx context.Context) error {
 		}
 		return ""
 	})
-	m.warm()
+	begun := c.warm(c.deps.Topology.Snapshot(), m.to)
+	c.note(func(r *Report) { r.Warmed = begun })
 	if err := m.drain(ctx, summoned); err != nil {
 		return err
 	}
@@ -137,17 +138,14 @@ func (m *move) run(ctx context.Context) error {
 }
 
 // warm begins to open connections to who is to be the primary, if that is known. What comes of it is nobody's concern.
-func (m *move) warm() {
-	c := m.conductor
-	to := m.to
+func (c *Conductor) warm(s *topology.Snapshot, to topology.NodeID) (begun int) {
 	if to == "" {
-		to = onlyStandby(c.deps.Topology.Snapshot())
+		to = onlyStandby(s)
 	}
 	if to == "" {
-		return
+		return 0
 	}
-	n := c.deps.Pool.Warm(c.cluster, to, warmMost)
-	c.note(func(r *Report) { r.Warmed = n })
+	return c.deps.Pool.Warm(c.cluster, to, warmMost)
 }
 
 // drain waits until no unit of work runs on the old primary, here and on the other routers.
