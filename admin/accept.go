@@ -3,56 +3,42 @@ package admin
 import (
 	"cmp"
 	"context"
-	"encoding/json"
-	"net/http"
 	"strconv"
 
 	"github.com/pgrouter/pgrouter/pgwire"
 	"github.com/pgrouter/pgrouter/topology"
 )
 
-// acceptOrder is the body of an accept-cluster. It must name what is accepted: what somebody has looked at may be another by now.
-type acceptOrder struct {
+// AcceptRequest is the body of POST /api/v1/accept-cluster. It must name what is accepted: what somebody has looked at may be another by now.
+type AcceptRequest struct {
 	Cluster  string `json:"cluster"`
 	SystemID uint64 `json:"system_identifier,string"`
 	Timeline uint32 `json:"timeline"`
 	By       string `json:"by"`
+	from     string // the machine that sent it
+}
+
+// AcceptAnswer is its answer.
+type AcceptAnswer struct {
+	Accepted string `json:"accepted"` // the cluster
 }
 
 const acceptExample = `{"cluster":"main","system_identifier":"7301215447233","timeline":1,"by":"anna"}`
 
-// postAcceptCluster moves a cluster's floor to what its writable node says. It goes on when the client goes away, as a switchover does.
-func (a *Admin) postAcceptCluster(w http.ResponseWriter, r *http.Request) {
-	if !a.mayPost(w, r, acceptExample) {
-		return
-	}
-	var o acceptOrder
-	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, bodyLimit))
-	decoder.DisallowUnknownFields()
-	err := decoder.Decode(&o)
-	switch {
-	case err != nil:
-		a.answer(w, http.StatusBadRequest, failure{err.Error(), acceptExample})
-		return
-	case o.SystemID == 0 || o.Timeline == 0:
-		a.answer(w, http.StatusBadRequest, failure{"system_identifier and timeline must name what is accepted", acceptExample})
-		return
-	}
-	who := cmp.Or(o.By, "somebody") + " from " + host(r.RemoteAddr)
-	cluster := a.meantCluster(o.Cluster)
-	if err := a.actions.AcceptCluster(a.life, cluster, topology.Acceptance{SystemID: o.SystemID, Timeline: o.Timeline, By: who}); err != nil {
-		a.answer(w, http.StatusConflict, failure{Error: err.Error()})
-		return
-	}
-	a.answer(w, http.StatusOK, map[string]string{"accepted": cluster})
-}
+// heard notes from which machine the order came.
+func (o *AcceptRequest) heard(from string) { o.from = from }
 
-// meantCluster returns the cluster that an order names, or the only one.
-func (a *Admin) meantCluster(name string) string {
-	if all := a.world.Clusters(); name == "" && len(all) == 1 {
-		return string(all[0].Cluster)
+// postAcceptCluster moves a cluster's floor to what its writable node says.
+func (a *Admin) postAcceptCluster(ctx context.Context, o *AcceptRequest) (any, error) {
+	if o.SystemID == 0 || o.Timeline == 0 {
+		return nil, &mistake{"system_identifier and timeline must name what is accepted", acceptExample}
 	}
-	return name
+	cluster := a.sole(o.Cluster)
+	word := topology.Acceptance{SystemID: o.SystemID, Timeline: o.Timeline, By: cmp.Or(o.By, "somebody") + " from " + o.from}
+	if err := a.actions.AcceptCluster(ctx, cluster, word); err != nil {
+		return nil, err
+	}
+	return AcceptAnswer{Accepted: cluster}, nil
 }
 
 // acceptCluster is the same from the console.
@@ -72,6 +58,6 @@ func acceptCluster(ctx context.Context, a *Admin, by string, args []string) ([]*
 	if err != nil || timeline == 0 {
 		return nil, syntax(args[1])
 	}
-	cluster := a.meantCluster(first(args[least:]))
+	cluster := a.sole(first(args[least:]))
 	return nil, a.actions.AcceptCluster(ctx, cluster, topology.Acceptance{SystemID: system, Timeline: uint32(timeline), By: by})
 }

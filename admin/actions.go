@@ -2,8 +2,10 @@ package admin
 
 import (
 	"context"
+	"slices"
 	"time"
 
+	"github.com/pgrouter/pgrouter/failover"
 	"github.com/pgrouter/pgrouter/topology"
 )
 
@@ -33,9 +35,43 @@ type Actions interface {
 	// Set changes one setting until the next Reload, checked and put in force as that does it. It returns what has changed. The error is a
 	// *pgwire.Error when the setting or its value cannot be; nothing has changed then.
 	Set(ctx context.Context, order SettingOrder) (applied []string, err error)
+	// Hold lets no new unit of work begin on the primary of a cluster, here and at the other routers in front of it, and waits for those
+	// that run. An error that wraps failover.ErrRefused says that nothing is held.
+	Hold(ctx context.Context, order HoldOrder) (Held, error)
+	// Release ends the holds of a cluster, "" of all, that were ordered under an ID, "" under any. It returns how many there were here.
+	Release(ctx context.Context, order ReleaseOrder) (ended int, err error)
+	// Switchover moves the primary of a cluster to a node, "" to whom its manager, or the router, chooses. within bounds the wait for running
+	// work, 0 as configured. The error is a *failover.BlockedError when that did not end.
 	Switchover(ctx context.Context, cluster, to string, within time.Duration) error
 	// AcceptCluster moves a cluster's floor to what its writable node says of itself, which must be what is named.
 	AcceptCluster(ctx context.Context, cluster string, a topology.Acceptance) error
+	// Failover makes a node the primary of a cluster in which nobody is.
+	Failover(ctx context.Context, cluster, to string) error
+}
+
+// HoldOrder is a failover.HoldOrder for one cluster.
+type HoldOrder struct {
+	failover.HoldOrder
+	Cluster string
+	Local   bool // another router has asked, or does so elsewhere: it is not passed on
+}
+
+// ReleaseOrder takes back a HoldOrder.
+type ReleaseOrder struct {
+	Cluster string
+	ID      string
+	Local   bool
+}
+
+// Held is what became of a HoldOrder, here and at the other routers.
+type Held struct {
+	failover.Held
+	Peers []failover.PeerHeld
+}
+
+// Everywhere reports whether nothing runs on the primary any more, by way of any router. What is not known counts as running.
+func (h *Held) Everywhere() bool {
+	return h.Drained && !slices.ContainsFunc(h.Peers, func(p failover.PeerHeld) bool { return p.Err != nil || !p.Drained })
 }
 
 // SettingOrder is what SET asks for.

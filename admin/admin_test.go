@@ -39,6 +39,8 @@ type scene struct {
 	clients []proxy.ClientInfo
 	old     time.Duration // since the picture was confirmed
 	done    []string
+	held    Held
+	reports []failover.Report
 	paused  []string // databases; "" is all
 	fail    error
 	traffic atomic.Pointer[[]proxy.DatabaseTraffic]
@@ -110,6 +112,9 @@ func (s *scene) Setup() Setup {
 }
 
 func (s *scene) Failovers() []failover.Report {
+	if s.reports != nil {
+		return s.reports
+	}
 	return []failover.Report{{From: "b:5432", To: "a:5432", Held: 12, Outcome: "failed_over"}}
 }
 func (s *scene) Doors() []Door {

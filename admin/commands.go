@@ -62,7 +62,10 @@ func commands() []command {
 		{name: "SHUTDOWN WAIT_FOR_SERVERS", needs: roleAdmin, tag: "SHUTDOWN", help: "end it when running work is done, as SIGTERM does", ends: EndWaitForServers},
 		{name: "SHUTDOWN WAIT_FOR_CLIENTS", needs: roleAdmin, tag: "SHUTDOWN", help: "let nobody in any more, and end when the last client has left", ends: EndWaitForClients},
 		{name: "RELOAD", needs: roleAdmin, tag: "RELOAD", help: "read the configuration again and put it in force, all of it or, when it has faults, nothing", tells: reload},
-		{name: "SWITCHOVER", args: "node [cluster]", most: 2, needs: roleAdmin, tag: "SWITCHOVER", help: "make a standby the primary without an error for anybody", run: switchover},
+		{name: "SWITCHOVER", args: "[node] [cluster] [WITHIN duration]", most: 4, needs: roleAdmin, tag: "SWITCHOVER", help: "make a standby the primary without an error for anybody", run: switchover},
+		{name: "HOLD", args: "[cluster] [FOR duration] [WAIT duration]", most: 5, waits: true, needs: roleAdmin, tag: "HOLD", help: "let no new work begin on a primary, here and at the peers, and wait for running work", tells: hold},
+		{name: "RELEASE", args: "[cluster]", most: 1, needs: roleAdmin, tag: "RELEASE", help: "end the holds of a cluster, or of all", tells: release},
+		{name: "FAILOVER", args: "node [cluster]", most: 2, needs: roleAdmin, tag: "FAILOVER", help: "let Patroni make a node the primary when nobody is", run: moveTo},
 		{name: "ACCEPT_CLUSTER", args: "system_identifier timeline [cluster]", most: 3, needs: roleAdmin, tag: "ACCEPT_CLUSTER", help: "go on with another cluster, or on an older timeline, on purpose: after pg_upgrade, recovery or initdb", tells: acceptCluster},
 		{name: "SET", args: "setting = value", raw: true, needs: roleAdmin, tag: "SET", help: "change one setting of SHOW CONFIG until the next RELOAD", tells: setSetting},
 		{name: "SET", args: "parameter = value", raw: true, needs: roleStats, tag: "SET", help: "accepted for PostgreSQL's parameters, changes nothing", run: setParameter},
@@ -74,7 +77,7 @@ func commands() []command {
 		{name: "ROLLBACK", most: 1, needs: roleStats, tag: "ROLLBACK", quiet: true, run: endOfBlock},
 		{name: "ABORT", most: 1, needs: roleStats, tag: "ROLLBACK", quiet: true, run: endOfBlock},
 		{name: "SAVEPOINT", raw: true, needs: roleStats, tag: "SAVEPOINT", quiet: true, run: accept},
-		{name: "RELEASE", raw: true, needs: roleStats, tag: "RELEASE", quiet: true, run: accept},
+		{name: "RELEASE SAVEPOINT", raw: true, needs: roleStats, tag: "RELEASE", quiet: true, run: accept},
 		{name: "ROLLBACK TO", raw: true, needs: roleStats, tag: "ROLLBACK", quiet: true, run: accept},
 		{name: "DEALLOCATE", args: "name", most: 2, needs: roleStats, tag: "DEALLOCATE", quiet: true, run: accept},
 		{name: "DISCARD ALL", needs: roleStats, tag: "DISCARD ALL", quiet: true, run: accept},
@@ -83,7 +86,3 @@ func commands() []command {
 
 // settingWords is how many words the longest name of a parameter has: TRANSACTION ISOLATION LEVEL.
 const settingWords = 3
-
-func switchover(ctx context.Context, a *Admin, args []string) ([][]string, error) {
-	return nil, a.actions.Switchover(ctx, a.meantCluster(first(args[min(1, len(args)):])), first(args), 0)
-}

@@ -91,7 +91,7 @@ func collectors(t *testing.T) []prometheus.Collector {
 		t.Fatal(err)
 	}
 	a, _ := newAdmin(t, &scene{})
-	return []prometheus.Collector{NewJournal(slog.New(slog.DiscardHandler)), a.Collector(), p.Collector(), x.Collector(), m.Collector()}
+	return []prometheus.Collector{NewJournal(slog.New(slog.DiscardHandler)), a.Collector(), a.PeerCollector(), p.Collector(), x.Collector(), m.Collector()}
 }
 
 // idleParts stands for what is never asked here.

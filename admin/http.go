@@ -139,9 +139,13 @@ func (a *Admin) routes(registry *metrics.Registry) http.Handler {
 	mux.HandleFunc("GET /primary", a.getRoute(routing.Primary))
 	mux.HandleFunc("GET /replica", a.getRoute(routing.Replica))
 	mux.HandleFunc("GET /api/v1/cluster", func(w http.ResponseWriter, _ *http.Request) { a.answer(w, http.StatusOK, a.View()) })
-	mux.HandleFunc("GET /api/v1/failovers", func(w http.ResponseWriter, _ *http.Request) { a.answer(w, http.StatusOK, list(a.world.Failovers())) })
-	mux.HandleFunc("POST /api/v1/switchover", a.postSwitchover)
-	mux.HandleFunc("POST /api/v1/accept-cluster", a.postAcceptCluster)
+	mux.HandleFunc("GET /api/v1/failovers", a.getFailovers)
+	mux.HandleFunc("GET /api/v1/holds", func(w http.ResponseWriter, _ *http.Request) { a.answer(w, http.StatusOK, list(a.world.Holds())) })
+	mux.HandleFunc("POST /api/v1/hold", takes(a, `{"cluster":"main","lease":"30s","wait":"5s"}`, a.postHold))
+	mux.HandleFunc("POST /api/v1/release", takes(a, `{"cluster":"main"}`, a.postRelease))
+	mux.HandleFunc("POST /api/v1/switchover", takes(a, `{"cluster":"main","to":"host:port","within":"10s"}`, a.postSwitchover))
+	mux.HandleFunc("POST /api/v1/failover", takes(a, `{"cluster":"main","to":"host:port"}`, a.postFailover))
+	mux.HandleFunc("POST /api/v1/accept-cluster", takes(a, acceptExample, a.postAcceptCluster))
 	mux.HandleFunc("GET /{$}", a.getPage)
 	return secured(mux)
 }
@@ -191,46 +195,6 @@ func (a *Admin) getRoute(route routing.Route) http.HandlerFunc {
 		}
 		plain(w, http.StatusOK, route.String())
 	}
-}
-
-// order is the body of a switchover.
-type order struct {
-	Cluster string `json:"cluster"`
-	To      string `json:"to"`
-	Within  string `json:"within"`
-}
-
-type failure struct {
-	Error string `json:"error"`
-	Hint  string `json:"hint,omitempty"`
-}
-
-// postSwitchover runs a planned switchover and answers at its end. It goes on when the client goes away: half of a switchover
-// would leave the cluster without a primary.
-func (a *Admin) postSwitchover(w http.ResponseWriter, r *http.Request) {
-	if !a.mayPost(w, r, `{"to":"host:port"}`) {
-		return
-	}
-	var o order
-	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, bodyLimit))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&o); err != nil {
-		a.answer(w, http.StatusBadRequest, failure{err.Error(), `{"cluster":"main","to":"host:port","within":"10s"}`})
-		return
-	}
-	var within time.Duration
-	if o.Within != "" {
-		var err error
-		if within, err = time.ParseDuration(o.Within); err != nil || within <= 0 {
-			a.answer(w, http.StatusBadRequest, failure{"within: " + o.Within + " is no duration above 0", `as in "10s"`})
-			return
-		}
-	}
-	if err := a.actions.Switchover(a.life, a.meantCluster(o.Cluster), o.To, within); err != nil {
-		a.answer(w, http.StatusConflict, failure{Error: err.Error()})
-		return
-	}
-	a.answer(w, http.StatusOK, map[string]string{"primary": o.To})
 }
 
 // allowed reports whether a request may change something.

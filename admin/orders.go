@@ -16,16 +16,16 @@ const killLimit = 10 * time.Second
 
 // kill closes all clients and servers of a database, or of all, which is paused afterwards.
 func kill(ctx context.Context, a *Admin, args []string) ([][]string, error) {
-	order, err := readClauses(args, "FOR")
+	order, err := ofDatabase("FOR").read(args)
 	if err == nil {
-		err = a.ordinary("kill", order.database)
+		err = a.ordinary("kill", order.name())
 	}
 	if err != nil {
 		return nil, err
 	}
 	ctx, stop := context.WithTimeout(ctx, killLimit)
 	defer stop()
-	return nil, a.actions.Kill(ctx, order.database, order.limit)
+	return nil, a.actions.Kill(ctx, order.name(), order.times["FOR"])
 }
 
 // killClient closes one client.

@@ -166,7 +166,7 @@ func TestEveryCommandOfAnAdminIsRefusedToTheOthers(t *testing.T) {
 	if refused < 100 {
 		t.Errorf("%d were refused: is the table empty?", refused)
 	}
-	for _, word := range []string{"PAUSE", "RESUME", "KILL", "KILL_CLIENT", "DISABLE", "ENABLE", "RECONNECT", "WAIT_CLOSE", "SUSPEND", "SHUTDOWN", "SWITCHOVER", "RELOAD", "SET"} {
+	for _, word := range []string{"PAUSE", "RESUME", "KILL", "KILL_CLIENT", "DISABLE", "ENABLE", "RECONNECT", "WAIT_CLOSE", "SUSPEND", "SHUTDOWN", "SWITCHOVER", "HOLD", "RELEASE", "FAILOVER", "RELOAD", "SET"} {
 		if !slices.ContainsFunc(commands(), func(c command) bool { return c.name == word && c.needs == roleAdmin }) {
 			t.Errorf("%s is not for admins alone", word)
 		}

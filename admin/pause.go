@@ -19,18 +19,19 @@ var errWithin = errors.New("WITHIN is over")
 // pause holds a database, or all, and answers when nothing of it is in use any more. A PAUSE that fails leaves nothing paused; only
 // when its client goes away the pause stays, as in PgBouncer, up to its limit.
 func pause(ctx context.Context, a *Admin, args []string) ([][]string, error) {
-	order, err := readClauses(args, "WITHIN", "FOR")
+	order, err := ofDatabase("WITHIN", "FOR").read(args)
+	database := order.name()
 	if err == nil {
-		err = a.ordinary("pause", order.database)
+		err = a.ordinary("pause", database)
 	}
 	if err != nil {
 		return nil, err
 	}
 	began := time.Now()
-	p := a.actions.Pause(order.database, order.limit)
-	if order.within > 0 {
+	p := a.actions.Pause(database, order.times["FOR"])
+	if within := order.times["WITHIN"]; within > 0 {
 		var stop context.CancelFunc
-		ctx, stop = context.WithTimeoutCause(ctx, order.within, errWithin)
+		ctx, stop = context.WithTimeoutCause(ctx, within, errWithin)
 		defer stop()
 	}
 	err = p.Wait(ctx)
@@ -41,7 +42,7 @@ func pause(ctx context.Context, a *Admin, args []string) ([][]string, error) {
 	case errors.Is(err, pool.ErrResumed), errors.Is(err, pool.ErrUndone):
 		return nil, pgwire.ErrConsoleState.New("", "the pause was ended by a RESUME")
 	case errors.Is(err, pool.ErrPauseOver), errors.Is(why, errWithin):
-		err = a.busy(err, order.database, time.Since(began))
+		err = a.busy(err, database, time.Since(began))
 		p.Undo()
 		return nil, err
 	case errors.Is(why, errCancelled):

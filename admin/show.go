@@ -31,13 +31,14 @@ func shows() []command {
 		look("USERS", "users that are configured or in use", userColumns(), showUsers),
 		look("NODES", "nodes: who is primary, since when, how far the others are", nodeColumns(), showNodes),
 		look("FAILOVERS", "the last changes of primary", failoverColumns(), showFailovers),
+		look("HOLDS", "primaries on which no new work begins because somebody asked for it", holdColumns(), showHolds),
 		look("EVENTS", "what happened last", eventColumns(), showEvents),
 		look("CONFIG", "the settings in force", configColumns(), showConfig),
 		look("STATE", "whether the router is paused", stateColumns(), showState),
 		look("LISTS", "how many there are of each", listColumns(), showLists),
 		look("MEM", "memory", memColumns(), showMem),
-		look("PEERS", "always empty: there are no peers", peerColumns(), showNothing),
-		look("PEER_POOLS", "always empty: there are no peers", peerPoolColumns(), showNothing),
+		look("PEERS", "the other routers in front of the same clusters, and whether they answer", peerColumns(), showPeers),
+		look("PEER_POOLS", "always empty: peers are not connected with", peerPoolColumns(), showNothing),
 		look("DNS_HOSTS", "always empty: names are looked up at each connection", dnsHostColumns(), showNothing),
 		look("DNS_ZONES", "always empty: names are looked up at each connection", dnsZoneColumns(), showNothing),
 		{name: "SHOW FDS", quiet: true, needs: roleStats, tag: "SHOW", run: refuseFDs},
@@ -84,10 +85,6 @@ func refuseFDs(context.Context, *Admin, []string) ([][]string, error) {
 
 // showNothing is for what PgBouncer has and this router has not.
 func showNothing(context.Context, *Admin, []string) ([][]string, error) { return nil, nil }
-
-func peerColumns() []column {
-	return []column{{"peer_id", typeInt4, ""}, {"host", typeText, ""}, {"port", typeInt4, ""}, {"pool_size", typeInt4, ""}}
-}
 
 func peerPoolColumns() []column {
 	return []column{

@@ -54,35 +54,6 @@ func showNodes(_ context.Context, a *Admin, _ []string) ([][]string, error) {
 	return rows, nil
 }
 
-func failoverColumns() []column {
-	return []column{
-		{"first_signal", typeText, "when the first sign of it was seen"},
-		{"cluster", typeText, "where"},
-		{"from", typeText, "the primary before"},
-		{"to", typeText, "the primary after"},
-		{"planned", typeText, "yes for a switchover"},
-		{"gap_ms", typeInt8, "how long no writes could be taken, in milliseconds"},
-		{"held", typeInt8, "units of work that waited"},
-		{"expired", typeInt8, "… that waited too long and were refused"},
-		{"cut", typeInt8, "sessions whose server was taken away"},
-		{"in_doubt", typeInt8, "clients told 08007: nobody knows whether their work was committed"},
-		{"aborted", typeInt8, "clients told 57P01: nothing of their transaction was committed"},
-		{"replayed", typeInt8, "reads that were sent once more, to another standby"},
-		{"outcome", typeText, "how it ended"},
-	}
-}
-
-func showFailovers(_ context.Context, a *Admin, _ []string) ([][]string, error) {
-	var rows [][]string
-	for _, r := range a.world.Failovers() {
-		rows = append(rows, []string{
-			timeText(r.FirstSignal), string(r.Cluster), string(r.From), string(r.To), yesNo(r.Planned), strconv.FormatInt(r.Gap.Milliseconds(), 10),
-			number(r.Held), number(r.Expired), strconv.Itoa(r.Cut), number(r.InDoubt), number(r.Aborted), number(r.Replayed), r.Outcome,
-		})
-	}
-	return rows, nil
-}
-
 func eventColumns() []column {
 	return []column{
 		{"time", typeText, "when, UTC"},

@@ -103,7 +103,7 @@ func showLists(ctx context.Context, a *Admin, _ []string) ([][]string, error) {
 		list  string
 		items int
 	}{
-		{"databases", len(databases)}, {"users", len(users)}, {"peers", 0}, {"pools", len(a.shares())}, {"peer_pools", 0}, {"free_clients", 0},
+		{"databases", len(databases)}, {"users", len(users)}, {"peers", len(a.world.Peers())}, {"pools", len(a.shares())}, {"peer_pools", 0}, {"free_clients", 0},
 		{"used_clients", clients}, {"login_clients", logins}, {"free_servers", free}, {"used_servers", used}, {"dns_names", 0}, {"dns_zones", 0},
 		{"dns_queries", 0}, {"dns_pending", 0},
 	} {

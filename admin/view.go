@@ -27,6 +27,8 @@ type World interface {
 	Totals() proxy.Totals
 	Traffic() []proxy.DatabaseTraffic
 	Failovers() []failover.Report
+	Holds() []HoldView // those in force
+	Peers() []PeerView // the other routers, in the order of the configuration
 	Doors() []Door
 	// Database reports whether a database, by the name that clients use, was asked for by a client or is named in the
 	// configuration, and whether it is paused. "" is all.

@@ -57,6 +57,8 @@ const (
 	SourceBack         Kind = "source_back"         // it answers again; Took is how long it was silent
 	StandbyLagging     Kind = "standby_lagging"     // a standby gets no reads: it is behind by more than max_lag or max_lag_time; Reason has the numbers
 	StandbyCaughtUp    Kind = "standby_caught_up"   // it gets reads again; Took is how long it got none
+	PeerSilent         Kind = "peer_silent"         // another router takes no orders: From is its address, Reason why
+	PeerBack           Kind = "peer_back"           // it does again; Took is how long it did not
 )
 
 // Event is one thing that happened. Empty fields do not apply.

@@ -108,6 +108,9 @@ const (
 	ErrConsoleFileOnly // arg: the setting
 	ErrConsoleState    // arg: what is in the way
 	ErrConsoleBusy     // args: the time, how many
+	ErrConsoleHeld     // args: the time, when the hold ends
+	ErrConsoleBlocked  // arg: the time
+	NoticeNotHeld      // a notice
 	ErrConsoleSuspend
 	ErrConsoleProtocol
 	ErrConsoleRefused

@@ -2,14 +2,11 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"strconv"
 	"strings"
@@ -19,21 +16,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pgrouter/pgrouter/admin"
+	"github.com/pgrouter/pgrouter/admin/client"
 )
 
-// Bounds of a conversation with the running router.
-const (
-	acceptLimit  = 30 * time.Second // for each answer: the floor is written before the last one
-	pictureLimit = 8 << 20          // bytes of /api/v1/cluster
-)
+// acceptLimit bounds each answer of the router: the floor is written before the last one.
+const acceptLimit = 30 * time.Second
 
-// acceptance is what accept-cluster asks of the router.
-type acceptance struct {
-	Cluster  string `json:"cluster"`
-	SystemID uint64 `json:"system_identifier,string"`
-	Timeline uint32 `json:"timeline"`
-	By       string `json:"by"`
-}
+// acceptance is what accept-cluster asks of the router; 0 is not said.
+type acceptance admin.AcceptRequest
 
 // names reports whether a node is the one meant, as far as the flags say.
 func (a acceptance) names(n *admin.NodeView) bool {
@@ -42,44 +32,39 @@ func (a acceptance) names(n *admin.NodeView) bool {
 }
 
 func acceptCommand(s streams) *cobra.Command {
+	a := &asking{streams: s}
 	var order acceptance
-	var path, address string
 	var yes bool
 	cmd := &cobra.Command{
 		Use: "accept-cluster", Short: "Go on with another cluster, or on an older timeline, after pg_upgrade, recovery or initdb", Args: noArgs,
 		Long: `accept-cluster is the way out where the running router refuses every node that takes writes, because it has seen this
 cluster with another system identifier, or on a newer timeline: after pg_upgrade, point-in-time recovery or initdb, or when a
 leader that was frozen has taken its key back. It shows what was accepted so far and what the nodes say now, asks, and moves
-the floor to what the writable node says. Stop every other node that takes writes first: what it has committed is given up.`,
+the floor to what the writable node says. Stop every other node that takes writes first: what it has committed is given up.
+The router must run: it reads what is pinned from state_dir at its start, and holds writes.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			url, err := adminURL(path, address, s)
-			if err != nil {
-				return err
-			}
 			order.By = cmp.Or(os.Getenv("SUDO_USER"), os.Getenv("USER"), "uid "+strconv.Itoa(os.Getuid()))
-			return acceptCluster(cmd.Context(), url, order, yes, s)
+			return a.accept(cmd.Context(), order, yes)
 		},
 	}
-	configFlag(cmd, &path)
-	cmd.Flags().StringVar(&address, "admin", "", "host:port of the router's HTTP server; without it the configuration is asked")
-	cmd.Flags().StringVar(&order.Cluster, "cluster", "", "the cluster, when there are several")
+	a.flags(cmd)
 	cmd.Flags().Uint64Var(&order.SystemID, "system-identifier", 0, "the system identifier to go on with (as pg_controldata prints it); without it the writable node's")
 	cmd.Flags().Uint32Var(&order.Timeline, "timeline", 0, "the timeline to go on with; without it the writable node's")
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return cmd
 }
 
-// acceptCluster shows, asks and sends the order.
-func acceptCluster(ctx context.Context, url string, order acceptance, yes bool, s streams) error {
-	var now admin.View
-	if err := converse(ctx, http.MethodGet, url+"/api/v1/cluster", nil, &now); err != nil {
-		return err
-	}
-	cluster, err := pick(now.Clusters, order.Cluster)
+// accept shows, asks and sends the order.
+func (a *asking) accept(ctx context.Context, order acceptance, yes bool) error {
+	now, err := ask(ctx, a, acceptLimit, func(ctx context.Context, r *client.Router) (admin.View, error) { return r.View(ctx) })
 	if err != nil {
 		return err
 	}
-	if err := showFloor(s.out, cluster); err != nil {
+	cluster, err := pick(now.Clusters, a.cluster)
+	if err != nil {
+		return err
+	}
+	if err := showFloor(a.streams.out, cluster); err != nil {
 		return err
 	}
 	node, err := successor(cluster, order)
@@ -88,14 +73,17 @@ func acceptCluster(ctx context.Context, url string, order acceptance, yes bool, 
 	}
 	order.Cluster, order.SystemID, order.Timeline = cluster.Name, node.SystemID, node.Timeline
 	if !yes {
-		if err := confirm(s, cluster.Name, node); err != nil {
+		if err := confirm(a.streams, cluster.Name, node); err != nil {
 			return err
 		}
 	}
-	if err := converse(ctx, http.MethodPost, url+"/api/v1/accept-cluster", order, nil); err != nil {
-		return fmt.Errorf("accept-cluster: %w", err)
+	_, err = ask(ctx, a, acceptLimit, func(ctx context.Context, r *client.Router) (admin.AcceptAnswer, error) {
+		return r.Accept(ctx, admin.AcceptRequest(order))
+	})
+	if err != nil {
+		return err
 	}
-	_, err = fmt.Fprintf(s.out, "cluster %s is accepted with system identifier %d on timeline %d\n", cluster.Name, node.SystemID, node.Timeline)
+	_, err = fmt.Fprintf(a.streams.out, "cluster %s is accepted with system identifier %d on timeline %d\n", cluster.Name, node.SystemID, node.Timeline)
 	return err
 }
 
@@ -157,34 +145,4 @@ func confirm(s streams, cluster string, n *admin.NodeView) error {
 		return errors.New("nothing was accepted: nobody confirmed it (--yes does without)")
 	}
 	return errors.New("nothing was accepted: that is not the cluster's name")
-}
-
-// converse asks the running router, and reads its answer into out unless that is nil.
-func converse(ctx context.Context, method, url string, in, out any) error {
-	ctx, cancel := context.WithTimeout(ctx, acceptLimit)
-	defer cancel()
-	body, err := json.Marshal(in)
-	if err != nil {
-		return err
-	}
-	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return fmt.Errorf("the router does not answer (it must run: it reads what is pinned from state_dir at its start, and holds writes): %w", err)
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, pictureLimit))
-	switch {
-	case err != nil:
-		return err
-	case resp.StatusCode != http.StatusOK:
-		return errors.New(errorText(answer))
-	case out == nil:
-		return nil
-	}
-	return json.Unmarshal(answer, out)
 }

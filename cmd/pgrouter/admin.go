@@ -69,7 +69,8 @@ func (r *router) consoles() map[string]proxy.Virtual {
 // startHTTP serves metrics, JSON and the page, when everything that they show exists.
 func (r *router) startHTTP(ctx context.Context) error {
 	r.goRun(ctx, "averages", r.admin.Average)
-	if err := r.registry.Register(r.pool.Collector(), r.proxy.Collector(), r.admin.Collector()); err != nil {
+	r.goRun(ctx, "peers", r.peers.Watch)
+	if err := r.registry.Register(r.pool.Collector(), r.proxy.Collector(), r.admin.Collector(), r.admin.PeerCollector()); err != nil {
 		return err
 	}
 	for _, c := range *r.clusters.Load() {

@@ -78,7 +78,7 @@ func (r *router) newCluster(c *config.Cluster) (run *clusterRun, err error) {
 // newConductor makes a cluster's conductor.
 func (r *router) newConductor(c *clusterRun) (*failover.Conductor, error) {
 	return failover.New(conductorConfig(c.cfg), failover.Deps{
-		Topology: c.manager, Pool: &conductorPool{r.pool, r}, Agents: &agents{c.patroni},
+		Topology: c.manager, Pool: &conductorPool{r.pool, r}, Agents: &agents{c.patroni}, Peers: r.peers,
 		Counters: func() failover.Counters { return r.counters(c.manager.Cluster()) }, Events: r.events, Logger: r.log,
 	})
 }

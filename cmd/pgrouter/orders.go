@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -77,21 +76,6 @@ func (o *orders) Reload(context.Context) (applied, pending []string, err error) 
 // Set changes one setting.
 func (o *orders) Set(_ context.Context, s admin.SettingOrder) (applied []string, err error) {
 	return o.router.set(s)
-}
-
-// errNoNode says that a switchover needs a target.
-var errNoNode = errors.New("which node? host:port of a standby, as SHOW NODES prints it")
-
-// Switchover moves the primary of a cluster.
-func (o *orders) Switchover(ctx context.Context, cluster, to string, within time.Duration) error {
-	if to == "" {
-		return errNoNode
-	}
-	c := o.router.cluster(topology.ClusterID(cluster))
-	if c == nil {
-		return fmt.Errorf("no cluster %q", cluster)
-	}
-	return c.conductor.Switchover(ctx, topology.NodeID(to), within)
 }
 
 // AcceptCluster moves a cluster's floor.

@@ -210,6 +210,7 @@ func (s *succession) commit() {
 	setLevel(r.level, cfg.Log)
 	note("proxy", r.proxy.Reconfigure(proxyConfig(cfg)))
 	note("admin", r.admin.Reconfigure(r.adminConfig(cfg)))
+	r.peers.Reload(cfg.Admin.Peers)
 	r.pool.SetLimits(poolLimits(cfg))
 	r.pool.Reconfigure(s.regime.poolConfig)
 	for _, d := range s.doors {

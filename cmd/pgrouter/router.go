@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/pgrouter/pgrouter/admin"
+	"github.com/pgrouter/pgrouter/admin/client"
 	"github.com/pgrouter/pgrouter/config"
 	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/failover"
@@ -33,6 +34,7 @@ type router struct {
 	registry *metrics.Registry
 	events   *eventHub
 	admin    *admin.Admin
+	peers    *client.Peers
 	sockets  []inherited        // that we were started with
 	stop     context.CancelFunc // ends the goroutines of the control plane
 	wg       sync.WaitGroup
@@ -77,7 +79,7 @@ func startRouter(ctx context.Context, cfg *config.Config, log *slog.Logger, give
 		r.events.sinks = append(r.events.sinks, sinkFunc(given.watch))
 	}
 	for _, step := range []func(context.Context) error{
-		r.startAdmin, r.startEvents, r.startReactor, r.startPool, r.startClusters, r.startProxy, r.startConductors, r.startListeners,
+		r.startPeers, r.startAdmin, r.startEvents, r.startReactor, r.startPool, r.startClusters, r.startProxy, r.startConductors, r.startListeners,
 		r.startStanding, r.startHTTP,
 	} {
 		if err := step(ctx); err != nil {

@@ -39,7 +39,7 @@ func rootCommand(s streams) *cobra.Command {
 	runCmd := runCommand(s)
 	root.RunE = runCmd.RunE // the default verb
 	root.Flags().AddFlagSet(runCmd.Flags())
-	root.AddCommand(runCmd, checkCommand(s), configCommand(s), switchoverCommand(s), acceptCommand(s), demoCommand(s), versionCommand(s))
+	root.AddCommand(runCmd, checkCommand(s), configCommand(s), switchoverCommand(s), failoverCommand(s), holdCommand(s), releaseCommand(s), acceptCommand(s), demoCommand(s), versionCommand(s))
 	return root
 }
 

@@ -33,7 +33,7 @@ func PGRouter() House {
 			4: {{Path: "pool"}},
 			5: {{Path: "proxy"}, {Path: "failover"}},
 			6: {{Path: "admin"}},
-			7: {{Path: "config"}},
+			7: {{Path: "config"}, {Path: "admin/client"}},
 			8: {{Path: "cmd/pgrouter"}},
 		},
 		Annex: []Annex{
