@@ -69,6 +69,18 @@ type Held struct {
 	Peers []failover.PeerHeld
 }
 
+// InTheWay lists whose work still runs, here and at the peers.
+func (h *Held) InTheWay() []failover.Blocker {
+	all := slices.Clone(h.Blockers)
+	for _, p := range h.Peers {
+		for _, b := range p.Blockers {
+			b.Peer = p.Peer
+			all = append(all, b)
+		}
+	}
+	return all
+}
+
 // Everywhere reports whether nothing runs on the primary any more, by way of any router. What is not known counts as running.
 func (h *Held) Everywhere() bool {
 	return h.Drained && !slices.ContainsFunc(h.Peers, func(p failover.PeerHeld) bool { return p.Err != nil || !p.Drained })

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pgrouter/pgrouter/failover"
 	"github.com/pgrouter/pgrouter/pgwire"
 )
 
@@ -66,5 +67,5 @@ func ofDatabase(keywords ...string) *grammar {
 
 // ofHold is the grammar of what holds or moves a primary.
 func ofHold(names int, of string, keywords ...string) *grammar {
-	return &grammar{names: names, of: of, keywords: keywords, most: MaxLease, mostText: "5m"}
+	return &grammar{names: names, of: of, keywords: keywords, most: failover.MostLease, mostText: "5m"}
 }

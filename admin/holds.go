@@ -3,9 +3,7 @@ package admin
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
-	"time"
 
 	"github.com/pgrouter/pgrouter/failover"
 	"github.com/pgrouter/pgrouter/pgwire"
@@ -67,24 +65,18 @@ func hold(ctx context.Context, a *Admin, by string, args []string) ([]*pgwire.Er
 
 // describeHeld lists what still runs, or is not known, here and at the peers.
 func describeHeld(h *Held) string {
-	lines := describeBlockers("", h.Blockers)
+	lines := describeBlockers(h.InTheWay())
 	for _, p := range h.Peers {
 		if p.Err != nil {
 			lines = append(lines, "peer "+p.Peer+": "+p.Err.Error())
-			continue
 		}
-		lines = append(lines, describeBlockers("peer "+p.Peer+": ", p.Blockers)...)
 	}
 	return strings.Join(lines, "\n")
 }
 
-func describeBlockers(where string, all []failover.Blocker) (lines []string) {
+func describeBlockers(all []failover.Blocker) (lines []string) {
 	for _, b := range all {
-		application := ""
-		if b.Application != "" {
-			application = ", " + b.Application
-		}
-		lines = append(lines, fmt.Sprintf("%sclient %d (%s@%s%s) is %s for %s", where, b.Client, b.User, b.Database, application, b.State, b.For.Round(time.Second)))
+		lines = append(lines, b.String())
 	}
 	return lines
 }
@@ -117,7 +109,7 @@ func switchover(ctx context.Context, a *Admin, args []string) ([][]string, error
 	}
 	err = a.actions.Switchover(ctx, cluster, said.name(), said.times["WITHIN"])
 	if blocked, ok := errors.AsType[*failover.BlockedError](err); ok {
-		return nil, pgwire.ErrConsoleBlocked.New(strings.Join(describeBlockers("", blocked.Blockers), "\n"), blocked.Within.String())
+		return nil, pgwire.ErrConsoleBlocked.New(strings.Join(describeBlockers(blocked.Blockers), "\n"), blocked.Within.String())
 	}
 	return nil, err
 }

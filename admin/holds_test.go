@@ -54,7 +54,7 @@ func busyHeld() Held {
 			{Client: 7, Database: "voip", User: "kamailio", Application: "report", State: "active", For: 90 * time.Second},
 		}},
 		Peers: []failover.PeerHeld{
-			{Peer: "http://10.0.0.2:7000", Held: failover.Held{Blockers: []failover.Blocker{{Client: 9, Database: "voip", User: "kamailio", State: "pinned: listen", For: time.Second}}}},
+			{Peer: "http://10.0.0.2:7000", Held: failover.Held{Blockers: []failover.Blocker{{Client: 9, Database: "voip", User: "kamailio", State: "pinned (listen)", For: time.Second}}}},
 			{Peer: "http://10.0.0.3:7000", Err: errors.New("connection refused")},
 		},
 	}
@@ -82,7 +82,8 @@ func TestOrdersOverHTTPAreReadStrictlyAndBounded(t *testing.T) {
 		{"hold", `{"lease":"6m"}`, "", 400},
 		{"hold", `{"lease":"long"}`, "", 400},
 		{"hold", `{"wait":"-1s"}`, "", 400},
-		{"hold", `{"lease":"2s","wait":"3s"}`, "", 400},
+		{"hold", `{"lease":"2s","wait":"3s"}`, "hold main operator by operator for 2s, wait 3s, local false", 200}, // it is renewed meanwhile
+		{"hold", `{"wait":"6m"}`, "", 400},
 		{"hold", `{"id":"two\nlines"}`, "", 400},
 		{"hold", `{"by":"` + strings.Repeat("x", 65) + `"}`, "", 400},
 		{"hold", `{"until":"tomorrow"}`, "", 400},
@@ -136,8 +137,9 @@ func TestEveryOrderOverHTTPIsGuarded(t *testing.T) {
 func TestTheAnswerToAHoldHasWhoIsInTheWayHereAndAtThePeers(t *testing.T) {
 	_, h := newAdmin(t, &scene{primary: "a:5432", held: busyHeld()})
 	_, said := post(h, "/api/v1/hold", `{"id":"x"}`)
-	want := `{"id":"x","until":"2026-11-21T03:12:00Z","drained":false,"blockers":[{"client":7,"database":"voip","user":"kamailio","application_name":"report","state":"active","for_ns":90000000000}],` +
-		`"peers":[{"peer":"http://10.0.0.2:7000","drained":false,"blockers":[{"client":9,"database":"voip","user":"kamailio","application_name":"","state":"pinned: listen","for_ns":1000000000}]},` +
+	want := `{"id":"x","until":"2026-11-21T03:12:00Z","drained":false,"blockers":[{"client":7,"database":"voip","user":"kamailio","application_name":"report","state":"active","for_ns":90000000000},` +
+		`{"peer":"http://10.0.0.2:7000","client":9,"database":"voip","user":"kamailio","application_name":"","state":"pinned (listen)","for_ns":1000000000}],` +
+		`"peers":[{"peer":"http://10.0.0.2:7000","drained":false},` +
 		`{"peer":"http://10.0.0.3:7000","drained":false,"error":"connection refused"}]}`
 	if diff := cmp.Diff(want, said); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
@@ -192,7 +194,7 @@ func TestTheConsoleHoldsReleasesAndMoves(t *testing.T) {
 		{"hold wait '1s' for '1m'", "HOLD\n", "hold main operator by boss for 1m0s, wait 1s, local false"},
 		{"hold other", "ERROR:  cluster \"other\" does not exist\nDETAIL:  SHOW NODES has those that are there.\n", ""},
 		{"hold for 1h", "ERROR:  invalid value for parameter \"FOR\": \"1h\"\nDETAIL:  It is a duration such as 500ms, 30s or 5m, above 0 and up to 5m.\n", ""},
-		{"hold for 1s wait 2s", "ERROR:  the wait of 2s is longer than the hold, which lasts 1s\n", ""},
+		{"hold for 100ms", "ERROR:  a hold cannot last 100ms\nDETAIL:  from 1s up to 5m: nothing is held for ever\n", ""},
 		{"hold main within 2s", "ERROR:  syntax error at or near \"within\"\nDETAIL:  Behind the name of a cluster may stand FOR and WAIT with a duration.\nHINT:  SHOW HELP lists the commands.\n", ""},
 		{"release", "NOTICE:  nothing is held\nHINT:  A hold ends by itself when its time (FOR) is over or the primary has changed; SHOW EVENTS says when.\nRELEASE\n", `release "" "", local false`},
 		{"release other", "ERROR:  cluster \"other\" does not exist\nDETAIL:  SHOW NODES has those that are there.\n", ""},
@@ -217,9 +219,9 @@ func TestTheConsoleHoldsReleasesAndMoves(t *testing.T) {
 }
 
 func TestTheConsoleSaysWhoIsInTheWay(t *testing.T) {
-	const report = "DETAIL:  client 7 (kamailio@voip, report) is active for 1m30s\n"
+	const report = "DETAIL:  client 7 (kamailio@voip, report) active for 1m30s\n"
 	want := "ERROR:  running work did not end within 5s; new work is held until 2026-11-21 03:12:00 UTC\n" + report +
-		"peer http://10.0.0.2:7000: client 9 (kamailio@voip) is pinned: listen for 1s\npeer http://10.0.0.3:7000: connection refused\n" +
+		"client 9 (kamailio@voip, at the router http://10.0.0.2:7000) pinned (listen) for 1s\npeer http://10.0.0.3:7000: connection refused\n" +
 		"HINT:  RELEASE lets new work go on. HOLD again waits longer; KILL_CLIENT closes one of these clients.\n"
 	if diff := cmp.Diff(want, psql(t, &scene{primary: "a:5432", held: busyHeld()}, "boss", "hold;\n")); diff != "" {
 		t.Errorf("-want +got\n%s", diff)

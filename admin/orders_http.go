@@ -19,8 +19,6 @@ import (
 // Bounds of a hold that is ordered.
 const (
 	DefaultLease = 30 * time.Second
-	MaxLease     = 5 * time.Minute
-	leastLease   = time.Second
 	DefaultWait  = 5 * time.Second
 	MaxName      = 64 // bytes of an ID, and of who has asked
 )
@@ -100,7 +98,7 @@ func failureOf(err error) Failure {
 		f.Hint = wrong.hint
 	}
 	if blocked, ok := errors.AsType[*failover.BlockedError](err); ok {
-		f.Blockers, f.Hint = blocked.Blockers, "end this work, or give it longer (within)"
+		f.Blockers, f.Hint = blocked.Blockers, "end this work, or give it longer: within"
 	}
 	return f
 }
@@ -149,10 +147,10 @@ func durationOr(key, text string, otherwise time.Duration) (time.Duration, error
 // check says what is wrong with an order that somebody has written.
 func (o *HoldOrder) check() error {
 	switch {
-	case o.Lease < leastLease || o.Lease > MaxLease:
+	case o.Lease < failover.LeastLease || o.Lease > failover.MostLease:
 		return &mistake{"a hold cannot last " + o.Lease.String(), "from 1s up to 5m: nothing is held for ever"}
-	case o.Wait < 0 || o.Wait > o.Lease:
-		return &mistake{"the wait of " + o.Wait.String() + " is longer than the hold, which lasts " + o.Lease.String(), ""}
+	case o.Wait < 0 || o.Wait > failover.MostLease: // it may be longer than the lease, which is renewed
+		return &mistake{"a wait of " + o.Wait.String() + " is too long", "up to 5m"}
 	case !isName(o.ID):
 		return &mistake{"id: it is no name", namesHint}
 	case !isName(o.By):
@@ -174,9 +172,9 @@ func isName(s string) bool {
 }
 
 func holdAnswer(id string, h *Held) HoldAnswer {
-	answer := HoldAnswer{ID: id, Until: h.Until, Drained: h.Everywhere(), Blockers: list(h.Blockers)}
+	answer := HoldAnswer{ID: id, Until: h.Until, Drained: h.Everywhere(), Blockers: list(h.InTheWay())}
 	for _, p := range h.Peers {
-		peer := PeerAnswer{Peer: p.Peer, Until: p.Until, Drained: p.Drained, Blockers: p.Blockers}
+		peer := PeerAnswer{Peer: p.Peer, Until: p.Until, Drained: p.Drained}
 		if p.Err != nil {
 			peer.Error = p.Err.Error()
 		}
@@ -198,7 +196,7 @@ func (a *Admin) postSwitchover(ctx context.Context, r *SwitchoverRequest) (any, 
 	switch {
 	case err != nil:
 		return nil, err
-	case within == 0 && r.Within != "", within > MaxLease:
+	case within == 0 && r.Within != "", within > failover.MostLease:
 		return nil, &mistake{"within: " + r.Within + " cannot be", "above 0 and up to 5m"}
 	}
 	return a.move(r.Cluster, func(cluster string) error { return a.actions.Switchover(ctx, cluster, r.To, within) })

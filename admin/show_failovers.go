@@ -12,7 +12,7 @@ func holdColumns() []column {
 		{"cluster", typeText, "on whose primary no new work begins"},
 		{"id", typeText, "an order with the same one renews it: `operator` unless its order says otherwise"},
 		{"by", typeText, "who asked for it: a user of the console, `operator`, another router …"},
-		{"reason", typeText, "what for"},
+		{"reason", typeText, "what for: `ordered` (here, by a hook or another router), `switchover` (begun here), `requested` (Patroni was asked)"},
 		{"since", typeText, "since when"},
 		{"until", typeText, "when it ends by itself"},
 	}

@@ -24,17 +24,16 @@ type HoldAnswer struct {
 	ID       string             `json:"id"`
 	Until    time.Time          `json:"until"`
 	Drained  bool               `json:"drained"`  // nothing runs on the primary any more, here and at all peers
-	Blockers []failover.Blocker `json:"blockers"` // what still runs here
+	Blockers []failover.Blocker `json:"blockers"` // what still runs
 	Peers    []PeerAnswer       `json:"peers,omitempty"`
 }
 
 // PeerAnswer is what another router has answered.
 type PeerAnswer struct {
-	Peer     string             `json:"peer"`
-	Until    time.Time          `json:"until,omitzero"`
-	Drained  bool               `json:"drained"`
-	Blockers []failover.Blocker `json:"blockers,omitempty"`
-	Error    string             `json:"error,omitempty"`
+	Peer    string    `json:"peer"`
+	Until   time.Time `json:"until,omitzero"`
+	Drained bool      `json:"drained"`
+	Error   string    `json:"error,omitempty"`
 }
 
 // ReleaseRequest is the body of POST /api/v1/release.

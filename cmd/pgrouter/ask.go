@@ -7,12 +7,13 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/pgrouter/pgrouter/admin"
 	"github.com/pgrouter/pgrouter/admin/client"
 	"github.com/pgrouter/pgrouter/config"
 	"github.com/pgrouter/pgrouter/failover"
@@ -47,7 +48,7 @@ func ask[T any](ctx context.Context, a *asking, limit time.Duration, order func(
 	case !told:
 		err = fmt.Errorf("the router at %s does not answer: %w (does it run? [admin] http says where it listens, --admin names another)", router.URL(), err)
 	case len(refused.Blockers) > 0:
-		err = errors.Join(tellBlockers(a.streams, []blocked{{"", refused.Blockers}}), err)
+		err = errors.Join(tellBlockers(a.streams, refused.Blockers), err)
 	}
 	return answer, err
 }
@@ -70,45 +71,22 @@ func (a *asking) router() (*client.Router, error) {
 	return client.New(cfg.Admin.HTTP), nil
 }
 
-// blocked is whose work keeps a primary busy, by way of one router.
-type blocked struct {
-	router   string // "": the one that was asked
-	blockers []failover.Blocker
-}
-
-// tellBlockers prints a table of them.
-func tellBlockers(s streams, all []blocked) error {
-	several := slices.ContainsFunc(all, func(b blocked) bool { return b.router != "" })
+// tellBlockers prints a table of whose work keeps a primary busy. Routers are told apart where there are several.
+func tellBlockers(s streams, all []failover.Blocker) error {
+	several := slices.ContainsFunc(all, func(b failover.Blocker) bool { return b.Peer != "" })
 	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-	head, row := "CLIENT\tUSER\tDATABASE\tAPPLICATION\tSTATE\tFOR", "%d\t%s\t%s\t%s\t%s\t%s"
-	if several {
-		head, row = "ROUTER\t"+head, "%s\t"+row
-	}
-	fmt.Fprintln(w, head)
-	for _, at := range all {
-		for _, b := range at.blockers {
-			cells := []any{b.Client, b.User, b.Database, cmp.Or(b.Application, "-"), b.State, b.For.Round(time.Second / 10)}
-			if several {
-				cells = append([]any{cmp.Or(at.router, "this one")}, cells...)
-			}
-			fmt.Fprintf(w, row+"\n", cells...)
+	row := func(router string, cells ...string) {
+		if several {
+			cells = append([]string{router}, cells...)
 		}
+		fmt.Fprintln(w, strings.Join(cells, "\t"))
+	}
+	row("ROUTER", "CLIENT", "USER", "DATABASE", "APPLICATION", "STATE", "FOR")
+	for _, b := range all {
+		row(cmp.Or(b.Peer, "this one"), strconv.FormatUint(b.Client, 10), b.User, b.Database, cmp.Or(b.Application, "-"), b.State,
+			b.For.Round(time.Second/10).String())
 	}
 	return w.Flush()
-}
-
-// inTheWay collects whose work a hold waits for.
-func inTheWay(answer *admin.HoldAnswer) []blocked {
-	var all []blocked
-	if len(answer.Blockers) > 0 {
-		all = append(all, blocked{"", answer.Blockers})
-	}
-	for _, p := range answer.Peers {
-		if len(p.Blockers) > 0 {
-			all = append(all, blocked{p.Peer, p.Blockers})
-		}
-	}
-	return all
 }
 
 // duration is a flag's value, which the router reads again.

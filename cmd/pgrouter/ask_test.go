@@ -62,12 +62,12 @@ func TestVerbsAskTheRouter(t *testing.T) {
 const blockerText = `{"client":17,"database":"app","user":"kamailio","application_name":"report","state":"active","for_ns":312300000000}`
 
 func TestAHoldThatIsNotCompleteListsWhoIsInTheWay(t *testing.T) {
-	address, _ := asked(t, http.StatusOK, `{"until":"2026-11-21T03:12:00Z","blockers":[`+blockerText+`],"peers":[`+
-		`{"peer":"http://ha2:7000","blockers":[{"client":9,"database":"app","user":"app","state":"pinned: listen","for_ns":1000000}]},{"peer":"http://ha3:7000","error":"connection refused"}]}`)
+	address, _ := asked(t, http.StatusOK, `{"until":"2026-11-21T03:12:00Z","blockers":[`+blockerText+`,`+
+		`{"peer":"http://ha2:7000","client":9,"database":"app","user":"app","state":"pinned (listen)","for_ns":1000000}],"peers":[{"peer":"http://ha2:7000"},{"peer":"http://ha3:7000","error":"connection refused"}]}`)
 	said, err := verb(t, "hold", "--admin", address)
-	want := `ROUTER           CLIENT  USER      DATABASE  APPLICATION  STATE           FOR
-this one         17      kamailio  app       report       active          5m12.3s
-http://ha2:7000  9       app       app       -            pinned: listen  0s
+	want := `ROUTER           CLIENT  USER      DATABASE  APPLICATION  STATE            FOR
+this one         17      kamailio  app       report       active           5m12.3s
+http://ha2:7000  9       app       app       -            pinned (listen)  0s
 `
 	if diff := cmp.Diff(want, said); diff != "" {
 		t.Errorf("-want +got\n%s", diff)

@@ -66,9 +66,8 @@ func (a *asking) tellHeld(answer *admin.HoldAnswer) error {
 		return err
 	}
 	var faults []error
-	busy := inTheWay(answer)
-	if len(busy) > 0 {
-		faults = append(faults, tellBlockers(a.streams, busy))
+	if len(answer.Blockers) > 0 {
+		faults = append(faults, tellBlockers(a.streams, answer.Blockers))
 	}
 	for _, p := range answer.Peers {
 		if p.Error != "" {

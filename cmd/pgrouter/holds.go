@@ -27,7 +27,7 @@ func (r *router) startPeers(context.Context) error {
 // conductor finds the conductor of a cluster.
 func (o *orders) conductor(cluster string) (*failover.Conductor, error) {
 	c := o.router.cluster(topology.ClusterID(cluster))
-	if c == nil || c.conductor == nil {
+	if c == nil {
 		return nil, fmt.Errorf("%w: no cluster %q", failover.ErrRefused, cluster)
 	}
 	return c.conductor, nil
@@ -63,9 +63,7 @@ func (o *orders) Hold(ctx context.Context, order admin.HoldOrder) (held admin.He
 func (o *orders) Release(ctx context.Context, order admin.ReleaseOrder) (ended int, err error) {
 	if order.Cluster == "" {
 		for _, run := range *o.router.clusters.Load() {
-			if run.conductor != nil {
-				ended += run.conductor.Release(order.ID)
-			}
+			ended += run.conductor.Release(order.ID)
 		}
 	} else {
 		c, err := o.conductor(order.Cluster)
@@ -102,9 +100,6 @@ func (o *orders) Failover(ctx context.Context, cluster, to string) error {
 func (o *outlook) Holds() []admin.HoldView {
 	var all []admin.HoldView
 	for _, c := range *o.router.clusters.Load() {
-		if c.conductor == nil {
-			continue
-		}
 		for _, h := range c.conductor.Holds() {
 			all = append(all, admin.HoldView{
 				Cluster: string(c.manager.Cluster()), ID: h.ID, By: h.By, Reason: h.Why.String(), Since: h.Since, Until: h.Until,

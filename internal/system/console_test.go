@@ -376,7 +376,7 @@ func TestPsqlAtTheConsole(t *testing.T) {
 func TestMetricsAreDocumentedAsTheyAreServed(t *testing.T) {
 	ctx := t.Context()
 	c := clustertest.Start(t, testcluster.Options{Standbys: 1})
-	r := testrouter.Example(t, c, consoleConfig)
+	r := testrouter.Example(t, c, strings.Replace(consoleConfig, "[auth]", "peers = [\""+testrouter.FreeAddress(t)+"\"]\n[auth]", 1)) // peer_up
 	conn := open(t, c, r.Write, "app", "")
 	pid, err := query(conn, "begin; select pg_backend_pid()")
 	if err == nil {
