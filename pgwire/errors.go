@@ -20,6 +20,7 @@ const (
 	ErrReplicationValue
 	ErrOptionArgument // arg: the switch
 	ErrOptionValue    // arg: the switch
+	ErrSessionAttrs   // arg: the value
 	ErrTLSRequired
 
 	ErrExpectedPassword // arg: the kind of the message that came

@@ -121,7 +121,7 @@ func newPool(o Options) *Pool {
 	return p
 }
 
-// Queue finds or makes the queue of a key and rules, for a user who keeps it until he calls Leave. A configuration that differs from
+// Queue finds or makes the queue of a key and rules, as far as they have an effect on its route, for a user who keeps it until he calls Leave. A configuration that differs from
 // the queue's is put in force: the last caller wins. After Close the queue answers ErrClosed. Any goroutine.
 func (p *Pool) Queue(k Key, rules routing.Rules, cfg Config) *Queue {
 	q, known := p.queue(k, rules, cfg)
@@ -136,7 +136,7 @@ func (p *Pool) Queue(k Key, rules routing.Rules, cfg Config) *Queue {
 func (p *Pool) queue(k Key, rules routing.Rules, cfg Config) (q *Queue, known bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	id := identity{key: k, rules: rules}
+	id := identity{key: k, rules: rules.On(k.Route)}
 	if q, known = p.mu.known[id]; !known {
 		q = p.newQueueLocked(id, cfg)
 	}

@@ -135,3 +135,9 @@ type ListenerConfig struct {
 	Route   routing.Route
 	Rules   routing.Rules
 }
+
+// aimed returns where the listener leads a client that wants nodes of a kind.
+func (l ListenerConfig) aimed(attrs routing.SessionAttrs) ListenerConfig {
+	l.Route, l.Rules = attrs.Aim(l.Route, l.Rules)
+	return l
+}

@@ -10,6 +10,7 @@ import (
 	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/pgwire"
 	"github.com/pgrouter/pgrouter/reactor"
+	"github.com/pgrouter/pgrouter/routing"
 )
 
 // errClosed says that the proxy takes no more listeners.
@@ -42,6 +43,16 @@ func (d *Door) Address() string { return d.address }
 
 // Change lets the door lead elsewhere, or by other rules. For who is in already that counts after Proxy.Renew.
 func (d *Door) Change(cfg ListenerConfig) { d.config.Store(&cfg) }
+
+// aimed returns where the door leads a client that wants nodes of a kind; nil: it is closed.
+func (d *Door) aimed(attrs routing.SessionAttrs) *ListenerConfig {
+	now := d.config.Load()
+	if now == nil {
+		return nil
+	}
+	aimed := now.aimed(attrs)
+	return &aimed
+}
 
 // Close stops accepting. Who is in already stays until Proxy.Renew.
 func (d *Door) Close() error {

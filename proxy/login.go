@@ -103,6 +103,7 @@ func (l *login) identity(policy Policy) (pool.Key, *state.Vector, string, error)
 		switch {
 		case equalName(param.Name, applicationName):
 			name = param.Value
+		case equalName(param.Name, sessionAttrs): // it is in the route
 		case state.Tracked(param.Name) && policy.Mode != ModeSession:
 			wanted = l.proxy.vectors.With(wanted, param.Name, param.Value)
 		default:
@@ -117,7 +118,7 @@ func (l *login) identity(policy Policy) (pool.Key, *state.Vector, string, error)
 func (l *login) welcome(pl *place, policy Policy, g *greeting, last []byte) *pgwire.Error {
 	p := l.proxy
 	s := &Session{
-		proxy: p, door: l.door, renewals: l.renewals, place: pl, queue: pl.queue, vector: g.vector,
+		proxy: p, door: l.door, attrs: l.attrs, renewals: l.renewals, place: pl, queue: pl.queue, vector: g.vector,
 		loop: p.deps.Reactor.Pick(), keptAll: true,
 	}
 	s.goBy(policy)

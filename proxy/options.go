@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/pgrouter/pgrouter/pgwire"
+	"github.com/pgrouter/pgrouter/routing"
 )
 
 // Separators of an encoded list of start-up parameters. Neither can stand in a start-up packet's strings.
@@ -11,6 +12,25 @@ const (
 	optionEnd = "\x00"
 	nameEnd   = "\x00"
 )
+
+// sessionAttrs is a parameter of libpq's that some drivers pass on. No server knows it.
+const sessionAttrs = "target_session_attrs"
+
+// aim follows the client's target_session_attrs, if it has given one. Options that cannot be read are told of later.
+func (l *login) aim() *pgwire.Error {
+	params, _ := pgwire.SplitOptions(l.message.Options)
+	for _, param := range append(params, l.message.Params...) {
+		if !equalName(param.Name, sessionAttrs) {
+			continue
+		}
+		var ok bool
+		if l.attrs, ok = routing.ParseSessionAttrs(param.Value); !ok {
+			return pgwire.ErrSessionAttrs.New("", param.Value)
+		}
+	}
+	l.listener = l.listener.aimed(l.attrs)
+	return nil
+}
 
 // EncodeOptions makes one string of start-up parameters, for pool.Key.Options. Names are compared without case, and of a name
 // given twice the last counts, as in PostgreSQL; the order of the others is kept.

@@ -44,7 +44,7 @@ func (l *login) inVain(pl *place) *pgwire.Error {
 	if l.renewals == l.proxy.renewals.Load() {
 		return nil
 	}
-	_, gone := l.proxy.standUnder(l.door.config.Load(), pl, l.message.User, l.message.Database)
+	_, gone := l.proxy.standUnder(l.door.aimed(l.attrs), pl, l.message.User, l.message.Database)
 	return gone
 }
 
@@ -54,7 +54,7 @@ func (s *Session) renew() {
 		return
 	}
 	s.stale, s.renewals = false, s.proxy.renewals.Load()
-	now := s.door.config.Load()
+	now := s.door.aimed(s.attrs)
 	policy, gone := s.proxy.standUnder(now, s.place, s.facts.user, s.facts.database)
 	switch {
 	case gone != nil:

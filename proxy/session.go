@@ -9,6 +9,7 @@ import (
 	"github.com/pgrouter/pgrouter/pool"
 	"github.com/pgrouter/pgrouter/reactor"
 	"github.com/pgrouter/pgrouter/relay"
+	"github.com/pgrouter/pgrouter/routing"
 	"github.com/pgrouter/pgrouter/state"
 )
 
@@ -96,6 +97,7 @@ type Session struct {
 	home  atomic.Pointer[reactor.Loop] // loop, for others
 	shown atomic.Pointer[standing]     // place and mode, for others
 	door  *Door                        // through which it came
+	attrs routing.SessionAttrs         // which nodes it wants
 	place *place                       // what it shares with the other clients of its queue
 	fault *pgwire.Error                // how the client has broken the protocol; it is told so when it has been answered
 	facts facts

@@ -11,6 +11,7 @@ import (
 	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/pgwire"
 	"github.com/pgrouter/pgrouter/reactor"
+	"github.com/pgrouter/pgrouter/routing"
 )
 
 // readChunk is the buffer of a login in bytes: start-up packets are small, and a login reads nothing else.
@@ -22,8 +23,9 @@ type login struct {
 	proxy    *Proxy
 	sock     *reactor.Socket
 	door     *Door
-	listener ListenerConfig // the door's, when it was come through
-	renewals uint64         // see Renew
+	listener ListenerConfig // the door's, when it was come through; after aim as it is meant for this client
+	attrs    routing.SessionAttrs
+	renewals uint64 // see Renew
 	id       uint64
 	began    time.Time
 	message  pgwire.StartupMessage
@@ -73,6 +75,10 @@ func (l *login) run(parent context.Context) {
 		l.sock.Close()
 	case ev.Kind == pgwire.EventMessage:
 		l.message = ev.Message
+		if fault = l.aim(); fault != nil {
+			l.refuse(fault)
+			return
+		}
 		l.register(ctx, stop)
 	default:
 		l.sock.Close() // a port scan, or a client that did not like our 'N'

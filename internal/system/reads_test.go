@@ -3,6 +3,7 @@ package system
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"strconv"
 	"sync"
@@ -127,11 +128,7 @@ func (rs *readers) goOn(during string) map[string]int {
 	if len(rs.fails) > 0 {
 		rs.t.Fatalf("%s: %d readers saw an error: %s", during, len(rs.fails), rs.fails)
 	}
-	at := make(map[string]int)
-	for port, n := range rs.at {
-		at[port] = n
-	}
-	return at
+	return maps.Clone(rs.at)
 }
 
 func port(n *testcluster.Node) string {
