@@ -8,6 +8,7 @@ FUZZ ?= 60s
 STREAMS ?= 60s
 STREAMS_LIMIT ?= 24h
 ROWS ?= 1000000
+EVENTS ?= 5
 BENCH ?=
 DEMO ?=
 
@@ -37,12 +38,12 @@ test: setup unit arch allocs ## Everything that must hold before a commit is pus
 	$(MAKE) --no-print-directory streams
 	$(MAKE) --no-print-directory soak SOAK=2m SOAK_LIMIT=10m
 
-verify: test matrix ## Everything: test, PostgreSQL 17, test suites of others, etcd, Patroni, longer fuzzing, streams, storm and soak, a sanity run of the benchmark (about two and a half hours)
+verify: test matrix ## Everything: test, PostgreSQL 17, test suites of others, etcd, Patroni, longer fuzzing, streams, storm and soak, a sanity run of the benchmark (about three and a half hours)
 	PGROUTER_RELOADS=100 $(TEST_ENV) go test -race -count=1 -timeout 10m -run TestReloadsUnderLoad ./internal/system
 	scripts/fuzz $(FUZZ)
 	$(MAKE) --no-print-directory suites
 	$(MAKE) --no-print-directory etcd
-	$(MAKE) --no-print-directory patroni
+	$(MAKE) --no-print-directory patroni EVENTS=100
 	$(MAKE) --no-print-directory storm
 	$(MAKE) --no-print-directory streams STREAMS=30m ROWS=100000000
 	$(MAKE) --no-print-directory soak SOAK=30m
@@ -70,10 +71,10 @@ etcd: ## Run the source that reads Patroni's keys on a real etcd
 	@scripts/setup-etcd
 	$(TEST_ENV) go test -race -count=1 -tags etcd -timeout 10m ./discovery/etcd
 
-patroni: setup ## Run what needs a real Patroni with etcd: the clusters of the tests, and the table of failovers
+patroni: setup ## Run what needs a real Patroni with etcd, the table of failovers and a random history: make patroni EVENTS=100
 	@scripts/setup-patroni
 	$(TEST_ENV) go test -count=1 -tags patroni -p 1 -timeout 30m -run Patroni -v ./internal/testcluster ./internal/system ./cmd/pgrouter
-	$(TEST_ENV) go test -count=1 -tags patroni -timeout 1h -v ./internal/drill
+	$(TEST_ENV) go test -count=1 -tags patroni -timeout 3h -v ./internal/drill -events $(EVENTS)
 
 streams: setup ## Send random streams to PostgreSQL and through the router, and count rows: make streams STREAMS=5m ROWS=100000000
 	$(TEST_ENV) go test -count=1 -timeout $(STREAMS_LIMIT) -run 'Streams|Stranger' -v ./internal/oracle -stream-time $(STREAMS) -rows $(ROWS)

@@ -20,6 +20,7 @@ type Network struct {
 }
 
 func newNetwork(t testing.TB) *Network {
+	t.Helper()
 	n := &Network{t: t}
 	n.mu.nodes = map[string]*wiretest.Proxy{}
 	return n

@@ -20,8 +20,7 @@ type Plan struct {
 	// Proxied puts the network between the routers and the nodes, and between the nodes and etcd, into the event's hands (Scene.Net). The
 	// routers must hear of the nodes from Patroni.
 	Proxied bool
-	// Event is what happens. It returns when the trouble is over: somebody leads, and each router has seen it.
-	Event func(ctx context.Context, s *Scene)
+	Event   Event // what happens
 	// May says which errors clients may see, and how many of each at most. All others are faults of the router.
 	May map[ledger.Fault]int64
 }
@@ -58,6 +57,16 @@ func InFlight(size Size) map[ledger.Fault]int64 {
 	}
 }
 
+// ShutDown are the errors of units of work under way at a primary that is stopped in order, and says so itself.
+func ShutDown(size Size) map[ledger.Fault]int64 {
+	size = size.withDefaults()
+	return map[ledger.Fault]int64{
+		{Stage: ledger.Autocommit, Code: "57P01"}: int64(size.Writers),
+		{Stage: ledger.Beginning, Code: "57P01"}:  int64(size.Callers),
+		{Stage: ledger.Committing, Code: "57P01"}: int64(size.Callers),
+	}
+}
+
 func (s Size) withDefaults() Size {
 	if s.Writers == 0 {
 		s.Writers = usualWriters
@@ -79,7 +88,7 @@ type Scene struct {
 	T       testing.TB
 	Cluster *testcluster.PatroniCluster
 	Routers []*testrouter.Process
-	Leader  *testcluster.PatroniNode // when it began
+	Leader  *testcluster.PatroniNode // when it began; in a history, when the event in hand began
 	Net     *Network                 // nil unless Plan.Proxied
 
 	plan   Plan
@@ -87,7 +96,7 @@ type Scene struct {
 	direct *eyewitness
 }
 
-// Standbys returns the nodes that did not lead when it began.
+// Standbys returns the nodes that are not Leader.
 func (s *Scene) Standbys() []*testcluster.PatroniNode {
 	var standbys []*testcluster.PatroniNode
 	for _, n := range s.Cluster.Nodes() {
@@ -96,6 +105,31 @@ func (s *Scene) Standbys() []*testcluster.PatroniNode {
 		}
 	}
 	return standbys
+}
+
+// Candidate returns a standby that Patroni lets lead: with synchronous replication the one that commits wait for.
+func (s *Scene) Candidate(ctx context.Context) *testcluster.PatroniNode {
+	s.T.Helper()
+	var found *testcluster.PatroniNode
+	_, err := s.Cluster.Await(ctx, func(v testcluster.PatroniView) bool {
+		for _, r := range v.Of(s.Leader).Replicas {
+			if s.plan.Cluster.Synchronous == testcluster.SyncOff || r.SyncState != "async" {
+				found = s.node(r.Name)
+			}
+		}
+		return found != nil
+	})
+	s.Must(err)
+	return found
+}
+
+func (s *Scene) node(name string) *testcluster.PatroniNode {
+	for _, n := range s.Cluster.Nodes() {
+		if n.Name() == name {
+			return n
+		}
+	}
+	return nil
 }
 
 // Must ends the drill at an error.
@@ -118,7 +152,7 @@ func (s *Scene) Await(what string, is func() bool) {
 	s.Routers[0].Await(what, recoverLimit, is)
 }
 
-// AwaitLeader waits until another node than the first leader leads, and every router sends its writes there.
+// AwaitLeader waits until another node than Leader leads, and every router sends its writes there.
 func (s *Scene) AwaitLeader(ctx context.Context) *testcluster.PatroniNode {
 	s.T.Helper()
 	next, err := s.Cluster.AwaitLeader(ctx, s.Leader)
