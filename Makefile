@@ -21,7 +21,7 @@ TEST_ENV := PGROUTER_VERIFY=1 PGROUTER_REQUIRE_PG=1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build demo test verify matrix check fuzz streams suites etcd patroni bench pgo soak storm docs clean setup unit arch allocs
+.PHONY: help build demo test verify matrix check fuzz streams suites etcd drill patroni bench pgo soak storm docs clean setup unit arch allocs
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,7 @@ demo: build ## Run pgrouter in front of a real primary with standbys on loopback
 	bin/pgrouter demo $(DEMO)
 
 test: setup unit arch allocs ## Everything that must hold before a commit is pushed; what CI runs (under 15 minutes on 2 cores)
+	$(MAKE) --no-print-directory drill
 	$(MAKE) --no-print-directory streams
 	$(MAKE) --no-print-directory soak SOAK=2m SOAK_LIMIT=10m
 
@@ -70,6 +71,10 @@ etcd: ## Run the source that reads Patroni's keys on a real etcd
 	@scripts/setup-go
 	@scripts/setup-etcd
 	$(TEST_ENV) go test -race -count=1 -tags etcd -timeout 10m ./discovery/etcd
+
+drill: setup ## The three quickest rows of the table of failovers, on real Patroni and etcd
+	@scripts/setup-patroni
+	$(TEST_ENV) go test -count=1 -short -tags patroni -timeout 10m -v ./internal/drill -rate 20
 
 patroni: setup ## Run what needs a real Patroni with etcd, the table of failovers and a random history: make patroni EVENTS=100
 	@scripts/setup-patroni

@@ -10,8 +10,6 @@ import (
 	"slices"
 	"testing"
 	"time"
-
-	"github.com/pgrouter/pgrouter/internal/testrouter"
 )
 
 var (
@@ -39,14 +37,29 @@ func TestAHistoryOfFailoversLosesNothing(t *testing.T) {
 	}
 	cluster := strict()
 	cluster.Failsafe = true
-	router := etcd()
-	router.Source = testrouter.FromBoth
-	Run(t, Plan{Name: "history", Cluster: cluster, Load: size(), Router: router, May: may, Event: func(ctx context.Context, s *Scene) {
+	Run(t, Plan{Name: "history", Cluster: cluster, Load: size(), Router: both(), May: may, Event: func(ctx context.Context, s *Scene) {
 		for n := range *events {
 			name := pick(dice, all)
 			s.Leader = s.leader(ctx)
 			s.Log("event %d: %s; %v leads", n+1, name, s.Leader)
 			all[name](ctx, s)
+			s.AwaitWrites(steadyAnswers)
+		}
+	}})
+}
+
+// TestAHistoryOfSwitchoversIsLatencyOnly moves the primary again and again, asked for past the routers and on one of two.
+func TestAHistoryOfSwitchoversIsLatencyOnly(t *testing.T) {
+	long(t)
+	Run(t, Plan{Name: "switchovers", Load: size(), Routers: 2, Router: both(), Event: func(ctx context.Context, s *Scene) {
+		for n := range *events {
+			s.Leader = s.leader(ctx)
+			s.Log("switchover %d; %v leads", n+1, s.Leader)
+			if n%2 == 0 {
+				Switchover(ctx, s)
+			} else {
+				SwitchoverByRouter(ctx, s)
+			}
 			s.AwaitWrites(steadyAnswers)
 		}
 	}})

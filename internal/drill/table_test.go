@@ -53,6 +53,11 @@ func patroni() testrouter.PatroniOptions {
 	return testrouter.PatroniOptions{Source: testrouter.FromPatroni, Hold: longHold}
 }
 
+// both hear of the leader from etcd, and may ask Patroni for another.
+func both() testrouter.PatroniOptions {
+	return testrouter.PatroniOptions{Source: testrouter.FromBoth, Hold: longHold}
+}
+
 // with adds errors that clients may see.
 func with(may, more map[ledger.Fault]int64) map[ledger.Fault]int64 {
 	may = maps.Clone(may)
@@ -182,4 +187,20 @@ func TestARouterThatIsRestartedUnderLoadForgetsNothing(t *testing.T) {
 			s.AwaitWrites(steadyAnswers)
 		}
 	}})
+}
+
+// Patroni is asked past the routers, which see the request before it stops anything, and hold.
+func TestASwitchoverThatPatroniIsAskedForIsLatencyOnly(t *testing.T) {
+	Run(t, Plan{Name: "switchover-by-patroni", Cluster: strict(), Load: size(), Router: etcd(), Event: Switchover})
+}
+
+func TestASwitchoverThatTheRouterIsAskedForIsLatencyOnly(t *testing.T) {
+	long(t)
+	Run(t, Plan{Name: "switchover-by-router", Cluster: strict(), Load: size(), Router: patroni(), Event: SwitchoverByRouter})
+}
+
+// One router is asked; the other sees Patroni's request, and holds as well.
+func TestASwitchoverOnOneOfTwoRoutersIsLatencyOnlyOnBoth(t *testing.T) {
+	long(t)
+	Run(t, Plan{Name: "switchover-two-routers", Cluster: strict(), Load: size(), Routers: 2, Router: both(), Event: SwitchoverByRouter})
 }
