@@ -22,7 +22,7 @@ func KillPrimary(ctx context.Context, s *Scene) {
 // KillPostgres kills the primary's PostgreSQL alone; its agent starts it again, or lets another lead.
 func KillPostgres(ctx context.Context, s *Scene) {
 	s.Leader.KillPostgres()
-	s.Must(s.Cluster.AwaitReady(ctx))
+	s.AwaitReady(ctx)
 	s.AwaitServed(s.leader(ctx))
 }
 
@@ -30,8 +30,7 @@ func KillPostgres(ctx context.Context, s *Scene) {
 func KillAgent(ctx context.Context, s *Scene) {
 	s.Leader.KillAgent()
 	s.AwaitWrites(steadyAnswers)
-	s.Must(s.Leader.Restart(ctx))
-	s.Must(s.Cluster.AwaitReady(ctx))
+	s.restart(ctx, s.Leader)
 }
 
 // FreezePrimary lets the machine of the primary hang: TCP lives, nobody answers. Its agent never wakes: Patroni 3.0.2 would let it write its
@@ -75,12 +74,20 @@ func (s *Scene) alone(ctx context.Context, rise func()) {
 // bringBack starts a node that was killed with its agent, and waits until it replicates and is seen.
 func (s *Scene) bringBack(ctx context.Context, n *testcluster.PatroniNode) {
 	s.T.Helper()
-	s.Must(n.Restart(ctx))
-	s.Must(s.Cluster.AwaitReady(ctx))
+	s.restart(ctx, n)
 	nodes := float64(len(s.Cluster.Nodes()))
 	for _, r := range s.Routers {
 		s.Await("the router sees all nodes", func() bool { return r.Metrics()["pgrouter_node_up"] == nodes })
 	}
+}
+
+// restart starts another agent, and waits until the cluster is whole.
+func (s *Scene) restart(ctx context.Context, n *testcluster.PatroniNode) {
+	s.T.Helper()
+	limited, cancel := limit(ctx)
+	defer cancel()
+	s.Must(n.Restart(limited))
+	s.AwaitReady(ctx)
 }
 
 // StaleKey kills the primary while the leader's key stays. All others are standbys: nobody may write, and nobody is asked to.
@@ -106,23 +113,28 @@ func EtcdAway(d time.Duration) Event {
 	return func(ctx context.Context, s *Scene) {
 		s.Cluster.StopEtcd()
 		s.Pass(ctx, d)
-		s.Must(s.Cluster.StartEtcd(ctx))
-		_, err := s.Cluster.Await(ctx, func(v testcluster.PatroniView) bool { return v.Leader() != nil && !v.Of(v.Leader()).FailsafeActive })
-		s.Must(err)
-		s.Must(s.Cluster.AwaitReady(ctx))
+		s.startEtcd(ctx)
+		s.awaitView(ctx, func(v testcluster.PatroniView) bool { return v.Leader() != nil && !v.Of(v.Leader()).FailsafeActive })
+		s.AwaitReady(ctx)
 	}
+}
+
+func (s *Scene) startEtcd(ctx context.Context) {
+	s.T.Helper()
+	ctx, cancel := limit(ctx)
+	defer cancel()
+	s.Must(s.Cluster.StartEtcd(ctx))
 }
 
 // NoPrimary takes etcd away from a cluster without failsafe mode: Patroni makes all nodes standbys. It comes back when a hold has ended.
 func NoPrimary(ctx context.Context, s *Scene) {
 	s.Cluster.StopEtcd()
-	_, err := s.Cluster.Await(ctx, func(v testcluster.PatroniView) bool { return v.Of(s.Leader).Answered && !v.Of(s.Leader).Primary })
-	s.Must(err)
+	s.awaitView(ctx, func(v testcluster.PatroniView) bool { return v.Of(s.Leader).Answered && !v.Of(s.Leader).Primary })
 	s.AwaitWaiting()
 	s.Await("a hold ends", func() bool { return s.Routers[0].View().Totals.HoldExpired > 0 })
-	s.Must(s.Cluster.StartEtcd(ctx))
+	s.startEtcd(ctx)
 	s.AwaitServed(s.leader(ctx))
-	s.Must(s.Cluster.AwaitReady(ctx))
+	s.AwaitReady(ctx)
 }
 
 // KillStandbys kills one standby after the other, each with its agent.
@@ -147,19 +159,23 @@ func LateStandby(d time.Duration) Event {
 // Switchover has Patroni asked for another leader past the routers, as patronictl does.
 func Switchover(ctx context.Context, s *Scene) {
 	to := s.Candidate(ctx)
-	s.Must(s.Cluster.Switchover(ctx, to))
+	limited, cancel := limit(ctx)
+	defer cancel()
+	s.Must(s.Cluster.Switchover(limited, to))
 	s.Log("Patroni says that it is done")
 	s.AwaitServed(to)
-	s.Must(s.Cluster.AwaitReady(ctx))
+	s.AwaitReady(ctx)
 }
 
 // SwitchoverByRouter has a router asked for it.
 func SwitchoverByRouter(ctx context.Context, s *Scene) {
 	to := s.Candidate(ctx)
-	s.Must(s.Routers[0].Switchover(ctx, s.address(to)))
+	limited, cancel := limit(ctx)
+	defer cancel()
+	s.Must(s.Routers[0].Switchover(limited, s.address(to)))
 	s.Log("the router says that it is done")
 	s.AwaitServed(to)
-	s.Must(s.Cluster.AwaitReady(ctx))
+	s.AwaitReady(ctx)
 }
 
 // CutOffFromRouters takes first a standby, then the primary out of the routers' sight; nobody else notices.
@@ -181,5 +197,5 @@ func CutOffFromEtcd(ctx context.Context, s *Scene) {
 	s.AwaitLeader(ctx)
 	s.AwaitWrites(steadyAnswers)
 	s.Net.FromEtcd(0, false)
-	s.Must(s.Cluster.AwaitReady(ctx))
+	s.AwaitReady(ctx)
 }

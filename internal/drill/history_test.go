@@ -31,13 +31,9 @@ func TestAHistoryOfFailoversLosesNothing(t *testing.T) {
 		"a leader's key that stays": StaleKey, "kill the standbys": KillStandbys, "a standby lags": LateStandby(3 * time.Second),
 		"etcd is away": EtcdAway(5 * time.Second), "switch over": Switchover,
 	}
-	may := with(InFlight(size()), ShutDown(size()))
-	for fault := range may {
-		may[fault] *= int64(*events)
-	}
 	cluster := strict()
 	cluster.Failsafe = true
-	Run(t, Plan{Name: "history", Cluster: cluster, Load: size(), Router: both(), May: may, Event: func(ctx context.Context, s *Scene) {
+	Run(t, Plan{Name: "history", Cluster: cluster, Load: size(), Router: both(), May: outrun(int64(*events)), Event: func(ctx context.Context, s *Scene) {
 		for n := range *events {
 			name := pick(dice, all)
 			s.Leader = s.leader(ctx)
@@ -51,7 +47,7 @@ func TestAHistoryOfFailoversLosesNothing(t *testing.T) {
 // TestAHistoryOfSwitchoversIsLatencyOnly moves the primary again and again, asked for past the routers and on one of two.
 func TestAHistoryOfSwitchoversIsLatencyOnly(t *testing.T) {
 	long(t)
-	Run(t, Plan{Name: "switchovers", Load: size(), Routers: 2, Router: both(), Event: func(ctx context.Context, s *Scene) {
+	Run(t, Plan{Name: "switchovers", Load: size(), Routers: 2, Router: both(), Planned: true, May: outrun(int64(*events)), Event: func(ctx context.Context, s *Scene) {
 		for n := range *events {
 			s.Leader = s.leader(ctx)
 			s.Log("switchover %d; %v leads", n+1, s.Leader)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/pgrouter/pgrouter/internal/ledger"
 	"github.com/pgrouter/pgrouter/internal/testcluster"
+	"github.com/pgrouter/pgrouter/internal/testrouter"
 )
 
 // Figures are what a drill has shown. Times are in milliseconds; a time that there was not is 0.
@@ -52,6 +53,11 @@ func (s *Scene) judge(ctx context.Context, began time.Time) Figures {
 	f := s.figures(began, saw)
 	s.count(ctx, saw, &f)
 	s.judgeErrors(f)
+	if s.plan.Planned {
+		for i, r := range s.Routers {
+			s.judgeHolds(s.crews[i], r.View())
+		}
+	}
 	for _, r := range s.Routers {
 		m := r.Metrics()
 		for _, name := range mustStayZero {
@@ -131,6 +137,28 @@ func (s *Scene) judgeErrors(f Figures) {
 	// Every error of these closes its connection, and nothing else does.
 	if f.Reconnects > errors {
 		s.T.Errorf("%d connections were opened again after %d errors", f.Reconnects, errors)
+	}
+}
+
+// judgeHolds holds that a router has held before the primary was stopped, and that errors hit only what had begun before.
+func (s *Scene) judgeHolds(c *crew, v testrouter.View) {
+	s.T.Helper()
+	if len(v.Failovers) == 0 {
+		s.T.Error("the router has reported no failover")
+	}
+	for _, report := range v.Failovers {
+		if !report.Planned {
+			s.T.Errorf("the failover of %v was not planned for the router", report.HoldStart)
+		}
+	}
+	for _, l := range c.loads {
+		for _, failure := range l.Total().Failures {
+			if !slices.ContainsFunc(v.Failovers, func(r testrouter.Failover) bool {
+				return failure.Began.Before(r.HoldStart) && r.HoldStart.Before(failure.Ended)
+			}) {
+				s.T.Errorf("%v ended at %v what began at %v, not before a hold", failure.Fault, failure.Ended, failure.Began)
+			}
+		}
 	}
 }
 

@@ -21,6 +21,9 @@ type Plan struct {
 	// routers must hear of the nodes from Patroni.
 	Proxied bool
 	Event   Event // what happens
+	// Planned is for what the routers are told of beforehand: they have to hold in time, and errors are in order for units of work alone that
+	// had begun before they did.
+	Planned bool
 	// May says which errors clients may see, and how many of each at most. All others are faults of the router.
 	May map[ledger.Fault]int64
 }
@@ -83,6 +86,11 @@ func (s Size) withDefaults() Size {
 	return s
 }
 
+// limit bounds what has to happen.
+func limit(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, recoverLimit)
+}
+
 // Scene is a drill under way, as its event sees it.
 type Scene struct {
 	T       testing.TB
@@ -111,7 +119,7 @@ func (s *Scene) Standbys() []*testcluster.PatroniNode {
 func (s *Scene) Candidate(ctx context.Context) *testcluster.PatroniNode {
 	s.T.Helper()
 	var found *testcluster.PatroniNode
-	_, err := s.Cluster.Await(ctx, func(v testcluster.PatroniView) bool {
+	s.awaitView(ctx, func(v testcluster.PatroniView) bool {
 		for _, r := range v.Of(s.Leader).Replicas {
 			if s.plan.Cluster.Synchronous == testcluster.SyncOff || r.SyncState != "async" {
 				found = s.node(r.Name)
@@ -119,7 +127,6 @@ func (s *Scene) Candidate(ctx context.Context) *testcluster.PatroniNode {
 		}
 		return found != nil
 	})
-	s.Must(err)
 	return found
 }
 
@@ -155,11 +162,30 @@ func (s *Scene) Await(what string, is func() bool) {
 // AwaitLeader waits until another node than Leader leads, and every router sends its writes there.
 func (s *Scene) AwaitLeader(ctx context.Context) *testcluster.PatroniNode {
 	s.T.Helper()
+	ctx, cancel := limit(ctx)
+	defer cancel()
 	next, err := s.Cluster.AwaitLeader(ctx, s.Leader)
 	s.Must(err)
 	s.Log("%v leads", next)
 	s.AwaitServed(next)
 	return next
+}
+
+// awaitView waits until what all agents say is as wanted.
+func (s *Scene) awaitView(ctx context.Context, wanted func(testcluster.PatroniView) bool) {
+	s.T.Helper()
+	ctx, cancel := limit(ctx)
+	defer cancel()
+	_, err := s.Cluster.Await(ctx, wanted)
+	s.Must(err)
+}
+
+// AwaitReady waits until the cluster is whole: somebody leads, and all others follow.
+func (s *Scene) AwaitReady(ctx context.Context) {
+	s.T.Helper()
+	ctx, cancel := limit(ctx)
+	defer cancel()
+	s.Must(s.Cluster.AwaitReady(ctx))
 }
 
 // AwaitServed waits until every router sends its writes to a node.

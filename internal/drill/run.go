@@ -77,7 +77,7 @@ func stage(ctx context.Context, t testing.TB, p Plan) *Scene {
 // awaitReplay waits until every standby has what the leader has written.
 func (s *Scene) awaitReplay(ctx context.Context) {
 	s.T.Helper()
-	ctx, cancel := context.WithTimeout(ctx, recoverLimit)
+	ctx, cancel := limit(ctx)
 	defer cancel()
 	status, err := s.Leader.Status(ctx)
 	s.Must(err)
@@ -96,7 +96,7 @@ func (s *Scene) mark(name string, event bool) time.Time {
 // leader waits for the node that leads in the end.
 func (s *Scene) leader(ctx context.Context) *testcluster.PatroniNode {
 	s.T.Helper()
-	ctx, cancel := context.WithTimeout(ctx, recoverLimit)
+	ctx, cancel := limit(ctx)
 	defer cancel()
 	n, err := s.Cluster.AwaitLeader(ctx)
 	s.Must(err)

@@ -140,7 +140,7 @@ func (c *client) end(a attempt, outcome Outcome, err error) {
 		c.mu.log[a.seq] = entry{outcome, now}
 	}
 	if err != nil {
-		f.count(Fault{a.stage, errorKey(err)})
+		f.count(Failure{Fault: Fault{a.stage, errorKey(err)}, Began: a.began, Ended: now})
 	}
 	switch outcome {
 	case Failed:

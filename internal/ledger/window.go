@@ -22,10 +22,20 @@ type Figures struct {
 	Errors        map[string]int64 // by SQLSTATE, or ErrorLost, ErrorRefused, ErrorTimeout; failed connects included
 	Faults        map[Fault]int64  // the same, told apart by how far the operation had come
 	Reconnects    int64            // connections opened again after they were lost
+	Failures      []Failure        // the first of the errors, at most failuresKept for each client and window
 	Held          int64            // operations that took Config.Slow or longer and were then answered well
 	HeldMax       time.Duration    // the longest of them
 	Mixed         int64            // statements whose answer is not their own, or lacks its row: must stay 0
 	Answers       []string         // some of those
+}
+
+// failuresKept is enough to judge the errors of an event, and keeps a load against a dead server from growing.
+const failuresKept = 100
+
+// Failure is an operation that an error has ended.
+type Failure struct {
+	Fault
+	Began, Ended time.Time
 }
 
 func (f *Figures) mixed(answer string) {
@@ -35,7 +45,11 @@ func (f *Figures) mixed(answer string) {
 	}
 }
 
-func (f *Figures) count(fault Fault) {
+func (f *Figures) count(failure Failure) {
+	fault := failure.Fault
+	if len(f.Failures) < failuresKept {
+		f.Failures = append(f.Failures, failure)
+	}
 	if f.Errors == nil {
 		f.Errors, f.Faults = map[string]int64{}, map[Fault]int64{}
 	}
@@ -55,6 +69,7 @@ func (f *Figures) Merge(o *Figures) {
 	f.HeldMax = max(f.HeldMax, o.HeldMax)
 	f.Mixed += o.Mixed
 	f.Answers = append(f.Answers, o.Answers...)
+	f.Failures = append(f.Failures, o.Failures...)
 	if f.Errors == nil {
 		f.Errors, f.Faults = maps.Clone(o.Errors), maps.Clone(o.Faults)
 		return

@@ -47,6 +47,9 @@ func TestAnOperationCountsInTheEventThatItTouched(t *testing.T) {
 	if n := windows[2].Faults[Fault{Committing, "40001"}]; n != 1 {
 		t.Errorf("the commit that failed stands among %v", windows[2].Faults)
 	}
+	if f := windows[2].Failures; len(f) != 1 || !f[0].Began.Equal(after.began) || f[0].Ended.Before(f[0].Began) {
+		t.Errorf("of the commit that failed is kept %+v", f)
+	}
 	if total := l.Total(); total.Acknowledged != 2 || total.Errors["08007"] != 1 || total.Errors["40001"] != 1 {
 		t.Errorf("total: %d acknowledged, errors %v", total.Acknowledged, total.Errors)
 	}

@@ -128,9 +128,16 @@ type View struct {
 			Refused string `json:"refused"`
 		} `json:"nodes"`
 	} `json:"clusters"`
-	Totals struct {
+	Failovers []Failover `json:"failovers"`
+	Totals    struct {
 		HoldExpired int64 `json:"hold_expired"` // units of work whose hold ended
 	} `json:"totals"`
+}
+
+// Failover is a part of the router's report of one.
+type Failover struct {
+	Planned   bool      `json:"planned"`
+	HoldStart time.Time `json:"hold_start"` // from here on no new unit of work went to the old primary
 }
 
 // View asks for the picture that the router shows.
