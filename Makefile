@@ -8,7 +8,7 @@ FUZZ ?= 60s
 STREAMS ?= 60s
 STREAMS_LIMIT ?= 24h
 ROWS ?= 1000000
-EVENTS ?= 5
+DRILL ?= -short -rate 20
 BENCH ?=
 DEMO ?=
 
@@ -44,7 +44,8 @@ verify: test matrix ## Everything: test, PostgreSQL 17, test suites of others, e
 	scripts/fuzz $(FUZZ)
 	$(MAKE) --no-print-directory suites
 	$(MAKE) --no-print-directory etcd
-	$(MAKE) --no-print-directory patroni EVENTS=100
+	$(MAKE) --no-print-directory patroni
+	$(MAKE) --no-print-directory drill DRILL='-events 100'
 	$(MAKE) --no-print-directory storm
 	$(MAKE) --no-print-directory streams STREAMS=30m ROWS=100000000
 	$(MAKE) --no-print-directory soak SOAK=30m
@@ -72,14 +73,9 @@ etcd: ## Run the source that reads Patroni's keys on a real etcd
 	@scripts/setup-etcd
 	$(TEST_ENV) go test -race -count=1 -tags etcd -timeout 10m ./discovery/etcd
 
-drill: setup ## The three quickest rows of the table of failovers, on real Patroni and etcd
-	@scripts/setup-patroni
-	$(TEST_ENV) go test -count=1 -short -tags patroni -timeout 10m -v ./internal/drill -rate 20
-
-patroni: setup ## Run what needs a real Patroni with etcd, the table of failovers and a random history: make patroni EVENTS=100
+patroni: setup ## Run what needs a real Patroni with etcd
 	@scripts/setup-patroni
 	$(TEST_ENV) go test -count=1 -tags patroni -p 1 -timeout 30m -run Patroni -v ./internal/testcluster ./internal/system ./cmd/pgrouter
-	$(TEST_ENV) go test -count=1 -tags patroni -timeout 3h -v ./internal/drill -events $(EVENTS)
 
 streams: setup ## Send random streams to PostgreSQL and through the router, and count rows: make streams STREAMS=5m ROWS=100000000
 	$(TEST_ENV) go test -count=1 -timeout $(STREAMS_LIMIT) -run 'Streams|Stranger' -v ./internal/oracle -stream-time $(STREAMS) -rows $(ROWS)
@@ -92,6 +88,10 @@ bench: build ## Compare CPU and speed with PgBouncer's in paired rounds: make be
 pgo: build ## Make cmd/pgrouter/default.pgo anew, the profile that builds are optimised with
 	@scripts/setup-postgres
 	scripts/make-pgo
+
+drill: setup ## The table of failovers on a real Patroni cluster, under load: make drill DRILL='-events 100', or the quick rows alone
+	@scripts/setup-patroni
+	$(TEST_ENV) go test -count=1 -tags patroni -timeout 3h -v ./internal/drill $(DRILL)
 
 soak: setup ## Run a cluster with clients and faults for a while: make soak SOAK=30m
 	$(TEST_ENV) go test -count=1 -tags soak -timeout $(SOAK_LIMIT) -run TestSoak ./internal/soak -soak $(SOAK)

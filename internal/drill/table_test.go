@@ -26,7 +26,7 @@ var (
 	lag    = flag.Duration("lag", 30*time.Second, "how long a standby replays nothing")
 )
 
-// long leaves a row to make patroni.
+// long leaves a row to make verify.
 func long(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
