@@ -111,7 +111,8 @@ func startDemoRouter(ctx context.Context, setup demo.Setup) (demo.Router, error)
 // demoSource says where the nodes are found, in TOML, and how one of them is demoted where Patroni does not do that.
 func demoSource(setup demo.Setup) (string, error) {
 	if len(setup.Etcd) > 0 {
-		return fmt.Sprintf("[cluster.main.etcd]\nendpoints = %s\nscope = %q", tomlList("http://", setup.Etcd), setup.Scope), nil
+		return fmt.Sprintf("[cluster.main.patroni]\nurls = %s\n[cluster.main.etcd]\nendpoints = %s\nscope = %q",
+			tomlList("http://", setup.Agents), tomlList("http://", setup.Etcd), setup.Scope), nil
 	}
 	demote, err := demoteScript(setup)
 	return fmt.Sprintf("nodes = %s\ndemote_command = %s\nswitchover_user = %q\nswitchover_password = \"${PGROUTER_DEMO_PROBE_PASSWORD}\"",

@@ -25,6 +25,7 @@ type Setup struct {
 	StopCommands  map[string]string // by node: the shell command that shuts it down in order; none with Patroni
 	Etcd          []string          // with Patroni: the addresses of its etcd
 	Scope         string            // with Patroni: its scope there
+	Agents        []string          // with Patroni: the addresses of its agents
 	Dir           string            // a directory that goes away with the demo, for the router's files
 }
 

@@ -76,28 +76,16 @@ func (g *patroni) settle(ctx context.Context) error { return g.AwaitReady(ctx) }
 
 // candidate returns the synchronous standby: Patroni takes no other.
 func (g *patroni) candidate(ctx context.Context) (node, error) {
-	view, err := g.view(ctx)
-	if err != nil {
-		return nil, err
+	n := g.View(ctx).Synchronous()
+	if n == nil {
+		return nil, errors.New("no standby is synchronous")
 	}
-	for _, r := range view.Of(view.Leader()).Replicas {
-		for _, n := range g.Nodes() {
-			if r.Name == n.Name() && r.SyncState == "sync" {
-				return patroniNode{n}, nil
-			}
-		}
-	}
-	return nil, errors.New("no standby is synchronous")
+	return patroniNode{n}, nil
 }
 
 // switchover asks Patroni.
 func (g *patroni) switchover(ctx context.Context, _ Router, to node) error {
 	return g.Switchover(ctx, to.(patroniNode).PatroniNode)
-}
-
-// view asks all agents once.
-func (g *patroni) view(ctx context.Context) (testcluster.PatroniView, error) {
-	return g.Await(ctx, func(testcluster.PatroniView) bool { return true })
 }
 
 // keep looks who leads. After a failure it starts the killed node again, as its machine would.
@@ -123,8 +111,7 @@ func (w *patroniWatch) look(ctx context.Context) {
 		w.mourned = true
 		w.note(testcluster.PrimaryKilled, was, nil)
 	}
-	view, err := w.ground.view(ctx)
-	if leader := view.Leader(); err == nil && leader != nil && (patroniNode{leader}) != was {
+	if leader := w.ground.View(ctx).Leader(); leader != nil && (patroniNode{leader}) != was {
 		w.ground.lead(leader)
 		w.note(testcluster.Promoted, patroniNode{leader}, nil)
 		w.mourned = false
@@ -183,4 +170,7 @@ func (w *patroniWatch) note(kind testcluster.SupervisionKind, n node, err error)
 
 func (g *patroni) describe(setup *Setup) {
 	setup.Etcd, setup.Scope = g.Endpoints(), testcluster.PatroniScope
+	for _, n := range g.Nodes() {
+		setup.Agents = append(setup.Agents, n.RESTAddr())
+	}
 }

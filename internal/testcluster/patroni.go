@@ -147,7 +147,7 @@ func (c *PatroniCluster) Endpoints() []string { return c.etcd.endpoints() }
 
 // Leader asks the agents who leads. The error is ErrNoPrimary when none does.
 func (c *PatroniCluster) Leader(ctx context.Context) (*PatroniNode, error) {
-	if n := c.look(ctx).Leader(); n != nil {
+	if n := c.View(ctx).Leader(); n != nil {
 		return n, nil
 	}
 	return nil, ErrNoPrimary
@@ -157,7 +157,7 @@ func (c *PatroniCluster) Leader(ctx context.Context) (*PatroniNode, error) {
 func (c *PatroniCluster) Await(ctx context.Context, wanted func(PatroniView) bool) (PatroniView, error) {
 	var view PatroniView
 	err := pollAt(ctx, askEvery, func() (bool, error) {
-		view = c.look(ctx)
+		view = c.View(ctx)
 		return ctx.Err() == nil && wanted(view), nil
 	})
 	if err != nil {

@@ -78,8 +78,20 @@ func (v PatroniView) Following() int {
 	return n
 }
 
-// look asks all agents at once. Those that are frozen cost answerLimit.
-func (c *PatroniCluster) look(ctx context.Context) PatroniView {
+// Synchronous returns a standby that commits wait for, and that may lead after a switchover; nil when there is none.
+func (v PatroniView) Synchronous() *PatroniNode {
+	for _, r := range v.Of(v.Leader()).Replicas {
+		for _, s := range v {
+			if r.Name == s.Node.name && r.SyncState == "sync" {
+				return s.Node
+			}
+		}
+	}
+	return nil
+}
+
+// View asks all agents at once. Those that are frozen cost a second.
+func (c *PatroniCluster) View(ctx context.Context) PatroniView {
 	ctx, cancel := context.WithTimeout(ctx, answerLimit)
 	defer cancel()
 	view := make(PatroniView, len(c.nodes))
