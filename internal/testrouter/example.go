@@ -24,14 +24,51 @@ func Example(t testing.TB, c *testcluster.Cluster, text string) *Process {
 // of the first two listeners, and the state directory. The files that it names stand beside it.
 func Prepare(t testing.TB, c *testcluster.Cluster, text string) *Process {
 	t.Helper()
-	dir := t.TempDir()
-	p := &Process{t: t, dir: dir, Write: FreeAddress(t), Read: FreeAddress(t), Admin: FreeAddress(t), log: filepath.Join(dir, "router.log")}
 	var nodes []string
 	for _, n := range c.Nodes() {
-		nodes = append(nodes, strconv.Quote(n.Addr()))
+		nodes = append(nodes, n.Addr())
 	}
+	return prepare(t, c, replaceLine(text, `^nodes = .*$`, func(string) string { return "nodes = " + list("", nodes) }))
+}
+
+// PreparePatroni is Prepare in front of a cluster that Patroni runs: the addresses of its agents and of its etcd are replaced, and the
+// scope is told.
+func PreparePatroni(t testing.TB, c *testcluster.PatroniCluster, text string) *Process {
+	t.Helper()
+	var agents []string
+	for _, n := range c.Nodes() {
+		agents = append(agents, n.RESTAddr())
+	}
+	for pattern, line := range map[string]string{
+		`^urls = .*$`:      "urls = " + list("http://", agents),
+		`^endpoints = .*$`: "endpoints = " + list("http://", c.Endpoints()),
+		`^# scope = .*$`:   fmt.Sprintf("scope = %q", testcluster.PatroniScope),
+	} {
+		text = replaceLine(text, pattern, func(string) string { return line })
+	}
+	return prepare(t, c, text)
+}
+
+// list is a list of strings in TOML, each with a prefix.
+func list(prefix string, values []string) string {
+	quoted := make([]string, len(values))
+	for i, v := range values {
+		quoted[i] = strconv.Quote(prefix + v)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
+}
+
+// accounts are who may log in.
+type accounts interface {
+	Role(name string) testcluster.Role
+}
+
+// prepare replaces what any kind of cluster needs replaced.
+func prepare(t testing.TB, c accounts, text string) *Process {
+	t.Helper()
+	dir := t.TempDir()
+	p := &Process{t: t, dir: dir, Write: FreeAddress(t), Read: FreeAddress(t), Admin: FreeAddress(t), log: filepath.Join(dir, "router.log")}
 	doors := []string{p.Write, p.Read}
-	text = replaceLine(text, `^nodes = .*$`, func(string) string { return "nodes = [" + strings.Join(nodes, ", ") + "]" })
 	text = replaceLine(text, `^state_dir = .*$`, func(string) string { return fmt.Sprintf("state_dir = %q", dir) })
 	text = replaceLine(text, `^http = .*$`, func(string) string { return fmt.Sprintf("http = %q", p.Admin) })
 	text = replaceLine(text, `^address = .*$`, func(line string) string {
