@@ -10,6 +10,7 @@ STREAMS_LIMIT ?= 24h
 ROWS ?= 1000000
 DRILL ?= -short -rate 20
 BENCH ?=
+FAILOVER ?=
 DEMO ?=
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
@@ -21,10 +22,10 @@ TEST_ENV := PGROUTER_VERIFY=1 PGROUTER_REQUIRE_PG=1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build demo test verify matrix check fuzz streams suites etcd drill patroni bench pgo soak storm docs clean setup unit arch allocs
+.PHONY: help build demo test verify matrix check fuzz streams suites etcd drill patroni bench bench-failover pgo soak storm docs clean setup unit arch allocs
 
 help: ## Say what each target does
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build bin/pgrouter, one static binary
 	@command -v go >/dev/null || { echo "Go is not in PATH: install it from https://go.dev/dl, at least the version that go.mod names" >&2; exit 1; }
@@ -39,7 +40,7 @@ test: setup unit arch allocs ## Everything that must hold before a commit is pus
 	$(MAKE) --no-print-directory streams
 	$(MAKE) --no-print-directory soak SOAK=2m SOAK_LIMIT=10m
 
-verify: test matrix ## Everything: test, PostgreSQL 17, test suites of others, etcd, Patroni, longer fuzzing, streams, storm and soak, a sanity run of the benchmark (about three and a half hours)
+verify: test matrix ## Everything: test, PostgreSQL 17, test suites of others, etcd, Patroni, longer fuzzing, streams, storm and soak, sanity runs of the benchmarks (about three and a half hours)
 	PGROUTER_RELOADS=100 $(TEST_ENV) go test -race -count=1 -timeout 10m -run TestReloadsUnderLoad ./internal/system
 	scripts/fuzz $(FUZZ)
 	$(MAKE) --no-print-directory suites
@@ -50,6 +51,7 @@ verify: test matrix ## Everything: test, PostgreSQL 17, test suites of others, e
 	$(MAKE) --no-print-directory streams STREAMS=30m ROWS=100000000
 	$(MAKE) --no-print-directory soak SOAK=30m
 	$(MAKE) --no-print-directory bench BENCH='-rounds 2 -seconds 3'
+	$(MAKE) --no-print-directory bench-failover FAILOVER='-stacks pgrouter-etcd,haproxy-pgbouncer -events switchover'
 
 matrix: setup ## Run the tests against PostgreSQL 17 of Debian 13, in a chroot (as root)
 	@scripts/setup-bench
@@ -84,6 +86,12 @@ bench: build ## Compare CPU and speed with PgBouncer's in paired rounds: make be
 	@scripts/setup-postgres
 	@scripts/setup-bench
 	go run ./bench $(BENCH)
+
+bench-failover: build ## Compare failovers with HAProxy's, and with HAProxy and PgBouncer, on a real Patroni cluster: make bench-failover FAILOVER='-events kill'
+	@scripts/setup-patroni
+	@scripts/setup-haproxy
+	@scripts/setup-bench
+	go run ./bench/failover $(FAILOVER)
 
 pgo: build ## Make cmd/pgrouter/default.pgo anew, the profile that builds are optimised with
 	@scripts/setup-postgres
