@@ -20,6 +20,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"go.uber.org/goleak"
 
+	"github.com/pgrouter/pgrouter/discovery/dns"
 	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/failover"
 	"github.com/pgrouter/pgrouter/metrics"
@@ -119,6 +120,9 @@ func (s *scene) Failovers() []failover.Report {
 }
 func (s *scene) Doors() []Door {
 	return []Door{{Address: "0.0.0.0:5000", Cluster: "main", Route: "primary"}}
+}
+func (s *scene) Hosts() []dns.Host {
+	return []dns.Host{{Cluster: "main", Name: "db.test:5432", Addresses: []string{"10.0.0.1", "10.0.0.2"}, Due: time.Now().Add(-time.Minute), Problem: "DNS fails"}}
 }
 func (s *scene) Serves(_, route string) (bool, string) {
 	if route == "primary" && s.primary == "" {

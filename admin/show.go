@@ -2,8 +2,10 @@ package admin
 
 import (
 	"context"
+	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/pgrouter/pgrouter/pgwire"
 )
@@ -39,8 +41,8 @@ func shows() []command {
 		look("MEM", "memory", memColumns(), showMem),
 		look("PEERS", "the other routers in front of the same clusters, and whether they answer", peerColumns(), showPeers),
 		look("PEER_POOLS", "always empty: peers are not connected with", peerPoolColumns(), showNothing),
-		look("DNS_HOSTS", "always empty: names are looked up at each connection", dnsHostColumns(), showNothing),
-		look("DNS_ZONES", "always empty: names are looked up at each connection", dnsZoneColumns(), showNothing),
+		look("DNS_HOSTS", "names that are followed, and where they lead", dnsHostColumns(), showHosts),
+		look("DNS_ZONES", "always empty: each name is asked for when its TTL is over", dnsZoneColumns(), showNothing),
 		{name: "SHOW FDS", quiet: true, needs: roleStats, tag: "SHOW", run: refuseFDs},
 		{
 			name: "SHOW", args: "parameter", most: settingWords, needs: roleStats, columns: []column{{"setting", typeText, "its value"}},
@@ -94,7 +96,20 @@ func peerPoolColumns() []column {
 }
 
 func dnsHostColumns() []column {
-	return []column{{"hostname", typeText, ""}, {"ttl", typeInt8, ""}, {"addrs", typeText, ""}}
+	return []column{
+		{"hostname", typeText, "the name as it is configured, or the target of a service"}, {"ttl", typeInt8, "in how many seconds it is asked for again"},
+		{"addrs", typeText, "where it led last, with a comma between them"}, {"cluster", typeText, "whose nodes they are"},
+		{"problem", typeText, "why there is no answer; the addresses are the last ones then"},
+	}
+}
+
+func showHosts(_ context.Context, a *Admin, _ []string) ([][]string, error) {
+	var rows [][]string
+	for _, h := range a.world.Hosts() {
+		ttl := max(0, int(math.Ceil(time.Until(h.Due).Seconds())))
+		rows = append(rows, []string{h.Name, strconv.Itoa(ttl), strings.Join(h.Addresses, ","), string(h.Cluster), h.Problem})
+	}
+	return rows, nil
 }
 
 func dnsZoneColumns() []column {

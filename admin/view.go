@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/pgrouter/pgrouter/discovery/dns"
 	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/failover"
 	"github.com/pgrouter/pgrouter/pool"
@@ -30,6 +31,7 @@ type World interface {
 	Holds() []HoldView // those in force
 	Peers() []PeerView // the other routers, in the order of the configuration
 	Doors() []Door
+	Hosts() []dns.Host // names that are followed, of all clusters
 	// Database reports whether a database, by the name that clients use, was asked for by a client or is named in the
 	// configuration, and whether it is paused. "" is all.
 	Database(name string) (known, paused bool)

@@ -194,18 +194,19 @@ func (c *checker) checkCluster(cl *Cluster) {
 	c.checkWeights(cl, path)
 	c.checkPatroni(&cl.Patroni, len(cl.Etcd.Endpoints) > 0, path+".patroni")
 	c.checkEtcd(&cl.Etcd, path+".etcd")
+	c.checkDNS(&cl.DNS, path+".dns")
 }
 
 // checkMembers sees that the cluster has nodes, or may find some, and gives their addresses one form.
 func (c *checker) checkMembers(cl *Cluster, path string) {
 	switch {
-	case len(cl.Nodes) > 0 || len(cl.Patroni.URLs) > 0 || len(cl.Etcd.Endpoints) > 0:
+	case len(cl.Nodes) > 0 || cl.isFound():
 	case cl.Nodes != nil:
 		c.fault(path+".nodes", "must name at least one node", "")
 	case c.names != nil:
 		c.fault(path+".nodes", "is required", "or set PGHOST")
 	default:
-		c.fault(path+".nodes", "is required", "or let ["+path+".patroni] or ["+path+".etcd] find them")
+		c.fault(path+".nodes", "is required", "or let ["+path+".patroni], ["+path+".etcd] or ["+path+".dns] find them")
 	}
 	seen := make(map[string]bool)
 	for i, node := range cl.Nodes {

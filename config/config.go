@@ -137,7 +137,7 @@ type Override struct {
 // Cluster is one [cluster.NAME].
 type Cluster struct {
 	Name               string
-	Nodes              []string      `key:"nodes" unit:"host:port" doc:"The members. Without a port: 5432. /directory:port is a unix socket. Required, unless patroni.urls or etcd.endpoints is given: then members are found, and these count in addition."`
+	Nodes              []string      `key:"nodes" unit:"host:port" doc:"The members. Without a port: 5432. /directory:port is a unix socket. A host name is followed to where it leads. Required, unless patroni.urls, etcd.endpoints or dns.names is given: then members are found, and these count in addition."`
 	ProbeUser          string        `key:"probe_user" default:"pgrouter" unit:"user name" doc:"As whom the router watches the nodes. It needs REPLICATION, to read timeline histories (without it a promoted standby is not proven and writes are held), and pg_monitor."`
 	ProbePassword      Secret        `key:"probe_password" doc:"Its password."`
 	ProbeDatabase      string        `key:"probe_database" default:"postgres" unit:"database name" doc:"Where it logs in."`
@@ -157,6 +157,7 @@ type Cluster struct {
 	HoldMax            time.Duration `key:"hold_max" default:"5s" max:"5m" doc:"How long new work is held at most because somebody has asked Patroni to move the primary (patronictl switchover), counted from the moment at which the request is seen and due. It ends earlier when the new primary is proven, or when Patroni drops the request. The hold_timeout of clients counts beside it: longer than that, a request that Patroni does not get on with would cost errors. 0: only the end of the old primary holds."`
 	Patroni            Patroni       `within:"patroni"`
 	Etcd               Etcd          `within:"etcd"`
+	DNS                DNS           `within:"dns"`
 }
 
 // Etcd is one [cluster.NAME.etcd].

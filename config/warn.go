@@ -96,7 +96,12 @@ func (c *checker) warnListener(l *Listener, path string) {
 
 // isSingle says whether there is one node, and none will be found.
 func (cl *Cluster) isSingle() bool {
-	return len(cl.Nodes) == 1 && len(cl.Patroni.URLs)+len(cl.Etcd.Endpoints) == 0
+	return len(cl.Nodes) == 1 && !cl.isFound()
+}
+
+// isFound says whether something finds members.
+func (cl *Cluster) isFound() bool {
+	return len(cl.Patroni.URLs)+len(cl.Etcd.Endpoints)+len(cl.DNS.Names) > 0
 }
 
 // cluster returns the cluster of a name, an empty one if there is none.

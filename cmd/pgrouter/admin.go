@@ -9,6 +9,7 @@ import (
 
 	"github.com/pgrouter/pgrouter/admin"
 	"github.com/pgrouter/pgrouter/config"
+	"github.com/pgrouter/pgrouter/discovery/dns"
 	"github.com/pgrouter/pgrouter/failover"
 	"github.com/pgrouter/pgrouter/metrics"
 	"github.com/pgrouter/pgrouter/pool"
@@ -133,6 +134,15 @@ func (o *outlook) Doors() []admin.Door {
 	var all []admin.Door
 	for _, d := range o.router.listeners() {
 		all = append(all, admin.Door{Address: d.Address, Cluster: string(d.Cluster), Route: d.Route.String()})
+	}
+	return all
+}
+
+// Hosts returns the names that are followed.
+func (o *outlook) Hosts() []dns.Host {
+	var all []dns.Host
+	for _, c := range *o.router.clusters.Load() {
+		all = append(all, c.dns.Hosts()...)
 	}
 	return all
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/pgrouter/pgrouter/config"
 	"github.com/pgrouter/pgrouter/discovery"
+	"github.com/pgrouter/pgrouter/discovery/dns"
 	"github.com/pgrouter/pgrouter/discovery/etcd"
 	"github.com/pgrouter/pgrouter/discovery/patroni"
 	"github.com/pgrouter/pgrouter/discovery/probe"
@@ -23,6 +24,7 @@ import (
 type clusterRun struct {
 	cfg       *config.Cluster // in force; for reloads
 	nodes     *static.Source
+	dns       *dns.Source     // rests without names
 	patroni   *patroni.Source // without urls it only asks those whom etcd names of themselves
 	etcd      *etcd.Source    // rests without endpoints
 	prober    *probe.Prober
@@ -53,8 +55,11 @@ func (r *router) startClusters(ctx context.Context) error {
 // newCluster makes a cluster's discovery and conductor and starts nothing.
 func (r *router) newCluster(c *config.Cluster) (run *clusterRun, err error) {
 	run = &clusterRun{cfg: c}
-	if run.nodes, err = static.New(c.Nodes); err != nil {
+	if run.nodes, err = static.New(fixedNodes(c.Nodes)); err != nil {
 		return nil, fmt.Errorf("cluster.%s.nodes: %w", c.Name, err)
+	}
+	if run.dns, err = dns.New(dnsConfig(c), dns.Deps{Cluster: topology.ClusterID(c.Name), Events: r.events, Logger: r.log}); err != nil {
+		return nil, fmt.Errorf("cluster.%s.dns: %w", c.Name, err)
 	}
 	if run.patroni, err = patroni.New(patroniConfig(c), patroni.Deps{Cluster: topology.ClusterID(c.Name), Events: r.events, Logger: r.log}); err != nil {
 		return nil, fmt.Errorf("cluster.%s.patroni: %w", c.Name, err)
@@ -66,7 +71,7 @@ func (r *router) newCluster(c *config.Cluster) (run *clusterRun, err error) {
 		return nil, fmt.Errorf("cluster.%s: %w", c.Name, err)
 	}
 	run.manager, err = discovery.NewManager(discoveryConfig(c), discovery.Deps{
-		Sources: []discovery.Source{run.nodes, run.patroni, run.etcd}, Prober: run.prober, Events: r.events, Logger: r.log,
+		Sources: []discovery.Source{run.nodes, run.dns, run.patroni, run.etcd}, Prober: run.prober, Events: r.events, Logger: r.log,
 	})
 	if err != nil {
 		return nil, err
@@ -81,6 +86,18 @@ func (r *router) newConductor(c *clusterRun) (*failover.Conductor, error) {
 		Topology: c.manager, Pool: &conductorPool{r.pool, r}, Agents: &agents{c.patroni}, Peers: r.peers,
 		Counters: func() failover.Counters { return r.counters(c.manager.Cluster()) }, Events: r.events, Logger: r.log,
 	})
+}
+
+// fixedNodes returns the nodes that are not called by a name. The others are followed.
+func fixedNodes(all []string) []string {
+	return slices.DeleteFunc(slices.Clone(all), dns.IsName)
+}
+
+func dnsConfig(c *config.Cluster) dns.Config {
+	d := &c.DNS
+	return dns.Config{
+		Nodes: c.Nodes, Names: d.Names, Server: d.Server, Family: d.Family, Timeout: d.Timeout, MaxTTL: d.MaxTTL, ForgetAfter: d.ForgetAfter,
+	}
 }
 
 func probeConfig(c *config.Cluster) probe.Config {
@@ -170,8 +187,9 @@ func (c *clusterRun) reload(ctx context.Context, cfg *config.Cluster) error {
 		errs = append(errs, c.prober.Reload(probeConfig(cfg)))
 	}
 	if !slices.Equal(c.cfg.Nodes, cfg.Nodes) {
-		errs = append(errs, c.nodes.SetNodes(cfg.Nodes))
+		errs = append(errs, c.nodes.SetNodes(fixedNodes(cfg.Nodes)))
 	}
+	errs = append(errs, c.dns.Reload(dnsConfig(cfg)))
 	// Their files may be others under the same names.
 	errs = append(errs, c.patroni.Reload(patroniConfig(cfg)), c.etcd.Reload(etcdConfig(cfg)))
 	c.cfg = cfg

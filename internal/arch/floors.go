@@ -29,7 +29,7 @@ func PGRouter() House {
 			0: {{Path: "pgwire", Pure: true}, {Path: "topology", Pure: true}, {Path: "event", Pure: true}, {Path: "reactor"}, {Path: "metrics"}},
 			1: {{Path: "state", Pure: true}},
 			2: {{Path: "relay", Pure: true}, {Path: "routing", Pure: true}, {Path: "auth"}, {Path: "discovery"}},
-			3: {{Path: "backend"}, {Path: "discovery/static"}, {Path: "discovery/probe"}, {Path: "discovery/patroni"}, {Path: "discovery/etcd"}},
+			3: {{Path: "backend"}, {Path: "discovery/static"}, {Path: "discovery/dns"}, {Path: "discovery/probe"}, {Path: "discovery/patroni"}, {Path: "discovery/etcd"}},
 			4: {{Path: "pool"}},
 			5: {{Path: "proxy"}, {Path: "failover"}},
 			6: {{Path: "admin"}},
