@@ -13,6 +13,7 @@ func (r *reduction) elect(next *Snapshot) {
 	} else {
 		r.vacate(next)
 	}
+	r.mindSilence(next)
 	if next.Phase != r.prev.Phase || next.Primary != r.prev.Primary || next.Epoch != r.prev.Epoch {
 		next.Since = r.now
 	}
@@ -244,6 +245,7 @@ func (r *reduction) vacate(next *Snapshot) {
 	}
 	r.mindDenied()
 	r.mindFloor()
+	r.mindLeader()
 	if next.Phase == r.prev.Phase {
 		return
 	}

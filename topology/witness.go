@@ -122,9 +122,6 @@ func (r *reduction) tellDCS(next *Snapshot) {
 	if next.Asked != r.prev.Asked {
 		r.tellRequest(next)
 	}
-	if next.DCS == DCSLost {
-		r.alarm(r.silence())
-	}
 	if r.foreign() {
 		r.alarm("the DCS speaks of another cluster: system identifier " + system(r.word.SystemID) + ", not " + system(r.identity()))
 	}
