@@ -49,6 +49,8 @@ type scene struct {
 	cancelled chan struct{} // cancel requests for the console
 	disabled  []string
 	left      int // server connections that WAIT_CLOSE would wait for
+
+	change func(*topology.Snapshot) // of the cluster's picture; nil: none
 }
 
 func (s *scene) Clusters() []*topology.Snapshot {
@@ -58,6 +60,9 @@ func (s *scene) Clusters() []*topology.Snapshot {
 	}}
 	if s.primary == "" {
 		snap.Phase, snap.Alarm = topology.PhaseSplit, "two nodes claim to be primary"
+	}
+	if s.change != nil {
+		s.change(snap)
 	}
 	return []*topology.Snapshot{snap}
 }

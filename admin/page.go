@@ -16,6 +16,7 @@ func pageFuncs() template.FuncMap {
 		"clock":  func(t time.Time) string { return t.Format("15:04:05.000") },
 		"lag":    lagText,
 		"recent": recent,
+		"seen":   seen,
 		"secs":   func(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) },
 	}
 }
@@ -33,6 +34,14 @@ func age(d time.Duration, never bool) string {
 		return fmt.Sprintf("%d h", int(d.Hours()))
 	}
 	return fmt.Sprintf("%d days", int(d.Hours()/24))
+}
+
+// seen says when a node last answered.
+func seen(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return age(time.Since(t), false) + " ago"
 }
 
 func lagText(lag *uint64) string {

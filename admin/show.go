@@ -31,6 +31,7 @@ func shows() []command {
 		look("TOTALS", "totals and averages of all databases together", totalsColumns(), showTotals),
 		look("DATABASES", "databases that are configured or in use", databaseColumns(), showDatabases),
 		look("USERS", "users that are configured or in use", userColumns(), showUsers),
+		look("CLUSTERS", "clusters: who is primary, what the DCS says, and what somebody should look at", clusterColumns(), showClusters),
 		look("NODES", "nodes: who is primary, since when, how far the others are", nodeColumns(), showNodes),
 		look("FAILOVERS", "the last changes of primary", failoverColumns(), showFailovers),
 		look("HOLDS", "primaries on which no new work begins because somebody asked for it", holdColumns(), showHolds),

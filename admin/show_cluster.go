@@ -18,7 +18,7 @@ func timeText(t time.Time) string {
 }
 
 func nodeColumns() []column {
-	return []column{
+	return append([]column{
 		{"cluster", typeText, "its name in the configuration"},
 		{"node", typeText, "its address there"},
 		{"role", typeText, "what it last said to be: `primary` or `standby`"},
@@ -32,23 +32,23 @@ func nodeColumns() []column {
 		{"server_version_num", typeInt4, "its version"},
 		{"reason", typeText, "why it may not be used, or why its commits hang, if so"},
 		{"syncrep_waiting", typeInt4, "how many of its commits wait for a synchronous standby"},
-	}
+	}, witnessColumns()...)
 }
 
 func showNodes(_ context.Context, a *Admin, _ []string) ([][]string, error) {
 	var rows [][]string
 	for _, s := range a.world.Clusters() {
 		c := viewCluster(s)
-		for _, n := range c.Nodes {
-			lag := ""
+		for i := range c.Nodes {
+			n, lag := &c.Nodes[i], ""
 			if n.LagBytes != nil {
 				lag = number(*n.LagBytes)
 			}
-			rows = append(rows, []string{
+			rows = append(rows, append([]string{
 				c.Name, n.Node, n.Role, n.Health, number(uint64(n.Timeline)), lag, timeText(n.Since), timeText(n.SeenAt),
 				number(c.Epoch), c.Phase, strconv.Itoa(n.Version), cmp.Or(n.Refused, n.Stalled),
 				strconv.Itoa(n.Waiting),
-			})
+			}, n.witnessed()...))
 		}
 	}
 	return rows, nil

@@ -106,6 +106,12 @@ type ClusterView struct {
 	SystemID uint64     `json:"system_identifier,string"` // that is accepted; 0: none yet
 	Timeline uint32     `json:"timeline"`                 // the highest that was accepted
 	Nodes    []NodeView `json:"nodes"`
+
+	DCS     string       `json:"dcs"`                       // none, awaited, heard or lost
+	Leader  string       `json:"leader"`                    // who holds the leader key by the last word of the DCS; "": nobody
+	Paused  bool         `json:"patroni_paused"`            // by the last word of the DCS
+	Asked   *RequestView `json:"patroni_request,omitempty"` // what Patroni was asked for and has not done yet
+	Notices []string     `json:"notices"`                   // what an operator should know, although it is no alarm
 }
 
 // NodeView is one node.
@@ -115,7 +121,8 @@ type NodeView struct {
 	Health   string    `json:"health"`
 	Primary  bool      `json:"is_primary"`
 	Timeline uint32    `json:"timeline"`
-	LagBytes *uint64   `json:"lag_bytes"` // null: not known
+	LagBytes *uint64   `json:"lag_bytes"`   // null: not known
+	LagTime  *float64  `json:"lag_seconds"` // how old the state is that it shows, to the interval of probes; null: not known
 	SeenAt   time.Time `json:"seen_at"`
 	Since    time.Time `json:"since"`
 	Version  int       `json:"server_version_num"`
@@ -125,7 +132,12 @@ type NodeView struct {
 	Waited   float64   `json:"syncrep_oldest_seconds"`
 	Address  string    `json:"address"` // where it is reached
 	SystemID uint64    `json:"system_identifier,string"`
-	ReadOnly bool      `json:"read_only"` // default_transaction_read_only is on for everybody
+	ReadOnly bool      `json:"read_only"`         // default_transaction_read_only is on for everybody
+	Problem  string    `json:"problem,omitempty"` // why its last question has no answer, or what it did not let the probe see
+	Leader   bool      `json:"holds_leader_key"`  // by the last word of the DCS
+	Sync     bool      `json:"synchronous"`       // a synchronous standby, by the last word of the DCS
+	Agent    string    `json:"agent"`             // what its Patroni does with it; "unknown": it is silent, or there is none
+	Tags     []string  `json:"tags"`              // those of Patroni's that say how it may be used
 }
 
 // PoolView is one queue.
@@ -217,28 +229,6 @@ func (n *ClientCounts) add(c proxy.ClientInfo) {
 	if c.Pinned != "" {
 		n.Pinned++
 	}
-}
-
-func viewCluster(s *topology.Snapshot) ClusterView {
-	v := ClusterView{
-		Nodes: []NodeView{}, Name: string(s.Cluster), Phase: s.Phase.String(), Primary: string(s.Primary), Last: string(s.LastPrimary), Epoch: uint64(s.Epoch),
-		Since: s.Since, Alarm: s.Alarm, SystemID: s.SystemID, Timeline: s.Timeline,
-	}
-	for i := range s.Nodes {
-		n := &s.Nodes[i]
-		node := NodeView{
-			Node: string(n.ID), Role: n.Role.String(), Health: n.Health.String(), Primary: n.ID == s.Primary, Timeline: n.Timeline,
-			SeenAt: n.SeenAt, Since: n.Since, Version: n.Version, Refused: n.Refused,
-			Stalled: n.Stalled, Waiting: n.SyncWait.Waiting, Waited: n.SyncWaited.Seconds(),
-			Address: n.Address, SystemID: n.SystemID, ReadOnly: n.ReadOnly,
-		}
-		if n.LagKnown {
-			lag := n.LagBytes
-			node.LagBytes = &lag
-		}
-		v.Nodes = append(v.Nodes, node)
-	}
-	return v
 }
 
 func viewPool(q pool.QueueStats) PoolView {

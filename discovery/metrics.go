@@ -62,6 +62,7 @@ func (m *Manager) Collector() prometheus.Collector {
 	}
 	return &collector{
 		manager:  m,
+		said:     newWitnesses(desc),
 		primary:  desc("cluster_primary", "1 for the node that may take writes.", "node"),
 		epoch:    desc("cluster_epoch", "How many primaries the cluster has had."),
 		timeline: desc("cluster_timeline", "The highest timeline ever accepted."),
@@ -81,6 +82,7 @@ func (m *Manager) Collector() prometheus.Collector {
 
 type collector struct {
 	manager *Manager
+	said    *witnesses
 
 	primary, epoch, timeline, phase, alarm      *prometheus.Desc
 	waiting, waited, stalled                    *prometheus.Desc
@@ -94,6 +96,7 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	} {
 		out <- d
 	}
+	c.said.describe(out)
 	c.manager.metrics.seconds.Describe(out)
 	c.manager.metrics.failures.Describe(out)
 	c.manager.metrics.unsaved.Describe(out)
@@ -133,6 +136,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 			gauge(c.lagTime, n.LagTime.Seconds(), id)
 		}
 	}
+	c.said.collect(snap, gauge)
 	c.manager.metrics.seconds.Collect(out)
 	c.manager.metrics.failures.Collect(out)
 	c.manager.metrics.unsaved.Collect(out)

@@ -23,6 +23,47 @@ func scrape(t *testing.T, r *metrics.Registry) string {
 	return string(body)
 }
 
+func TestMetricsShowWhatTheDCSAndAgentsSay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := play(t, func(cfg *Config, _ *Deps) { cfg.DCS = true })
+		none := play(t, func(cfg *Config, _ *Deps) { cfg.Cluster = "none" })
+		registry, err := metrics.New()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := registry.Register(s.Collector(), none.Collector()); err != nil {
+			t.Fatal(err)
+		}
+		s.steady()
+		defer s.close()
+		after(time.Second)
+		feed := &Feed{manager: s.Manager, source: "test", done: t.Context().Done()}
+		feed.Testify(topology.Testimony{
+			At: time.Now(), Lease: 3 * time.Second, Leader: "a", Paused: true, Sync: []topology.NodeID{"b"}, Asked: topology.Request{Pending: true, To: "b"},
+		})
+		feed.Report(topology.Agent{Node: "b", At: time.Now(), State: topology.AgentStarting})
+		synctest.Wait()
+		has := func(lines ...string) {
+			t.Helper()
+			body := scrape(t, registry)
+			for _, line := range lines {
+				if !strings.Contains(body, "\npgrouter_"+line+"\n") {
+					t.Errorf("missing %s", line)
+				}
+			}
+			if strings.Contains(body, `pgrouter_cluster_dcs_up{cluster="none"}`) {
+				t.Error("a cluster without a DCS has one")
+			}
+		}
+		has(`cluster_dcs_up{cluster="main"} 1`, `cluster_patroni_paused{cluster="main"} 1`, `cluster_patroni_request{cluster="main"} 1`,
+			`node_leader_key{cluster="main",node="a"} 1`, `node_leader_key{cluster="main",node="b"} 0`, `node_synchronous{cluster="main",node="b"} 1`,
+			`node_agent_state{cluster="main",node="b",state="starting"} 1`, `node_agent_state{cluster="main",node="a",state="unknown"} 1`)
+		after(10 * time.Second)
+		has(`cluster_dcs_up{cluster="main"} 0`, `cluster_patroni_request{cluster="main"} 0`, `node_leader_key{cluster="main",node="a"} 1`,
+			`node_agent_state{cluster="main",node="b",state="unknown"} 1`)
+	})
+}
+
 func TestMetricsShowWhatTheSnapshotShows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := play(t, nil)

@@ -396,6 +396,7 @@ func TestMetricsAreDocumentedAsTheyAreServed(t *testing.T) {
 		t.Fatal(err)
 	}
 	served := metricTypes(t, r)
+	maps.Copy(served, patroniMetricTypes(t, c))
 	if err := c.Standbys()[0].StopFast(ctx); err != nil { // probe_failures
 		t.Fatal(err)
 	}
@@ -405,6 +406,16 @@ func TestMetricsAreDocumentedAsTheyAreServed(t *testing.T) {
 	if diff := cmp.Diff(documentedTypes(t), served); diff != "" {
 		t.Errorf("docs/metrics.md (-) and what is served (+):\n%s", diff)
 	}
+}
+
+// patroniMetricTypes are those of a router that asks Patroni: without a DCS some metrics are not there.
+func patroniMetricTypes(t *testing.T, c *testcluster.Cluster) map[string]string {
+	t.Helper()
+	found := "[cluster.main.patroni]\nurls = [\"" + startPatroni(t, c.Primary().Addr()).URL + "\"]\n"
+	r := testrouter.Prepare(t, c, strings.Replace(patroniConfig, "MEMBERS\n", found, 1))
+	r.Run()
+	r.Await("Patroni is heard", time.Minute, func() bool { return r.Metrics()["pgrouter_cluster_dcs_up"] == 1 })
+	return metricTypes(t, r)
 }
 
 // metricTypes reads the types of the house's metrics off /metrics.
