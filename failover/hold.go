@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -134,8 +135,8 @@ func (c *Conductor) quiet(ctx context.Context, node topology.NodeID) ([]Blocker,
 		return nil, true
 	}
 	blockers := c.deps.Pool.Blockers(c.cluster, node)
-	slices.SortStableFunc(blockers, func(a, b Blocker) int { return int(b.For - a.For) })
-	return blockers[:min(len(blockers), BlockersTold)], len(blockers) == 0
+	slices.SortStableFunc(blockers, func(a, b Blocker) int { return cmp.Compare(b.For, a.For) })
+	return blockers[:min(len(blockers), BlockersTold)], false
 }
 
 // beginHold puts a hold in force, or renews the one of its ID.

@@ -230,7 +230,7 @@ func TestARequestToPatroniHolds(t *testing.T) {
 			again := later
 			again.At = later.At.In(time.FixedZone("elsewhere", 3600)) // the same moment
 			s.asks(again)
-			s.after(3*time.Second, released)
+			s.after(2500*time.Millisecond, released)
 			s.after(time.Minute, released)
 		},
 		"not from a node that does not lead": func(s *stage) {

@@ -284,13 +284,13 @@ type neighbours struct {
 }
 
 func (n *neighbours) Hold(ctx context.Context, _ topology.ClusterID, o HoldOrder) []PeerHeld {
-	n.mu.Lock()
-	n.calls = append(n.calls, fmt.Sprintf("hold %s %s", o.Lease, o.Wait))
-	n.mu.Unlock()
 	select {
-	case <-time.After(min(time.Second, o.Wait)):
+	case <-time.After(time.Second):
 	case <-ctx.Done():
 	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.calls = append(n.calls, fmt.Sprintf("hold %s %s", o.Lease, o.Wait))
 	return n.held(o)
 }
 
@@ -310,7 +310,7 @@ func TestOtherRoutersHoldToo(t *testing.T) {
 		s.c.deps.Peers = n
 		s.begin("b:1", "switchover a:1 b:1")
 		s.after(3*time.Second, held)
-		s.publish("b:1", 2)
+		s.publish("b:1", 2) // while the holds there are renewed
 		s.ends("")
 		if got := strings.Join(n.calls, ", "); got != "hold 10s 5s, hold 10s 0s, release" {
 			s.Error(got)

@@ -66,6 +66,7 @@ func TestNothingIsLostAndNobodyServedTwiceWhateverHappens(t *testing.T) {
 			"pause":         m.stepPause,
 			"resume":        m.stepResume,
 			"reconnect":     m.stepReconnect,
+			"warm":          m.stepWarm,
 			"cut":           m.stepCut,
 			"move":          m.stepMove,
 			"configure":     m.stepConfigure,
@@ -304,6 +305,14 @@ func (m *model) stepReconnect(t *rapid.T) {
 	}
 	if left := m.pool.Reconnect(database); left != linked {
 		t.Fatalf("%d connections are left, %d are in use", left, linked)
+	}
+}
+
+// stepWarm opens connections ahead, to a node that may become the primary in the same life of its postmaster, or not.
+func (m *model) stepWarm(t *rapid.T) {
+	most := rapid.IntRange(0, 3).Draw(t, "most")
+	if n := m.pool.Warm(testCluster, rapid.SampledFrom([]topology.NodeID{"a", "b"}).Draw(t, "candidate"), most); n > most || n > 0 && !m.held {
+		t.Fatalf("%d connections are opened ahead, held %v, most %d", n, m.held, most)
 	}
 }
 

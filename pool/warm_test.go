@@ -173,7 +173,9 @@ func TestWhoKeepsAServerAtRestIsNotWaitedFor(t *testing.T) {
 		t.Errorf("%d are waited for, want 1", n)
 	}
 	quiet := make(chan error, 1)
-	go func() { quiet <- w.pool.WaitQuiet(t.Context(), testCluster, "a") }()
+	soon, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	go func() { quiet <- w.pool.WaitQuiet(soon, testCluster, "a") }()
 	for w.pool.drained.waiting.Load() == nil || len(*w.pool.drained.waiting.Load()) == 0 {
 		<-time.After(time.Millisecond)
 	}

@@ -326,6 +326,8 @@ func (w *world) picture(primary topology.NodeID, a, b topology.Incarnation) *top
 	}
 	for _, n := range []topology.Node{{ID: "a", Incarnation: a}, {ID: "b", Incarnation: b}} {
 		n.Address, n.Health, n.Role, n.SystemID, n.Timeline, n.LagKnown = string(n.ID)+":5432", topology.HealthUp, topology.RoleStandby, 7, 1, true
+		const perStart = 2 // incarnations: a promotion is one more, and no other start
+		n.StartedAt = time.Unix(1+int64(n.Incarnation/perStart), 0)
 		if n.ID == primary {
 			n.Role = topology.RolePrimary
 		}
