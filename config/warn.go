@@ -37,6 +37,10 @@ func (c *checker) warnCluster(cl *Cluster) {
 	}
 	least := probesToProve * cl.ProbeInterval
 	for _, h := range c.cfg.HoldTimeouts() {
+		if len(cl.Etcd.Endpoints)+len(cl.Patroni.URLs) > 0 && cl.HoldMax >= h.Limit {
+			c.warn(path+".hold_max", fmt.Sprintf("%s is not below %s, which is %s: a request that Patroni does not get on with costs errors",
+				formatDuration(cl.HoldMax), h.Key, formatDuration(h.Limit)), "the defaults are 5s and 8s")
+		}
 		if h.Limit < least {
 			c.warn(h.Key, fmt.Sprintf("%s is shorter than %d times the probe_interval of cluster %s: a failover cannot be seen through",
 				formatDuration(h.Limit), probesToProve, cl.Name), "the default is 8s")
