@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	margin       = time.Second      // beyond the wait of an order, in which a peer must have answered
+	margin       = 2 * time.Second  // beyond the wait of an order, in which a peer must have answered
 	watchEvery   = 10 * time.Second // between two looks at whether peers take orders
 	watchID      = "pgrouter-watch" // of no hold
 	releaseLimit = 2 * time.Second
@@ -81,7 +81,7 @@ func (p *Peers) Known() []admin.PeerView {
 	return all
 }
 
-// Hold asks all of them at once, and answers when each has, or when order.Wait and a second are over. A further order of the same ID renews it.
+// Hold asks all of them at once, and answers when each has, or when order.Wait and two seconds are over. A further order of the same ID renews it.
 func (p *Peers) Hold(ctx context.Context, cluster topology.ClusterID, order failover.HoldOrder) []failover.PeerHeld {
 	request := admin.HoldRequest{
 		Cluster: string(cluster), ID: order.ID, By: clip(p.name + ": " + order.By), Lease: order.Lease.String(), Wait: order.Wait.String(), Local: true,

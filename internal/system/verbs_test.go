@@ -184,7 +184,7 @@ func TestAHoldAtOneRouterHoldsAtItsPeersAndEndsThere(t *testing.T) {
 	if _, err := query(busy, "create table shared(n int); begin"); err != nil {
 		t.Fatal(err)
 	}
-	out := a.verb(1, "hold", "--wait", "100ms", "--for", "5m")
+	out := a.verb(1, "hold", "--wait", "5s", "--for", "5m") // the peer may take some time to answer
 	if !strings.Contains(out, "ROUTER") || !strings.Contains(out, "http://"+b.router.Admin) || !strings.Contains(out, "report") {
 		t.Errorf("who is busy at the peer is not told: %s", out)
 	}
@@ -204,12 +204,16 @@ func TestAHoldAtOneRouterHoldsAtItsPeersAndEndsThere(t *testing.T) {
 	a.verb(0, "release")
 	a.ended(here)
 	b.ended(there)
-	a.verb(0, "hold", "--for", "3s", "--id", "another")
+	a.router.Verb("hold", "--for", "3s", "--id", "another") // if it takes longer than that it is over before it is complete
 	here, there = a.write("insert into shared values (3)"), b.write("insert into shared values (4)")
 	a.ended(here)
 	b.ended(there)
-	a.released()
-	b.released()
+	for _, h := range []*holdStage{a, b} {
+		h.router.Await("the lease is over", time.Minute, func() bool {
+			return strings.Contains(fmt.Sprint(table(t, h.watch, "SHOW EVENTS", "event", "reason")), "[hold_ended ordered: its lease is over]")
+		})
+		h.released()
+	}
 }
 
 func TestAHoldIsToldThatAPeerDoesNotAnswer(t *testing.T) {
@@ -222,7 +226,7 @@ func TestAHoldIsToldThatAPeerDoesNotAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.router.Await("the peer is known", time.Minute, func() bool { return len(table(t, h.watch, "SHOW PEERS", "state")) == 1 })
-	if out := h.verb(1, "hold"); !strings.Contains(out, "peer http://"+gone+": ") || !strings.Contains(out, "connection refused") {
+	if out := h.verb(1, "hold", "--for", "5m"); !strings.Contains(out, "peer http://"+gone+": ") || !strings.Contains(out, "connection refused") {
 		t.Error(out)
 	}
 	if n := h.holds(); n != 1 {
@@ -251,7 +255,7 @@ func TestASwitchoverByOneRouterIsSeenByThePeersClientsAsLatency(t *testing.T) {
 	if _, err := query(busy, "create table moved(n int); begin; insert into moved values (1)"); err != nil {
 		t.Fatal(err)
 	}
-	out := a.verb(1, "switchover", "--within", "100ms")
+	out := a.verb(1, "switchover", "--within", "5s") // the peer may take some time to answer
 	if !strings.Contains(out, "http://"+b.router.Admin) || !strings.Contains(out, "report") || !strings.Contains(out, "nothing was touched") {
 		t.Errorf("a client of the peer's is in the way: %s", out)
 	}
