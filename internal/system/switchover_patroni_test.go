@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -133,7 +134,7 @@ func (r *managedRouter) order(to string) {
 	}
 }
 
-// reports are those of the failovers so far.
+// reports are those of the failovers so far, the oldest first.
 func (r *managedRouter) reports() (all []failover.Report) {
 	r.Helper()
 	resp, err := http.Get("http://" + r.admin + "/api/v1/failovers")
@@ -144,6 +145,7 @@ func (r *managedRouter) reports() (all []failover.Report) {
 	if err := json.NewDecoder(resp.Body).Decode(&all); err != nil {
 		r.Fatal(err)
 	}
+	slices.Reverse(all) // the newest comes first
 	return all
 }
 
