@@ -19,6 +19,22 @@ func KillPrimary(ctx context.Context, s *Scene) {
 	s.bringBack(ctx, s.Leader)
 }
 
+// KillAheadOfStandbys kills the primary when it has written for a moment what no standby has received. What lies in their sockets dies with
+// their PostgreSQL, which their agents start again.
+func KillAheadOfStandbys(ctx context.Context, s *Scene) {
+	for _, n := range s.Standbys() {
+		n.StopPostgres()
+	}
+	s.Pass(ctx, time.Second)
+	s.Leader.Kill9()
+	for _, n := range s.Standbys() {
+		n.KillPostgres()
+	}
+	s.AwaitLeader(ctx)
+	s.AwaitWrites(steadyAnswers)
+	s.bringBack(ctx, s.Leader)
+}
+
 // KillPostgres kills the primary's PostgreSQL alone; its agent starts it again, or lets another lead.
 func KillPostgres(ctx context.Context, s *Scene) {
 	s.Leader.KillPostgres()
