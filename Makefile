@@ -77,7 +77,7 @@ etcd: ## Run the source that reads Patroni's keys on a real etcd
 
 patroni: setup ## Run what needs a real Patroni with etcd
 	@scripts/setup-patroni
-	$(TEST_ENV) go test -count=1 -tags patroni -p 1 -timeout 30m -run Patroni -v ./internal/testcluster ./internal/system ./cmd/pgrouter
+	$(TEST_ENV) go test -p 1 -count=1 -tags patroni -timeout 30m -run Patroni -v ./internal/testcluster ./internal/system ./cmd/pgrouter
 
 streams: setup ## Send random streams to PostgreSQL and through the router, and count rows: make streams STREAMS=5m ROWS=100000000
 	$(TEST_ENV) go test -count=1 -timeout $(STREAMS_LIMIT) -run 'Streams|Stranger' -v ./internal/oracle -stream-time $(STREAMS) -rows $(ROWS)

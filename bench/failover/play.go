@@ -11,7 +11,6 @@ import (
 const (
 	eventLimit = 3 * time.Minute
 	calm       = 3 * time.Second        // of the clients, before something happens
-	settle     = time.Second            // what clients felt of an event is over that long after it
 	recovery   = 8 * time.Second        // for health checks to see that all nodes are back
 	lookEvery  = 100 * time.Millisecond //
 )
@@ -65,14 +64,14 @@ func (p *scene) perform(ctx context.Context) (result, error) {
 		return result{}, err
 	}
 	p.begun = time.Now()
-	p.clients.mark("during", true)
+	p.clients.mark("event", true)
 	if err := p.happen(ctx); err != nil {
 		return result{}, err
 	}
-	p.clients.mark("after", false)
-	own := p.watch.gap(p.begun)
-	stopWatch()
-	return result{event: p.event.title, own: own}, p.heal(ctx)
+	if err := p.heal(ctx); err != nil {
+		return result{}, err
+	}
+	return result{event: p.event.title, own: p.watch.gap(p.begun)}, nil
 }
 
 // happen lets the event happen and waits until another node leads and clients are served by it.
@@ -84,14 +83,11 @@ func (p *scene) happen(ctx context.Context) error {
 		return err
 	}
 	since := time.Now()
-	if err := until(ctx, func() bool { return p.clients.served(since) }); err != nil {
-		return err
-	}
-	return pause(ctx, settle)
+	return until(ctx, func() bool { return p.clients.served(since) })
 }
 
 // heal brings a node that was killed or frozen back, as a machine that was switched off and on, and waits until the stacks' health checks
-// have seen that all is as it should be.
+// have seen that all is as it should be. What clients feel of that belongs to the event.
 func (p *scene) heal(ctx context.Context) error {
 	if p.event.resets {
 		p.leader.Kill9()

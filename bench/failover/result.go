@@ -10,11 +10,8 @@ import (
 	"github.com/pgrouter/pgrouter/internal/ledger"
 )
 
-// The windows of a load.
-const (
-	windowDuring = 1
-	windowAfter  = 2
-)
+// eventWindow is the second one of a load, behind the calm.
+const eventWindow = 1
 
 // result is what clients of a stack felt of one event.
 type result struct {
@@ -26,21 +23,18 @@ type result struct {
 	refused       int64 // connects that failed, writers' and readers'
 	dropped       int64 // connections that were lost and opened again
 	inDoubt       int64 // writes of which nobody told the client
-	later         int64 // errors after the event, while the old primary came back
 	lost, doubled int64
 }
 
 // take takes over what the clients saw.
 func (r *result) take(c *clients, begun time.Time) {
-	writers, acks := figures(c.writers(), windowDuring)
-	readers, _ := figures([]*ledger.Load{c.read}, windowDuring)
-	after, _ := figures(c.loads(), windowAfter)
+	writers, acks := figures(c.writers(), eventWindow)
+	readers, _ := figures([]*ledger.Load{c.read}, eventWindow)
 	r.gap = longest(begun, acks)
 	r.writers, r.readers = errorsOf(&writers), errorsOf(&readers)
 	r.refused = refusals(&writers) + refusals(&readers)
 	r.dropped = writers.Reconnects + readers.Reconnects
 	r.inDoubt = writers.Unknown
-	r.later = sum(after.Errors)
 }
 
 // errorsOf counts errors of operations that had a connection.
@@ -64,20 +58,13 @@ func refusals(f *ledger.Figures) (n int64) {
 	return n
 }
 
-func sum(counts map[string]int64) (n int64) {
-	for _, times := range counts {
-		n += times
-	}
-	return n
-}
-
 // beyond is what the stack added to Patroni's own time.
 func (r result) beyond() time.Duration { return max(0, r.gap-r.own) }
 
 // String says it in a line.
 func (r result) String() string {
-	return fmt.Sprintf("%-22s %-30s no write for %5.2f s (direct %5.2f s), errors: writers %s, readers %s, %d dropped, %d refused, %d in doubt, %d later, lost %d, doubled %d",
-		r.stack, r.event, r.gap.Seconds(), r.own.Seconds(), list(r.writers), list(r.readers), r.dropped, r.refused, r.inDoubt, r.later, r.lost, r.doubled)
+	return fmt.Sprintf("%-22s %-30s no write for %5.2f s (direct %5.2f s), errors: writers %s, readers %s, %d dropped, %d refused, %d in doubt, lost %d, doubled %d",
+		r.stack, r.event, r.gap.Seconds(), r.own.Seconds(), list(r.writers), list(r.readers), r.dropped, r.refused, r.inDoubt, r.lost, r.doubled)
 }
 
 // list says counts in a fixed order.
