@@ -5,6 +5,7 @@
 // messages that pass while Go's resolver asks ([tap]). It never judges who is primary, and an answer that is missing or names nobody takes
 // nothing away.
 //
-// Goroutines: [Source.Run] asks for all names that are due, each on a goroutine that it waits for. Locks: one, a leaf, on the settings, which
-// a reload replaces, and on what pages show.
+// Goroutines: [Source.Run] asks for all names that are due, each on a goroutine that it waits for; those of Go's resolver, for which nobody
+// can wait, end with their connections. Locks: Source.mu guards the settings, which a reload replaces, and what pages show; tap.mu what was
+// heard. Both are leaves.
 package dns

@@ -1,6 +1,7 @@
 package dns
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +35,7 @@ func (c *Config) lookup(ctx context.Context, n name) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	heard := &tap{}
+	defer heard.close()
 	resolver := c.resolver(heard)
 	var a answer
 	var err error
@@ -48,16 +50,10 @@ func (c *Config) lookup(ctx context.Context, n name) (answer, error) {
 
 // resolver returns Go's own, with a tap on its connections.
 func (c *Config) resolver(heard *tap) *net.Resolver {
+	server := c.Server // a look-up that was given up may dial once more
 	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
-		if c.Server != "" {
-			address = c.Server
-		}
-		var dialer net.Dialer
-		conn, err := dialer.DialContext(ctx, network, address)
-		if err != nil {
-			return nil, err
-		}
-		return heard.on(conn), nil
+		address = cmp.Or(server, address)
+		return heard.dial(ctx, network, address)
 	}}
 }
 

@@ -44,8 +44,19 @@ func newRoster(deps Deps, to feed) *roster {
 	return &roster{deps: deps, feed: to, names: make(map[name]*entry)}
 }
 
-// follow makes the names those of the configuration, and the targets of its services.
+// hurry makes all names due: they may be asked of another server now, and whoever reloads may have changed DNS.
+func (r *roster) hurry() {
+	for _, e := range r.names {
+		e.due = time.Time{}
+	}
+}
+
+// follow makes the names those of the configuration, and the targets of its services. What was found of another family goes at once: it is
+// the same servers again.
 func (r *roster) follow(cfg Config) {
+	if cfg.Family != r.cfg.Family {
+		maps.DeleteFunc(r.names, func(n name, _ *entry) bool { return n.kind == several })
+	}
 	r.cfg = cfg
 	wanted := cfg.follows()
 	for _, n := range wanted {

@@ -100,6 +100,7 @@ func (s *Source) Run(ctx context.Context, to *discovery.Feed) error {
 
 func (s *Source) run(ctx context.Context, to feed) {
 	r := newRoster(s.deps, to)
+	<-s.changed // by New
 	for ctx.Err() == nil {
 		r.follow(s.config())
 		r.tell()
@@ -111,7 +112,9 @@ func (s *Source) run(ctx context.Context, to feed) {
 		r.tell()
 		s.show(r.hosts())
 		due, some := r.due()
-		s.rest(ctx, due, some)
+		if s.rest(ctx, due, some) {
+			r.hurry()
+		}
 	}
 }
 
@@ -121,8 +124,8 @@ func (s *Source) show(hosts []Host) {
 	s.mu.hosts = hosts
 }
 
-// rest waits until a name is due, never when none is followed, or until the configuration is another.
-func (s *Source) rest(ctx context.Context, due time.Time, some bool) {
+// rest waits until a name is due, never when none is followed, or until the configuration is another, which it reports.
+func (s *Source) rest(ctx context.Context, due time.Time, some bool) (reloaded bool) {
 	var over <-chan time.Time
 	if some {
 		timer := time.NewTimer(time.Until(due))
@@ -132,6 +135,8 @@ func (s *Source) rest(ctx context.Context, due time.Time, some bool) {
 	select {
 	case <-over:
 	case <-s.changed:
+		return true
 	case <-ctx.Done():
 	}
+	return false
 }

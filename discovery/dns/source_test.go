@@ -176,6 +176,22 @@ func TestANodeThatNoAnswerNamesIsKeptForAWhile(t *testing.T) {
 	l.knows("127.0.0.3:5432")
 }
 
+func TestAReloadAsksAtOnceAndLeavesNoNodeOfTheOtherFamily(t *testing.T) {
+	server := wiretest.ServeDNS(t)
+	server.Set(set, wiretest.DNSAnswer{TTL: 86400, IPs: []string{"127.0.0.1", "::1"}})
+	server.Set(db, wiretest.DNSAnswer{TTL: 86400, IPs: []string{"127.0.0.1"}})
+	cfg := config(server)
+	cfg.Nodes, cfg.Names, cfg.MaxTTL, cfg.ForgetAfter = []string{"db.test.:5432"}, []string{"set.test.:5432"}, 24*time.Hour, time.Hour
+	s, l := follow(t, cfg)
+	l.knows("127.0.0.1:5432", "db.test.:5432 at 127.0.0.1:5432")
+	server.Set(db, wiretest.DNSAnswer{TTL: 86400, IPs: []string{"127.0.0.2"}})
+	cfg.Family = FamilyIPv6
+	if err := s.Reload(cfg); err != nil {
+		t.Fatal(err)
+	}
+	l.knows("[::1]:5432", "db.test.:5432 at 127.0.0.2:5432")
+}
+
 func TestServicesHaveTheirTargetsForNodes(t *testing.T) {
 	server := wiretest.ServeDNS(t)
 	server.Set(srv, wiretest.DNSAnswer{TTL: 1, SRV: map[string]uint16{"pg-0.test": 5432, "pg-1.test": 5433}})

@@ -1,7 +1,9 @@
 package dns
 
 import (
+	"context"
 	"encoding/binary"
+	"errors"
 	"net"
 	"sync"
 	"time"
@@ -17,7 +19,36 @@ type tap struct {
 		sync.Mutex
 		found   lifetime // the shortest of answers that have what was asked for
 		missing lifetime // the shortest of those that say that there is nothing
+		conns   []net.Conn
+		over    bool
 	}
+}
+
+// close ends the connections. The resolver works on after the end of its context, until the timeout of resolv.conf; without a connection
+// it gives up.
+func (t *tap) close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.mu.over = true
+	for _, c := range t.mu.conns {
+		_ = c.Close() // the resolver may have closed it
+	}
+}
+
+// dial opens a connection to a DNS server and listens to it.
+func (t *tap) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.mu.over {
+		return nil, errors.Join(net.ErrClosed, conn.Close())
+	}
+	t.mu.conns = append(t.mu.conns, conn)
+	return t.on(conn), nil
 }
 
 // lifetime is a TTL that was told, or not.
