@@ -72,7 +72,8 @@ func level(k event.Kind) slog.Level {
 	case event.SplitBrain, event.ProtocolViolation:
 		return slog.LevelError
 	case event.PrimaryLost, event.PrimaryDoubtful, event.NodeRefused, event.NodeSuspect, event.NodeDown, event.SwitchoverFailed,
-		event.AcceptPaused, event.ConfigRefused, event.SessionCut, event.PauseExpired, event.DatabaseKilled, event.CommitsStalled, event.PeerSilent:
+		event.AcceptPaused, event.ConfigRefused, event.SessionCut, event.PauseExpired, event.DatabaseKilled, event.CommitsStalled, event.PeerSilent,
+		event.ReadOnlyBegun:
 		return slog.LevelWarn
 	default:
 		return slog.LevelInfo

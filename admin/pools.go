@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/pool"
 	"github.com/pgrouter/pgrouter/proxy"
+	"github.com/pgrouter/pgrouter/topology"
 )
 
 // share is one row of SHOW POOLS: all queues of a cluster with the same database and user, whatever their routes and start-up
@@ -22,6 +24,7 @@ type share struct {
 	oldest                  time.Duration
 	reason                  event.HoldReason // why the one waits that has waited longest
 	modes                   []string         // of its clients
+	standIn                 topology.NodeID  // the standby that serves in the place of a primary
 }
 
 // shares adds up the queues, in the order of their making.
@@ -56,6 +59,7 @@ func (s *share) addQueue(q pool.QueueStats) {
 	s.servers.CancelPending += n.CancelPending
 	s.servers.Dialing += n.Dialing
 	s.waiting += q.Waiting
+	s.standIn = cmp.Or(s.standIn, q.StandIn)
 	if q.Waiting > 0 && (s.reason == event.HoldNone || q.Oldest > s.oldest) {
 		s.oldest, s.reason = q.Oldest, q.Reason
 	}
@@ -113,6 +117,7 @@ func poolColumns() []column {
 		{"load_balance_hosts", typeText, "always empty"},
 		{"cluster", typeText, "whose nodes they are"},
 		{"waiting_for", typeText, "why the first in the line waits: `exhausted`, `paused`, `no_primary`, `no_replica`, `switchover`, `requested`, `ordered`, `split_brain`, `dial_failing`"},
+		{"read_only_on", typeText, "the standby that serves the route primary while no node may take writes (`no_primary`); empty: none does"},
 	}
 }
 
@@ -124,6 +129,7 @@ func showPools(_ context.Context, a *Admin, _ []string) ([][]string, error) {
 			s.database, s.user, strconv.Itoa(s.active), strconv.Itoa(s.waiting), "0", "0", strconv.Itoa(n.Linked), "0",
 			strconv.Itoa(n.CancelPending), strconv.Itoa(n.Idle), "0", strconv.Itoa(n.Resetting), strconv.Itoa(n.Dialing),
 			seconds(s.oldest), micros(s.oldest), s.mode(a), "", s.cluster, holdText(s.reason),
+			string(s.standIn),
 		})
 	}
 	return rows, nil

@@ -31,7 +31,7 @@ func (a *Admin) ready() (ok bool, why string) {
 		case !served:
 			why = "listener " + d.Address + " (" + d.Route + "): " + reason
 			if primary {
-				return false, why
+				return false, why + a.readOnly(d.Cluster)
 			}
 		}
 	}
@@ -39,6 +39,16 @@ func (a *Admin) ready() (ok bool, why string) {
 		return true, ""
 	}
 	return false, why
+}
+
+// readOnly says that a standby serves some clients of a cluster in the place of its primary. That makes nobody ready.
+func (a *Admin) readOnly(cluster string) string {
+	for _, q := range a.world.Queues() {
+		if string(q.Key.Cluster) == cluster && q.StandIn != "" {
+			return fmt.Sprintf("; %s serves reads in its place (no_primary)", q.StandIn)
+		}
+	}
+	return ""
 }
 
 // serves reports whether a route of a cluster has a node, by a picture that is not too old to be believed, and new clients are welcome.

@@ -151,6 +151,7 @@ type PoolView struct {
 	Opening  int     `json:"servers_opening"`
 	Waiting  int     `json:"clients_waiting"`
 	Reason   string  `json:"waiting_for,omitempty"`
+	StandIn  string  `json:"read_only_on,omitempty"` // the standby that serves in the place of a primary
 	Oldest   float64 `json:"oldest_wait_seconds"`
 	Size     int     `json:"size_per_node"`
 }
@@ -234,7 +235,7 @@ func (n *ClientCounts) add(c proxy.ClientInfo) {
 func viewPool(q pool.QueueStats) PoolView {
 	v := PoolView{
 		Database: q.Key.Database, User: q.Key.User, Cluster: string(q.Key.Cluster), Route: q.Key.Route.String(), Waiting: q.Waiting,
-		Oldest: q.Oldest.Seconds(), Size: q.Size,
+		Oldest: q.Oldest.Seconds(), Size: q.Size, StandIn: string(q.StandIn),
 	}
 	if q.Waiting > 0 {
 		v.Reason = q.Reason.String()

@@ -43,8 +43,11 @@ func (s *conversation) admitRole(replication bool) error {
 		}
 		c.HotStandby = answer != "f"
 	}
-	if c.HotStandby && c.Target.WantPrimary {
+	switch {
+	case c.HotStandby && c.Target.WantPrimary:
 		return c.notAdmitted(NotPrimary)
+	case !c.HotStandby && c.Target.WantStandby:
+		return c.notAdmitted(NotStandby)
 	}
 	return nil
 }

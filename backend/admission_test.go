@@ -59,6 +59,9 @@ func TestAdmission(t *testing.T) {
 	}{
 		{name: "primary wanted and found", target: Target{WantPrimary: true}, hello: primary},
 		{name: "primary wanted, standby found", target: Target{WantPrimary: true}, hello: standby, reason: NotPrimary},
+		{name: "standby wanted, primary found", target: Target{WantStandby: true}, hello: primary, reason: NotStandby},
+		{name: "standby wanted and found", target: Target{WantStandby: true}, hello: standby, standby: true},
+		{name: "standby wanted, old primary found", target: Target{WantStandby: true}, hello: greeting(), answers: answers{recovery: row("f")}, reason: NotStandby},
 		{name: "anything wanted, standby found", hello: standby, standby: true},
 		{name: "old primary", target: Target{WantPrimary: true}, hello: greeting(), answers: answers{recovery: row("f")}},
 		{name: "old primary that talks", target: Target{WantPrimary: true}, hello: greeting(), answers: answers{recovery: noisy}},

@@ -22,6 +22,7 @@ type Target struct {
 	Incarnation topology.Incarnation // the life of the node that the connection is valid for; carried, not checked
 	SystemID    uint64               // the cluster's system identifier; 0: not known, not checked
 	WantPrimary bool                 // refuse a server in recovery
+	WantStandby bool                 // refuse a server that is not, and let nothing be written there without a word of the client's own
 	Version     int                  // server_version_num of the node as it was last seen; 0: not known
 }
 
@@ -118,6 +119,20 @@ func (l Login) checked(cfg Config, t Target) Login {
 	}
 	value := strconv.FormatInt(cfg.CheckInterval.Milliseconds(), 10)
 	l.Params = append(slices.Clip(l.Params), pgwire.Param{Name: checkParam, Value: value})
+	return l
+}
+
+// readOnlyParam makes every transaction read-only that does not say otherwise.
+const readOnlyParam = "default_transaction_read_only"
+
+// restrained returns the login of a session that stands in for one on the primary. A standby writes nothing anyhow; should it be promoted
+// under the session, and not be proven yet, nothing is written there either.
+func (l Login) restrained(t Target) Login {
+	if !t.WantStandby {
+		return l
+	}
+	params := slices.DeleteFunc(slices.Clone(l.Params), func(p pgwire.Param) bool { return strings.EqualFold(p.Name, readOnlyParam) })
+	l.Params = append(params, pgwire.Param{Name: readOnlyParam, Value: "on"})
 	return l
 }
 

@@ -16,7 +16,7 @@ import (
 // the fraction of a second that deriving keys from a password may take.
 func Dial(ctx context.Context, cfg Config, t Target, l Login) (*Conn, error) {
 	cfg = cfg.withDefaults()
-	packet, err := l.checked(cfg, t).startupPacket()
+	packet, err := l.checked(cfg, t).restrained(t).startupPacket()
 	if err != nil {
 		return nil, &DialError{Op: OpLogin, Node: t.Node, Address: t.Address, Err: err, permanent: true}
 	}

@@ -74,6 +74,7 @@ type AdmissionReason string
 // The reasons.
 const (
 	NotPrimary   AdmissionReason = "in recovery"               // it is a standby
+	NotStandby   AdmissionReason = "not in recovery"           // it is no standby
 	RoleUnproven AdmissionReason = "role unknown"              // it does not report in_hot_standby, and this session cannot ask
 	WrongSystem  AdmissionReason = "another system identifier" // it belongs to another cluster
 )

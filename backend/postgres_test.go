@@ -47,6 +47,7 @@ func TestRealPostgreSQL(t *testing.T) {
 		{"start-up parameters are sent", parametersAreSent},
 		{"the server's refusals are kept", refusalsAreKept},
 		{"a server notices that its client is gone", checksItsClient},
+		{"what stands in for a primary writes nothing", writesNothing},
 		{"only the right node is admitted", onlyTheRightNode},
 		{"a cancel request ends the query and nothing else", cancelEndsTheQuery},
 		{"a connection moves to a loop", movesToALoop},
@@ -208,6 +209,33 @@ func parametersAreSent(t *testing.T, c *testcluster.Cluster) {
 	}
 	if encoding, _ := conn.Param("client_encoding"); encoding != "LATIN1" || !conn.ReadOnly {
 		t.Errorf("encoding %s, read-only %v", encoding, conn.ReadOnly)
+	}
+}
+
+// writesNothing: on a standby that stands in for a primary a session is read-only whatever its client's own start-up parameters say, and
+// stays so when the standby is promoted under it. The setting is what matters then, so that the node need be no standby here.
+func writesNothing(t *testing.T, c *testcluster.Cluster) {
+	t.Helper()
+	target := primaryOf(c)
+	target.WantPrimary, target.WantStandby = false, true
+	l := login("scram", realPassword)
+	l.Params = []pgwire.Param{{Name: "Default_Transaction_Read_Only", Value: "off"}, {Name: "search_path", Value: "x"}}
+	restrained := l.restrained(target)
+	if len(l.Params) != 2 || l.Params[0].Value != "off" {
+		t.Errorf("the login itself was changed: %v", l.Params)
+	}
+	target.WantStandby = false
+	if same := l.restrained(target); len(same.Params) != 2 || same.Params[0].Value != "off" {
+		t.Errorf("any other login: %v", same.Params)
+	}
+	conn, err := Dial(t.Context(), Config{}, target, restrained)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	rows, err := query(t, conn, "SELECT current_setting('transaction_read_only') || current_setting('search_path')")
+	if err != nil || rows[0] != "onx" {
+		t.Errorf("the server has %q, %v", rows, err)
 	}
 }
 

@@ -50,6 +50,8 @@ type Pool struct {
 	ReserveTimeout   time.Duration `key:"reserve_timeout" default:"5s" min:"0s" doc:"When the reserve is opened up, to the second."`
 	HoldTimeout      time.Duration `key:"hold_timeout" default:"8s" min:"0s" doc:"How long work waits while no node may take it (a failover). Then the client gets FATAL 57P03."`
 	WaitTimeout      time.Duration `key:"wait_timeout" default:"2m" min:"1ms" doc:"How long work waits while all server connections are taken. Then the client gets FATAL 53300."`
+	NoPrimary        string        `key:"no_primary" default:"hold" oneof:"hold read-only" doc:"What the route primary does while no node may take writes. read-only: after no_primary_after work goes to the freshest standby, where reads are served, as old as they may be, and writes get ERROR 25006; with the next primary it goes back there."`
+	NoPrimaryAfter   time.Duration `key:"no_primary_after" default:"5s" min:"0s" doc:"How long work is held before that, so that a failover is a wait and not an error. Shorter than hold_timeout, and than login_hold_timeout."`
 	LoginHoldTimeout time.Duration `key:"login_hold_timeout" default:"8s" min:"0s" doc:"How long a login waits while no node may take it."`
 	Login            string        `key:"login" default:"hold" oneof:"hold eager" doc:"eager lets clients log in while no node is there, with the parameters that servers reported before."`
 	QueryTimeout     time.Duration `key:"query_timeout" default:"0s" min:"0s" doc:"How long a server may take to answer, counted from the last that the client sent or was answered. Waiting for a server does not count. Then the client gets FATAL 57014, or 08007 where the outcome is unknown. 0s: no limit."`
@@ -127,6 +129,8 @@ type Override struct {
 	ResetQuery       *string        `key:"reset_query" unit:"SQL" doc:"As in [pool]."`
 	HoldTimeout      *time.Duration `key:"hold_timeout" min:"0s" doc:"As in [pool]."`
 	WaitTimeout      *time.Duration `key:"wait_timeout" min:"1ms" doc:"As in [pool]."`
+	NoPrimary        *string        `key:"no_primary" oneof:"hold read-only" doc:"As in [pool]."`
+	NoPrimaryAfter   *time.Duration `key:"no_primary_after" min:"0s" doc:"As in [pool]."`
 	LoginHoldTimeout *time.Duration `key:"login_hold_timeout" min:"0s" doc:"As in [pool]."`
 	QueryTimeout     *time.Duration `key:"query_timeout" min:"0s" doc:"As in [pool]."`
 	IdleTransaction  *time.Duration `key:"idle_transaction_timeout" min:"0s" doc:"As in [pool]."`

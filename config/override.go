@@ -15,6 +15,8 @@ func (o *Override) over(p Pool) Pool {
 	set(&p.ResetQuery, o.ResetQuery)
 	set(&p.HoldTimeout, o.HoldTimeout)
 	set(&p.WaitTimeout, o.WaitTimeout)
+	set(&p.NoPrimary, o.NoPrimary)
+	set(&p.NoPrimaryAfter, o.NoPrimaryAfter)
 	set(&p.LoginHoldTimeout, o.LoginHoldTimeout)
 	set(&p.Login, o.Login)
 	set(&p.QueryTimeout, o.QueryTimeout)

@@ -22,9 +22,22 @@ func (c *checker) warnings() {
 	if l := &c.cfg.Limits; l.MaxLogins > l.MaxClients && tableOf(c.given, "limits")["max_logins"] != nil {
 		c.warn("limits.max_logins", fmt.Sprintf("has no effect above max_clients, which is %d", l.MaxClients), "")
 	}
+	c.warnReadOnly()
 	for i, n := range c.cfg.Admin.Networks() {
 		if n.Bits() == 0 {
 			c.warn(element("admin.allow", i), "lets everybody who reaches the HTTP server change the cluster", "name the operators' network")
+		}
+	}
+}
+
+// warnReadOnly looks at where work is to be served read-only while there is no primary.
+func (c *checker) warnReadOnly() {
+	for _, p := range c.cfg.pools(func(o *Override) bool {
+		return o.NoPrimary != nil || o.NoPrimaryAfter != nil || o.HoldTimeout != nil || o.LoginHoldTimeout != nil
+	}) {
+		if least := min(p.HoldTimeout, p.LoginHoldTimeout); p.NoPrimary == "read-only" && p.NoPrimaryAfter >= least {
+			c.warn(p.path+".no_primary_after", fmt.Sprintf("%s is not shorter than hold_timeout and login_hold_timeout: who waits is refused after %s",
+				formatDuration(p.NoPrimaryAfter), formatDuration(least)), "the defaults are 5s, 8s and 8s")
 		}
 	}
 }
@@ -56,15 +69,30 @@ type HoldTimeout struct {
 
 // HoldTimeouts returns the hold_timeout of [pool], and those of databases and users that have their own.
 func (c *Config) HoldTimeouts() []HoldTimeout {
-	all := []HoldTimeout{{"pool.hold_timeout", c.Pool.HoldTimeout}}
+	var all []HoldTimeout
+	for _, p := range c.pools(func(o *Override) bool { return o.HoldTimeout != nil }) {
+		all = append(all, HoldTimeout{p.path + ".hold_timeout", p.HoldTimeout})
+	}
+	return all
+}
+
+// pathPool is a Pool and the table that made it what it is.
+type pathPool struct {
+	Pool
+	path string
+}
+
+// pools returns [pool] and what those overrides make of it that are meant.
+func (c *Config) pools(meant func(*Override) bool) []pathPool {
+	all := []pathPool{{c.Pool, "pool"}}
 	for i := range c.Databases {
-		if d := &c.Databases[i]; d.HoldTimeout != nil {
-			all = append(all, HoldTimeout{join("database", d.Name) + ".hold_timeout", *d.HoldTimeout})
+		if d := &c.Databases[i]; meant(&d.Override) {
+			all = append(all, pathPool{d.over(c.Pool), join("database", d.Name)})
 		}
 	}
 	for i := range c.Users {
-		if u := &c.Users[i]; u.HoldTimeout != nil {
-			all = append(all, HoldTimeout{join("user", u.Name) + ".hold_timeout", *u.HoldTimeout})
+		if u := &c.Users[i]; meant(&u.Override) {
+			all = append(all, pathPool{u.over(c.Pool), join("user", u.Name)})
 		}
 	}
 	return all

@@ -23,6 +23,8 @@ const (
 	PoolReleased       Kind = "pool_released"       // units of work go on
 	HoldBegun          Kind = "hold_begun"          // no new unit of work begins on the primary; From is who wants that, Took for how long at most
 	HoldEnded          Kind = "hold_ended"          // Reason says how; Took is how long it has lasted
+	ReadOnlyBegun      Kind = "read_only_begun"     // no primary: work that asks for it goes to a standby (no_primary); Reason is the hold before
+	ReadOnlyOver       Kind = "read_only_over"      // it does not any more; Took is how long it did
 	SessionCut         Kind = "session_cut"         // a client lost its server in the middle of something
 	SessionPinned      Kind = "session_pinned"      // a session keeps its server
 	UnitReplayed       Kind = "unit_replayed"       // a read was sent again to another node

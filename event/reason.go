@@ -41,9 +41,10 @@ const (
 	CutClientGone             // the client went away in the middle of its work
 	CutDrainExpired           // a planned switchover's drain time was over
 	CutSwitchover             // a planned switchover needs the node empty: pinned sessions lose their servers when their unit is over
+	CutStandInOver            // a standby does not stand in for a primary any more (no_primary): sessions lose it when their unit is over
 )
 
-var cutNames = [...]string{"none", "server_closed", "server_fatal", "node_gone", "role_changed", "protocol", "killed", "shutdown", "timeout", "client_gone", "drain_expired", "switchover"}
+var cutNames = [...]string{"none", "server_closed", "server_fatal", "node_gone", "role_changed", "protocol", "killed", "shutdown", "timeout", "client_gone", "drain_expired", "switchover", "stand_in_over"}
 
 // String returns the reason's name as metrics and console print it.
 func (r CutReason) String() string { return name(cutNames[:], int(r)) }

@@ -120,7 +120,7 @@ func (q *Queue) mostLocked(sh *shelf) int {
 // rationedLocked says whether a shelf is of a primary that stands in for standbys, where reads have only a part of the size, and no
 // reserve, so that they do not starve writes.
 func (q *Queue) rationedLocked(sh *shelf) bool {
-	return q.mu.standIn && sh.eligible && q.rules.FallbackMax > 0 && q.rules.FallbackMax < 100
+	return q.mu.fallback && sh.eligible && q.rules.FallbackMax > 0 && q.rules.FallbackMax < 100
 }
 
 // roomLocked says whether a dial to a shelf may start now: the reserve counts when somebody has waited long enough.

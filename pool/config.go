@@ -16,6 +16,7 @@ type Config struct {
 	MaxUser        int           // server connections of all queues of the user together; 0 = no limit
 	IdleTimeout    time.Duration // an idle connection is closed after this long; 0 = never
 	Lifetime       time.Duration // a connection is closed, once idle, at this age ±10 %; 0 = never
+	NoPrimaryAfter time.Duration // with Key.ReadOnly: how long work is held for want of a primary before it goes to a standby
 	MaxWaiters     int           // clients waiting at once (hold_max_clients); the newest beyond it is refused; 0 = no limit
 	DialParallel   int           // connections being opened at once to one node, all queues together
 	DialBackoffMin time.Duration // pause after the first failure to open a connection; doubled with every further one
@@ -29,7 +30,7 @@ func Defaults() Config {
 	return Config{
 		Size: 20, ReserveTimeout: 5 * time.Second, IdleTimeout: 10 * time.Minute, Lifetime: time.Hour, DialParallel: 4,
 		DialBackoffMin: 50 * time.Millisecond, DialBackoffMax: 2 * time.Second,
-		ResetQuery: "DISCARD ALL", AnswerTimeout: 5 * time.Second,
+		ResetQuery: "DISCARD ALL", AnswerTimeout: 5 * time.Second, NoPrimaryAfter: 5 * time.Second,
 	}
 }
 
@@ -50,6 +51,7 @@ func (c Config) Validate() error {
 	check(c.IdleTimeout >= 0, "idle_timeout", "0 or above", c.IdleTimeout)
 	check(c.Lifetime >= 0, "lifetime", "0 or above", c.Lifetime)
 	check(c.MaxWaiters >= 0, "hold_max_clients", "0 or above", c.MaxWaiters)
+	check(c.NoPrimaryAfter >= 0, "no_primary_after", "0 or above", c.NoPrimaryAfter)
 	check(c.DialParallel > 0, "dial_parallel", "above 0", c.DialParallel)
 	check(c.DialBackoffMin > 0, "dial_backoff_min", "above 0", c.DialBackoffMin)
 	check(c.DialBackoffMax >= c.DialBackoffMin, "dial_backoff_max", "at least dial_backoff_min", c.DialBackoffMax)

@@ -12,7 +12,7 @@ import (
 // fallback makes a world in which the primary a stands in for the standby b, which does not answer.
 func fallback(t *testing.T, route routing.Route, percent int, cfg Config) *world {
 	t.Helper()
-	w := newWorldUnder(t, route, routing.Rules{FallbackPrimary: route == routing.Replica, FallbackMax: percent}, 2, cfg)
+	w := newWorldOf(t, testKey(route), routing.Rules{FallbackPrimary: route == routing.Replica, FallbackMax: percent}, 2, cfg)
 	w.silent("b")
 	return w
 }

@@ -18,6 +18,7 @@ type Key struct {
 	User           string // whom the server sees
 	Options        string // canonical encoding of the start-up parameters that no SET can change
 	Replication    string // "" for ordinary sessions
+	ReadOnly       bool   // without a primary its work goes to a standby (no_primary = "read-only"); on Route Primary only
 }
 
 // OnServer returns the name that the database has on the servers.

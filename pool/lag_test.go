@@ -35,7 +35,7 @@ func (q *Queue) routed() []topology.NodeID {
 
 func TestAStandbyThatLagsIsShutOutAndLetInAgainForAllQueuesAlike(t *testing.T) {
 	rules := routing.Rules{MaxLag: routing.LagLimit{Bytes: 100}}
-	w := newWorldUnder(t, routing.Replica, rules, 1, Defaults())
+	w := newWorldOf(t, testKey(routing.Replica), rules, 1, Defaults())
 	var told []string
 	for i, step := range []struct {
 		lag  uint64
@@ -79,7 +79,7 @@ func TestAStandbyThatLagsIsShutOutAndLetInAgainForAllQueuesAlike(t *testing.T) {
 }
 
 func TestLimitsOfOtherListenersDoNotConcernAQueue(t *testing.T) {
-	w := newWorldUnder(t, routing.Replica, routing.Rules{MaxLag: routing.LagLimit{Bytes: 100}}, 1, Defaults())
+	w := newWorldOf(t, testKey(routing.Replica), routing.Rules{MaxLag: routing.LagLimit{Bytes: 100}}, 1, Defaults())
 	free := w.pool.Queue(w.queue.key, routing.Rules{}, Defaults())
 	w.lagsBy(200)
 	w.lagsBy(90)
@@ -104,7 +104,7 @@ pgrouter_node_lagging{cluster="main",max_lag="100",max_lag_time="0",node="b"} 1
 }
 
 func TestOfALagThatNobodyKnowsNothingIsTold(t *testing.T) {
-	w := newWorldUnder(t, routing.Replica, routing.Rules{MaxLag: routing.LagLimit{Time: time.Second}}, 1, Defaults())
+	w := newWorldOf(t, testKey(routing.Replica), routing.Rules{MaxLag: routing.LagLimit{Time: time.Second}}, 1, Defaults())
 	for _, known := range []bool{false, true} {
 		s := w.picture("a", 1, 1)
 		s.Nodes[1].LagTimeKnown = known

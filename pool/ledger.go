@@ -1,6 +1,8 @@
 package pool
 
 import (
+	"cmp"
+
 	"github.com/pgrouter/pgrouter/routing"
 	"github.com/pgrouter/pgrouter/topology"
 )
@@ -105,6 +107,7 @@ func (s *sum) add(st QueueStats) {
 	s.count(st)
 	s.Waiting += st.Waiting
 	s.Oldest = max(s.Oldest, st.Oldest)
+	s.StandIn = cmp.Or(s.StandIn, st.StandIn)
 	if s.Reason == 0 {
 		s.Reason = st.Reason
 	}

@@ -18,7 +18,7 @@ type collector struct {
 	acquires, waits, waitSeconds, gaveUp, refused    *prometheus.Desc
 	dials, moves, resets, closed, violations, faults *prometheus.Desc
 	connections, limit, turned                       *prometheus.Desc
-	paused, lagging                                  *prometheus.Desc
+	paused, lagging, standIn                         *prometheus.Desc
 }
 
 // Collector returns the pool's metrics, to be registered once.
@@ -33,6 +33,7 @@ func (p *Pool) Collector() prometheus.Collector {
 		servers:     desc("pgrouter_pool_servers", "Server connections by state.", "node", "state"),
 		size:        desc("pgrouter_pool_size", "Limit of server connections per node."),
 		waiting:     desc("pgrouter_pool_waiting", "Clients that wait for a server now.", "reason"),
+		standIn:     desc("pgrouter_pool_read_only", "1 while a standby serves in the place of a primary (no_primary), 0 otherwise. For the route primary."),
 		oldest:      desc("pgrouter_pool_oldest_wait_seconds", "How long the first in the line has waited."),
 		acquires:    desc("pgrouter_pool_acquires_total", "Units of work that asked for a server."),
 		waits:       desc("pgrouter_pool_waits_total", "Units of work that had to wait for a server."),
@@ -60,7 +61,7 @@ func (p *Pool) Collector() prometheus.Collector {
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.queues, c.servers, c.size, c.waiting, c.oldest, c.acquires, c.waits, c.waitSeconds, c.gaveUp, c.refused, c.dials, c.moves, c.resets,
-		c.closed, c.violations, c.faults, c.paused, c.lagging, c.connections, c.limit, c.turned,
+		c.closed, c.violations, c.faults, c.paused, c.lagging, c.standIn, c.connections, c.limit, c.turned,
 	} {
 		out <- d
 	}
@@ -105,6 +106,13 @@ func (c *collector) collect(out chan<- prometheus.Metric, st sum) {
 	gauge(c.queues, float64(st.queues))
 	if st.queues > 0 {
 		gauge(c.size, float64(st.Size))
+	}
+	if st.route == routing.Primary {
+		standIn := 0.0
+		if st.StandIn != "" {
+			standIn = 1
+		}
+		gauge(c.standIn, standIn)
 	}
 	gauge(c.waiting, float64(st.Waiting), st.Reason.String())
 	gauge(c.oldest, st.Oldest.Seconds())

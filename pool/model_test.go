@@ -31,8 +31,10 @@ func TestNothingIsLostAndNobodyServedTwiceWhateverHappens(t *testing.T) {
 		cfg.Size = rapid.IntRange(1, 3).Draw(t, "size")
 		cfg.MaxWaiters = rapid.SampledFrom([]int{0, 0, 3}).Draw(t, "max waiters")
 		route := rapid.SampledFrom([]routing.Route{routing.Primary, routing.Primary, routing.Any, routing.PreferReplica}).Draw(t, "route")
+		key := testKey(route)
+		key.ReadOnly = route == routing.Primary && rapid.Bool().Draw(t, "read-only")
 		rules := routing.Rules{MaxLag: routing.LagLimit{Bytes: rapid.SampledFrom([]uint64{0, 100}).Draw(t, "max lag")}, FallbackMax: 50}
-		m := &model{world: newWorldUnder(t, route, rules, rapid.IntRange(1, 3).Draw(t, "loops"), cfg), lives: [2]topology.Incarnation{1, 1}}
+		m := &model{world: newWorldOf(t, key, rules, rapid.IntRange(1, 3).Draw(t, "loops"), cfg), lives: [2]topology.Incarnation{1, 1}}
 		m.vectors = []*state.Vector{nil, new(state.Vector), new(state.Vector)}
 		for i := range 7 {
 			m.newClient(i % len(m.loops))

@@ -35,18 +35,18 @@ type Queue struct {
 // but that of limits.
 type queueState struct {
 	sync.Mutex
-	cfg     Config
-	reset   []byte       // the message that resets a server
-	view    *clusterView // in force; the cluster may have a newer one
-	hold    event.HoldReason
-	held    int64 // pool clock since hold is what it is
-	closed  bool
-	shelves []*shelf
-	nodes   []*shelf // those that the routing decision in force names
-	standIn bool     // it names a primary that stands in for standbys
-	round   uint64   // of connections: each Reconnect begins another
-	line    line
-	count   counters
+	cfg      Config
+	reset    []byte       // the message that resets a server
+	view     *clusterView // in force; the cluster may have a newer one
+	doorway               // what it offers now
+	held     int64        // pool clock since doorway is what it is
+	closed   bool
+	shelves  []*shelf
+	nodes    []*shelf // those that the routing decision in force names
+	fallback bool     // it names a primary that stands in for standbys
+	round    uint64   // of connections: each Reconnect begins another
+	line     line
+	count    counters
 }
 
 // counters only grow.

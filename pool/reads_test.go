@@ -11,7 +11,7 @@ import (
 // standbys makes a world with the standbys a and b, long in their lives.
 func standbys(t *testing.T, balance routing.Balance, reads Reads) *world {
 	t.Helper()
-	w := newWorldUnder(t, routing.Replica, routing.Rules{Balance: balance}, 1, Defaults())
+	w := newWorldOf(t, testKey(routing.Replica), routing.Rules{Balance: balance}, 1, Defaults())
 	w.publish(w.picture("", 1, 1))
 	w.pool.SetReads(testCluster, reads)
 	w.elapse(time.Hour)

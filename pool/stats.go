@@ -12,7 +12,8 @@ type QueueStats struct {
 	Key     Key
 	Size    int // per node
 	Hold    event.HoldReason
-	Held    time.Duration // since Hold is what it is
+	StandIn topology.NodeID // the standby that serves in the place of a primary; "" = none does
+	Held    time.Duration   // since Hold and StandIn are what they are
 	Waiting int
 	Reason  event.HoldReason // why they wait
 	Oldest  time.Duration    // how long the first in the line has waited
@@ -73,7 +74,7 @@ func (q *Queue) Stats() QueueStats {
 	defer q.mu.Unlock()
 	m, c := &q.mu, &q.mu.count
 	st := QueueStats{
-		Key: q.key, Size: m.cfg.Size, Hold: m.hold, Held: time.Duration(now - m.held), Waiting: m.line.n,
+		Key: q.key, Size: m.cfg.Size, Hold: m.hold, StandIn: m.standIn, Held: time.Duration(now - m.held), Waiting: m.line.n,
 		Acquires: c.acquires, Grants: c.grants, Waits: c.waits, Waited: time.Duration(c.waited), GaveUp: c.gaveUp, Refused: c.refused,
 		Full: c.full, DialsOK: c.dialOK, DialsFailed: c.dialFailed, DialsOff: c.dialOff, Moves: c.moves, Resets: c.resets,
 		Violations: c.violations,

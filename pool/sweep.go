@@ -30,6 +30,7 @@ func (p *Pool) runSweeps(interval time.Duration) {
 // sweep ends the pauses whose time is over, looks at every queue, and forgets those that nobody uses and that have nothing left.
 func (p *Pool) sweep() {
 	p.expirePauses()
+	p.standIn()
 	unused := p.unused()
 	for _, q := range p.allQueues() {
 		_, lonely := unused[q]
@@ -39,6 +40,18 @@ func (p *Pool) sweep() {
 	}
 	p.forget(unused)
 	p.relieve()
+}
+
+// standIn lets queues that have held work for long enough have a standby.
+func (p *Pool) standIn() {
+	now := p.wires.clock()
+	var due []*Queue
+	for _, q := range p.allQueues() {
+		if q.overdue(now) {
+			due = append(due, q)
+		}
+	}
+	p.refresh(due)
 }
 
 // sweep closes what is too old, unused for too long or stuck in a reset, and says whether the queue has nothing left. It is told

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"cmp"
 	"sync/atomic"
 	"time"
 
@@ -24,14 +25,19 @@ type clusterView struct {
 	lagging laggards
 	reads   Reads
 	lives   map[topology.NodeID]life // never changed
+	vacant  int64                    // pool clock since when no snapshot has had a primary; meaningful when snap has none
 }
 
 // Publish puts another picture of a cluster in force: waiters are routed anew, connections whose node's life, role or address
 // is another one are closed (those in use when they are released), connections are opened for those who wait. A snapshot older
 // than the one in force is ignored. Any goroutine.
 func (p *Pool) Publish(snap *topology.Snapshot) {
+	now := p.wires.clock()
 	p.change(snap.Cluster, func(v *clusterView) {
 		if v.snap == nil || snap.Seq >= v.snap.Seq {
+			if v.snap == nil || v.snap.Primary != "" {
+				v.vacant = now
+			}
 			v.snap = snap
 		}
 	})
@@ -84,10 +90,16 @@ func ofCluster(queues []*Queue, id topology.ClusterID) []*Queue {
 	return own
 }
 
+// doorway is what a queue offers to those who come.
+type doorway struct {
+	hold    event.HoldReason
+	standIn topology.NodeID // the standby that serves in the place of a primary; "" = none does
+}
+
 // turnover is what a refresh has changed for those who wait.
 type turnover struct {
 	cluster  topology.ClusterID
-	from, to event.HoldReason
+	from, to doorway
 	took     time.Duration
 	waiting  int
 }
@@ -118,13 +130,22 @@ func merge(changes []turnover, c turnover) []turnover {
 }
 
 func (p *Pool) emitTurnover(c turnover) {
-	e := event.Event{Time: p.wallClock(), Cluster: string(c.cluster), Took: c.took, Count: c.waiting}
-	if c.to == event.HoldNone {
-		e.Kind, e.Reason = event.PoolReleased, c.from.String()
-	} else {
-		e.Kind, e.Reason = event.PoolHeld, c.to.String()
+	tell := func(k event.Kind, node topology.NodeID, why event.HoldReason) {
+		p.events.Emit(event.Event{
+			Time: p.wallClock(), Kind: k, Cluster: string(c.cluster), Node: string(node), Reason: why.String(), Took: c.took, Count: c.waiting,
+		})
 	}
-	p.events.Emit(e)
+	if c.from.standIn != "" {
+		tell(event.ReadOnlyOver, c.from.standIn, c.to.hold)
+	}
+	switch {
+	case c.to.standIn != "":
+		tell(event.ReadOnlyBegun, c.to.standIn, c.from.hold)
+	case c.to.hold != event.HoldNone:
+		tell(event.PoolHeld, "", c.to.hold)
+	case c.from.standIn == "":
+		tell(event.PoolReleased, "", c.from.hold)
+	}
 }
 
 // refresh puts the newest view in force.
@@ -132,9 +153,9 @@ func (q *Queue) refresh() turnover {
 	var t todo
 	now := q.pool.wires.clock()
 	q.mu.Lock()
-	c := turnover{cluster: q.key.Cluster, from: q.mu.hold, took: time.Duration(now - q.mu.held), waiting: q.mu.line.n}
+	c := turnover{cluster: q.key.Cluster, from: q.mu.doorway, took: time.Duration(now - q.mu.held), waiting: q.mu.line.n}
 	q.viewLocked(now, &t)
-	c.to = q.mu.hold
+	c.to = q.mu.doorway
 	q.verifyLocked()
 	q.mu.Unlock()
 	q.do(&t)
@@ -144,22 +165,21 @@ func (q *Queue) refresh() turnover {
 // viewLocked routes the queue anew, retires what does not fit any more, and serves who waits.
 func (q *Queue) viewLocked(now int64, t *todo) {
 	q.mu.view = q.cluster.view.Load()
-	stoodIn := q.mu.standIn
-	why := q.routeLocked(q.mu.view)
-	if stoodIn && !q.mu.standIn && why == event.HoldNone {
-		q.leavePrimaryLocked(t)
+	fellBack := q.mu.fallback
+	if door := q.routeLocked(now); door != q.mu.doorway {
+		q.mu.doorway, q.mu.held = door, now
 	}
-	if q.mu.hold != why {
-		q.mu.hold, q.mu.held = why, now
+	if fellBack && !q.mu.fallback && q.mu.hold == event.HoldNone {
+		q.leavePrimaryLocked(t)
 	}
 	for _, sh := range q.mu.shelves {
 		sh.doubtful = false
 		sh.eachLocked(func(s *Server) {
 			q.ariseLocked(s)
 			switch {
-			case q.staleLocked(s) && !s.retiring.Load():
-				q.retireLocked(s, closedStale, t)
-			case why == event.HoldPaused && (s.state != stateLinked || s.moving):
+			case q.staleLocked(s):
+				q.dismissLocked(s, t)
+			case q.mu.hold == event.HoldPaused && (s.state != stateLinked || s.moving):
 				q.retireLocked(s, closedPaused, t)
 			}
 		})
@@ -183,13 +203,28 @@ func (q *Queue) leavePrimaryLocked(t *todo) {
 	}
 }
 
-// routeLocked finds the nodes for the queue's route and says why nothing may be handed out, if so.
-func (q *Queue) routeLocked(v *clusterView) event.HoldReason {
+// dismissLocked retires a server that belongs to a node as it is no more. Whoever has one that stands in for a primary loses it when his
+// unit is over: in session mode, or pinned, he would keep it, and be refused every write, although there is a primary.
+func (q *Queue) dismissLocked(s *Server, t *todo) {
+	if s.state == stateLinked && s.Conn.Target.WantStandby && s.cut == event.CutNone {
+		s.cut = event.CutStandInOver
+		if !s.moving {
+			t.cuts = append(t.cuts, s)
+		}
+	}
+	if !s.retiring.Load() {
+		q.retireLocked(s, closedStale, t)
+	}
+}
+
+// routeLocked finds the nodes for the queue's route, and says why nothing may be handed out, if so.
+func (q *Queue) routeLocked(now int64) doorway {
 	for _, sh := range q.mu.nodes {
 		sh.eligible = false
 	}
 	q.mu.nodes = q.mu.nodes[:0]
-	q.mu.standIn = false
+	q.mu.fallback = false
+	v := q.mu.view
 	why := noNode(q.key.Route)
 	if v.snap != nil {
 		d := v.decide(q.key.Route, q.rules)
@@ -197,21 +232,45 @@ func (q *Queue) routeLocked(v *clusterView) event.HoldReason {
 		for _, id := range d.Nodes {
 			q.aimLocked(v, id)
 		}
-		q.mu.standIn = d.StandIn
+		q.mu.fallback = d.Fallback
 	}
 	switch {
 	case q.mu.closed:
-		return event.HoldClosing
+		return doorway{hold: event.HoldClosing}
 	case q.pool.paused.Load().cover(q.key.Database):
-		return event.HoldPaused
+		return doorway{hold: event.HoldPaused}
 	case v.held != event.HoldNone && q.key.Route == routing.Primary:
-		return v.held
+		return doorway{hold: v.held}
 	case len(q.mu.nodes) > 0:
-		return event.HoldNone
-	case why == event.HoldNone:
-		return noNode(q.key.Route)
+		return doorway{}
 	}
-	return why
+	if id := q.standInLocked(now); id != "" {
+		q.aimLocked(v, id)
+		return doorway{standIn: id}
+	}
+	return doorway{hold: cmp.Or(why, noNode(q.key.Route))}
+}
+
+// standInLocked returns the standby that serves for want of a primary; "" = there is one, or it has not been wanting for long enough.
+func (q *Queue) standInLocked(now int64) topology.NodeID {
+	if !q.readOnlySince(now) {
+		return ""
+	}
+	v := q.mu.view
+	return routing.StandIn(v.snap, v.excepted(q.rules), q.mu.standIn)
+}
+
+// readOnlySince reports whether the queue has been without a primary for so long that a standby may serve it.
+func (q *Queue) readOnlySince(now int64) bool {
+	v := q.mu.view
+	return q.key.ReadOnly && v.snap != nil && v.snap.Primary == "" && time.Duration(now-v.vacant) >= q.mu.cfg.NoPrimaryAfter
+}
+
+// overdue reports whether the queue holds work that a standby may serve by now: nothing is published when a time is over.
+func (q *Queue) overdue(now int64) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return (q.mu.hold == event.HoldNoPrimary || q.mu.hold == event.HoldSplitBrain) && q.standInLocked(now) != ""
 }
 
 // noNode names the hold of a route that has no node.
@@ -231,7 +290,8 @@ func (q *Queue) aimLocked(v *clusterView, id topology.NodeID) {
 	sh := q.shelfOfLocked(id)
 	sh.aim(backend.Target{
 		Cluster: q.key.Cluster, Node: id, Address: n.Address, Incarnation: n.Incarnation, SystemID: n.SystemID,
-		WantPrimary: q.key.Route == routing.Primary, Version: n.Version,
+		WantPrimary: q.key.Route == routing.Primary && id == v.snap.Primary, WantStandby: q.key.Route == routing.Primary && id != v.snap.Primary,
+		Version: n.Version,
 	})
 	sh.eligible, sh.weight, sh.warming = true, v.reads.weight(id), v.lives[id].since
 	q.mu.nodes = append(q.mu.nodes, sh)
@@ -262,8 +322,10 @@ func (q *Queue) staleLocked(s *Server) bool {
 	switch {
 	case n == nil, n.Refused != "", n.Incarnation != t.Incarnation, n.Address != t.Address:
 		return true
-	case q.key.Route == routing.Primary:
-		return snap.Primary != "" && snap.Primary != t.Node
+	case q.key.Route != routing.Primary:
+		return false
+	case snap.Primary == "":
+		return t.WantStandby && n.Role != topology.RoleStandby || !t.WantStandby && t.Node == q.mu.standIn
 	}
-	return false
+	return snap.Primary != t.Node || t.WantStandby
 }

@@ -34,6 +34,7 @@ type world struct {
 	wires   []*wire
 	snap    *topology.Snapshot
 	weights map[topology.NodeID]int
+	vacant  int64 // since when there is no primary
 	held    bool
 	orders  []order // pauses in force
 	rounds  int     // Reconnects
@@ -68,10 +69,14 @@ type wire struct {
 const testCluster = topology.ClusterID("main")
 
 func newWorld(t failer, route routing.Route, loops int, cfg Config) *world {
-	return newWorldUnder(t, route, routing.Rules{}, loops, cfg)
+	return newWorldOf(t, testKey(route), routing.Rules{}, loops, cfg)
 }
 
-func newWorldUnder(t failer, route routing.Route, rules routing.Rules, loops int, cfg Config) *world {
+func testKey(route routing.Route) Key {
+	return Key{Cluster: testCluster, Route: route, Database: "db", User: "u"}
+}
+
+func newWorldOf(t failer, key Key, rules routing.Rules, loops int, cfg Config) *world {
 	w := &world{t: t, time: int64(time.Hour), begun: make(map[*dial]int), born: make(map[*backend.Conn]int)}
 	for range loops {
 		w.loops = append(w.loops, new(reactor.Loop))
@@ -79,7 +84,7 @@ func newWorldUnder(t failer, route routing.Route, rules routing.Rules, loops int
 	w.tasks = make([][]reactor.Task, loops)
 	w.pool = newPool(Options{Verify: true, Signals: w, Events: w, Clock: func() time.Time { return time.Unix(0, w.time) }})
 	w.pool.wires = w
-	w.queue = w.pool.Queue(Key{Cluster: testCluster, Route: route, Database: "db", User: "u"}, rules, cfg)
+	w.queue = w.pool.Queue(key, rules, cfg)
 	return w
 }
 
@@ -337,6 +342,9 @@ func (w *world) picture(primary topology.NodeID, a, b topology.Incarnation) *top
 }
 
 func (w *world) publish(s *topology.Snapshot) {
+	if w.snap == nil || w.snap.Primary != "" {
+		w.vacant = w.time
+	}
 	w.snap = s
 	w.pool.Publish(s)
 }
@@ -379,6 +387,8 @@ func (w *world) mayServe(t backend.Target) error {
 		return fmt.Errorf("held")
 	case w.snap == nil:
 		return fmt.Errorf("nothing known")
+	case t.WantStandby:
+		return w.mayStandIn(t)
 	}
 	for _, id := range w.pool.Decide(testCluster, w.queue.key.Route, w.queue.rules).Nodes {
 		if id != t.Node {
@@ -397,6 +407,22 @@ func (w *world) mayServe(t backend.Target) error {
 		return nil
 	}
 	return fmt.Errorf("node %s is not routed to", t.Node)
+}
+
+// mayStandIn says the same of a server that is no primary where one is asked for.
+func (w *world) mayStandIn(t backend.Target) error {
+	n := w.snap.Node(t.Node)
+	switch {
+	case !w.queue.key.ReadOnly:
+		return fmt.Errorf("nobody wants it")
+	case w.snap.Primary != "":
+		return fmt.Errorf("%s is the primary", w.snap.Primary)
+	case time.Duration(w.time-w.vacant) < w.queue.mu.cfg.NoPrimaryAfter:
+		return fmt.Errorf("the primary is missing for %s only", time.Duration(w.time-w.vacant))
+	case n.Role != topology.RoleStandby || n.Incarnation != t.Incarnation:
+		return fmt.Errorf("node %s is another", t.Node)
+	}
+	return nil
 }
 
 // client is a session as the pool sees it. Everything is checked against what the client itself remembers.

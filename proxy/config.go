@@ -96,6 +96,7 @@ type Policy struct {
 	EagerLogin       bool          // let clients in from cached parameters while no node is there
 	MaxDatabase      int           // clients that the database may have; 0 = no limit
 	MaxUser          int           // clients that the user may have; 0 = no limit
+	ReadOnly         bool          // without a primary, on the route primary: reads from a standby (no_primary)
 	ServerUser       string        // whom servers see; "" = the client's own user
 	ServerDatabase   string        // which database servers are asked for; "" = the client's own
 	Pool             pool.Config
@@ -107,6 +108,7 @@ func (p Policy) Key(k pool.Key, user, database string) pool.Key {
 	if k.ServerDatabase == database {
 		k.ServerDatabase = ""
 	}
+	k.ReadOnly = p.ReadOnly && k.Route == routing.Primary
 	return k
 }
 

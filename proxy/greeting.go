@@ -42,7 +42,9 @@ func (l *login) greet(ctx context.Context, pl *place, wanted *state.Vector, poli
 	if fault != nil {
 		return nil, fault
 	}
-	pl.remember(wanted, got)
+	if !got.standIn {
+		pl.remember(wanted, got)
+	}
 	return got, nil
 }
 
@@ -245,7 +247,7 @@ func (g *greeter) endedBy(msg []byte) {
 const classOperatorIntervention = "57"
 
 func (g *greeter) succeed(how pool.Outcome) {
-	made := &greeting{vector: g.actual}
+	made := &greeting{vector: g.actual, standIn: g.server.Conn.Target.WantStandby}
 	if snap := g.proxy.snapshot(g.place.cluster); snap != nil {
 		made.epoch = snap.Epoch
 	}
@@ -315,7 +317,7 @@ func (g *greeting) withApplicationName(t *state.Table, name string) *greeting {
 	if name == "" {
 		return g
 	}
-	named := &greeting{vector: t.With(g.vector, applicationName, name), epoch: g.epoch}
+	named := &greeting{vector: t.With(g.vector, applicationName, name), epoch: g.epoch, standIn: g.standIn}
 	for _, param := range g.params {
 		if strings.EqualFold(param.Name, applicationName) {
 			param.Value = name

@@ -119,7 +119,7 @@ func (l *login) welcome(pl *place, policy Policy, g *greeting, last []byte) *pgw
 	p := l.proxy
 	s := &Session{
 		proxy: p, door: l.door, attrs: l.attrs, renewals: l.renewals, place: pl, queue: pl.queue, vector: g.vector,
-		loop: p.deps.Reactor.Pick(), keptAll: true,
+		loop: p.deps.Reactor.Pick(), keptAll: true, readOnly: g.standIn,
 	}
 	s.goBy(policy)
 	s.facts = facts{

@@ -13,8 +13,8 @@ import (
 func (s *Session) Cut(server *pool.Server, why event.CutReason) {
 	switch {
 	case s.server != server:
-	case why == event.CutSwitchover && !s.resting():
-		s.leaving = true // its unit ends first
+	case (why == event.CutSwitchover || why == event.CutStandInOver) && !s.resting():
+		s.leaving = why // its unit ends first
 	default:
 		s.serverLost(why)
 	}
@@ -49,10 +49,15 @@ func (s *Session) serverDying() bool {
 
 // ReadOnly judges a server's refusal to write (relay.Observer): 25006 on the way to the primary. When its node is known not to be
 // the primary any more the client must not see that. Else it is most likely the client's own affair (BEGIN READ ONLY); all the same
-// the node is looked at now, and nobody else gets this server.
+// the node is looked at now, and nobody else gets this server. A standby that stands in for the primary refuses as the operator wants
+// it (no_primary), until a primary is proven.
 func (s *Session) ReadOnly() (demoted bool) {
 	if s.place.route != routing.Primary {
 		return false
+	}
+	if s.server.Conn.Target.WantStandby {
+		snap := s.proxy.snapshot(s.place.cluster)
+		return snap != nil && snap.Primary != ""
 	}
 	s.server.Retire()
 	s.proxy.deps.Trouble(s.place.cluster, s.server.Node())

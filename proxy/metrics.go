@@ -40,7 +40,7 @@ var (
 // Sizes of the tables of counters by reason.
 const (
 	pinKinds     = int(event.PinUncertain) + 1
-	cutKinds     = int(event.CutSwitchover) + 1
+	cutKinds     = int(event.CutStandInOver) + 1
 	closeKinds   = int(event.CloseReconfigured) + 1
 	outcomeKinds = int(relay.CloseSilently) + 1
 )

@@ -32,6 +32,8 @@ type greeting struct {
 	params []pgwire.Param // every ParameterStatus, in the server's order
 	vector *state.Vector  // the tracked ones, in the server's spelling
 	epoch  topology.Epoch // of the cluster when it was heard
+
+	standIn bool // a standby said it in the place of a primary: it is not remembered, the next login may find the primary
 }
 
 // placeOf returns the place of a key, to a client that uses it until it calls leave. The place is the queue's, and is forgotten with it.

@@ -176,9 +176,9 @@ func (s *Session) finishUnit() bool {
 	case s.farewell != nil:
 		s.fatal(s.farewell.words, s.farewell.why)
 		return false
-	case why != event.PinNone && s.leaving:
+	case why != event.PinNone && s.leaving != event.CutNone:
 		s.link.NextUnit()
-		s.serverLost(event.CutSwitchover)
+		s.serverLost(s.leaving)
 		return false
 	case why != event.PinNone:
 		s.reportPin(why)

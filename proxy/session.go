@@ -44,22 +44,23 @@ const keptLimit = 16 * 1024
 // Session is one client that has logged in. What each unit of work touches stands first, on as few cache lines as it takes:
 // with many clients their first touch is most of what our own part of a unit costs.
 type Session struct {
-	word        atomic.Uint32 // the state, for others to read as well
-	pin         atomic.Uint32 // a copy of the pin reason
-	keptAll     bool          // kept is the whole unit
-	unitSent    bool          // a byte of the client's has gone to a server in this unit
-	replayed    bool          // the unit is a replay
-	limited     bool          // it has time limits
-	leaving     bool          // a switchover wants the server when the unit is over
-	stale       bool          // it is to be renewed once it has no unit, or no server
-	departed    bool          // the client has shut down its writing side; when all that came before is used, it is ending
-	ending      bool          // the client said good-bye, has departed or has broken the protocol: finish and close
-	copyEnded   bool          // the server was told that a COPY, if there is one, is over
-	dismissed   bool          // the server was told that nothing more comes at all; nobody else gets it
-	clientFull  bool          // the client's socket takes no more
-	serverFull  bool          // the server's socket takes no more
-	upPaused    bool          // the client is not read, because it sent too much ahead
-	upFull      bool          // what is kept of the client's waits for answers to what was sent before
+	word        atomic.Uint32   // the state, for others to read as well
+	pin         atomic.Uint32   // a copy of the pin reason
+	keptAll     bool            // kept is the whole unit
+	unitSent    bool            // a byte of the client's has gone to a server in this unit
+	replayed    bool            // the unit is a replay
+	limited     bool            // it has time limits
+	leaving     event.CutReason // why the server is to go when the unit is over; CutNone: it is not
+	readOnly    bool            // the client was last told that it is on a standby in the place of the primary
+	stale       bool            // it is to be renewed once it has no unit, or no server
+	departed    bool            // the client has shut down its writing side; when all that came before is used, it is ending
+	ending      bool            // the client said good-bye, has departed or has broken the protocol: finish and close
+	copyEnded   bool            // the server was told that a COPY, if there is one, is over
+	dismissed   bool            // the server was told that nothing more comes at all; nobody else gets it
+	clientFull  bool            // the client's socket takes no more
+	serverFull  bool            // the server's socket takes no more
+	upPaused    bool            // the client is not read, because it sent too much ahead
+	upFull      bool            // what is kept of the client's waits for answers to what was sent before
 	pinReported bool
 	sinceLook   uint8 // units since the session last looked for a better loop
 

@@ -71,6 +71,9 @@ func (s *Session) linkTo(server *pool.Server) bool {
 	s.link.Attach(server.Conn.HotStandby, s.modePin())
 	s.keptAll = true
 	s.spoke()
+	if s.readOnly != server.Conn.Target.WantStandby {
+		s.tellStandIn()
+	}
 	if s.clientFull {
 		server.IO.PauseRead()
 	}
@@ -157,7 +160,8 @@ func (s *Session) unlink(how pool.Outcome) {
 	server.Vector = s.actual
 	server.Holder = nil
 	s.server = nil
-	s.serverFull, s.upFull, s.leaving, s.copyEnded, s.dismissed = false, false, false, false, false
+	s.serverFull, s.upFull, s.copyEnded, s.dismissed = false, false, false, false
+	s.leaving = event.CutNone
 	s.down.clear()
 	s.pin.Store(uint32(event.PinNone))
 	s.link.Detach()

@@ -57,7 +57,7 @@ func TestRulesThatHaveNoEffectOnARouteAreLeftOutOfIt(t *testing.T) {
 			}
 			for i, snap := range snaps {
 				a, b := decide(route, rules, snap), decide(route, short, snap)
-				if len(a.Nodes) != len(b.Nodes) || a.Hold != b.Hold || a.StandIn != b.StandIn {
+				if len(a.Nodes) != len(b.Nodes) || a.Hold != b.Hold || a.Fallback != b.Fallback {
 					t.Errorf("%s, picture %d: %+v leads to %+v, and without what has no effect to %+v", route, i, rules, a, b)
 				}
 			}

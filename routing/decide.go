@@ -18,9 +18,9 @@ type Rules struct {
 // Decision is where a unit may go. Either Nodes is not empty, or Hold says why there is none. The nodes are equally good, in
 // the snapshot's order; the slice belongs to the caller.
 type Decision struct {
-	Nodes   []topology.NodeID
-	Hold    event.HoldReason
-	StandIn bool // the node is a primary that stands in for standbys, because there is none
+	Nodes    []topology.NodeID
+	Hold     event.HoldReason
+	Fallback bool // the node is a primary that stands in for standbys, because there is none
 }
 
 // Decide says where a unit of work may go. Nodes among except get no reads, but for a primary that takes the place of
@@ -35,13 +35,13 @@ func Decide(route Route, rules Rules, snap *topology.Snapshot, except []topology
 	case Replica:
 		d := orElse(replicas(snap, except), event.HoldNoReplica)
 		if d.Hold != event.HoldNone && rules.FallbackPrimary {
-			d = standIn(snap)
+			d = fallBack(snap)
 		}
 		return d
 	case PreferReplica:
 		d := orElse(replicas(snap, except), event.HoldNoReplica)
 		if d.Hold != event.HoldNone {
-			d = standIn(snap)
+			d = fallBack(snap)
 		}
 		return d
 	case Any:
@@ -57,10 +57,10 @@ func orElse(nodes []topology.NodeID, why event.HoldReason) Decision {
 	return Decision{Nodes: nodes}
 }
 
-// standIn sends reads to the primary for want of a standby.
-func standIn(snap *topology.Snapshot) Decision {
+// fallBack sends reads to the primary for want of a standby.
+func fallBack(snap *topology.Snapshot) Decision {
 	d := orElse(primary(snap), event.HoldNoReplica)
-	d.StandIn = d.Hold == event.HoldNone
+	d.Fallback = d.Hold == event.HoldNone
 	return d
 }
 

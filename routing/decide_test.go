@@ -170,8 +170,8 @@ func judge(t *rapid.T, route Route, rules Rules, snap *topology.Snapshot, got De
 	}
 	n := snap.PrimaryNode()
 	standsIn := (route == Replica || route == PreferReplica) && len(got.Nodes) == 1 && n != nil && got.Nodes[0] == n.ID && n.Role == writer
-	if got.StandIn != standsIn {
-		t.Fatalf("%s leads to %v, of whom one stands in: %v", route, got.Nodes, got.StandIn)
+	if got.Fallback != standsIn {
+		t.Fatalf("%s leads to %v, of whom one stands in: %v", route, got.Nodes, got.Fallback)
 	}
 	if route == Primary && len(got.Nodes) > 1 {
 		t.Fatalf("writes go to %v", got.Nodes)

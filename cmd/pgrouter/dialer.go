@@ -53,7 +53,7 @@ func (p *policies) Policy(_ proxy.ListenerConfig, user, database string) (proxy.
 	return proxy.Policy{
 		Mode: mode, HoldTimeout: c.HoldTimeout, WaitTimeout: c.WaitTimeout, LoginHoldTimeout: c.LoginHoldTimeout,
 		Limits:     proxy.TimeLimits{Query: c.QueryTimeout, IdleTransaction: c.IdleTransaction, ClientIdle: c.ClientIdle},
-		EagerLogin: c.Login == "eager", MaxDatabase: quota.DatabaseClients, MaxUser: quota.UserClients,
+		EagerLogin: c.Login == "eager", ReadOnly: c.NoPrimary == "read-only", MaxDatabase: quota.DatabaseClients, MaxUser: quota.UserClients,
 		ServerUser: r.ServerUser(database), ServerDatabase: r.ServerDatabase(database), Pool: poolConfig(c, quota),
 	}, nil
 }
@@ -62,6 +62,7 @@ func poolConfig(c config.Pool, quota config.Quota) pool.Config {
 	out := pool.Defaults()
 	out.Size, out.MinSize, out.ReserveSize, out.ReserveTimeout = c.Size, c.MinSize, c.ReserveSize, c.ReserveTimeout
 	out.MaxDatabase, out.MaxUser = quota.DatabaseServers, quota.UserServers
+	out.NoPrimaryAfter = c.NoPrimaryAfter
 	out.IdleTimeout, out.Lifetime = c.IdleTimeout, c.Lifetime
 	out.MaxWaiters, out.DialParallel, out.ResetQuery = c.HoldMaxClients, c.DialParallel, c.ResetQuery
 	out.DialBackoffMin, out.DialBackoffMax = c.DialBackoffMin, c.DialBackoffMax
