@@ -127,6 +127,22 @@ func TestAStandInThatIsPromotedAndNotProvenServesNobody(t *testing.T) {
 	}
 }
 
+func TestConnectionsOfAFormerPrimaryAreNoStandIns(t *testing.T) {
+	w, one, two := readOnlyWorld(t)
+	w.publish(w.picture("a", 1, 1))
+	one.acquire()
+	w.dialAll()
+	one.release(Clean)
+	w.publish(w.picture("", 1, 1)) // it became a standby, and nobody saw it die
+	w.elapse(Defaults().NoPrimaryAfter)
+	w.sweep()
+	two.acquire()
+	w.dialAll()
+	if two.server == nil || !two.server.Conn.Target.WantStandby {
+		t.Errorf("it has %+v", two.server)
+	}
+}
+
 func TestAnOperatorsHoldComesBeforeAStandIn(t *testing.T) {
 	w, _, two := standingIn(t)
 	w.pool.Hold(testCluster, event.HoldSwitchover)

@@ -207,6 +207,9 @@ func TestReadsGoOnInASplit(t *testing.T) {
 			t.Errorf("%s in a split: %v", sql, err)
 		}
 	}
+	if during := connect(t, c, r.Write); during.ParameterStatus("in_hot_standby") != "on" {
+		t.Error("a login during the split was not told that it is on a standby")
+	}
 	for _, n := range c.Nodes()[:2] {
 		conn, err := n.ConnectTo(t.Context(), "app")
 		if err != nil {
@@ -217,5 +220,15 @@ func TestReadsGoOnInASplit(t *testing.T) {
 			t.Errorf("%v has %d rows, %v", n, rows, err)
 		}
 		conn.Close(context.Background())
+	}
+	if err := c.Nodes()[1].StopFast(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.Await("the same primary is back", time.Minute, func() bool {
+		_, err := query(writer, "insert into kept values (1)")
+		return err == nil
+	})
+	if after := connect(t, c, r.Write); after.ParameterStatus("in_hot_standby") != "off" {
+		t.Error("a login behind the split was told what the standby said")
 	}
 }
