@@ -26,11 +26,14 @@ func (s *conversation) admit(replication bool) error {
 	return s.admitSystem()
 }
 
+// admitRole takes what the server reports. A pooler reports what some server said at its login, perhaps before a promotion: there the
+// server itself is asked.
 func (s *conversation) admitRole(replication bool) error {
+	const param = "in_hot_standby"
 	c := s.conn
-	standby, reported := c.Param("in_hot_standby")
+	standby, reported := c.Param(param)
 	switch {
-	case reported:
+	case reported && !s.pooler:
 		c.HotStandby = standby == "on"
 	case replication && c.Target.WantPrimary:
 		return c.notAdmitted(RoleUnproven)
@@ -42,6 +45,9 @@ func (s *conversation) admitRole(replication bool) error {
 			return err
 		}
 		c.HotStandby = answer != "f"
+		if reported {
+			c.setParam(param, map[bool]string{false: "off", true: "on"}[c.HotStandby])
+		}
 	}
 	switch {
 	case c.HotStandby && c.Target.WantPrimary:

@@ -20,6 +20,7 @@ type Config struct {
 	LoginTimeout   time.Duration         // from then on until the server is ready; for a cancel request until it is done
 	Socket         reactor.SocketOptions // of TCP connections
 	CheckInterval  time.Duration         // see checkParam; 0: not asked for
+	Pooler         bool                  // servers are reached through a connection pooler: see conversation.admitRole
 }
 
 // Defaults returns the configuration that is used for what is left zero.

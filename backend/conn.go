@@ -111,10 +111,10 @@ const checkParam = "client_connection_check_interval"
 // checkSince is the first version that knows checkParam; an older one would refuse the login.
 const checkSince = 140000
 
-// checked returns the login with checkParam, unless it is of no use there or has a value of the client's own.
+// checked returns the login with checkParam, unless it is of no use there or has a value of the client's own. A pooler would refuse it.
 func (l Login) checked(cfg Config, t Target) Login {
 	own := slices.ContainsFunc(l.Params, func(p pgwire.Param) bool { return p.Name == checkParam })
-	if cfg.CheckInterval == 0 || t.Version < checkSince || own || l.isReplication() {
+	if cfg.CheckInterval == 0 || cfg.Pooler || t.Version < checkSince || own || l.isReplication() {
 		return l
 	}
 	value := strconv.FormatInt(cfg.CheckInterval.Milliseconds(), 10)

@@ -18,6 +18,8 @@ type conversation struct {
 	conn  *Conn
 	login *auth.ServerLogin
 	op    Op
+
+	pooler bool // somebody stands in between, see admitRole
 }
 
 func newConversation(rw io.ReadWriter, c *Conn, login *auth.ServerLogin) *conversation {

@@ -27,6 +27,7 @@ func Dial(ctx context.Context, cfg Config, t Target, l Login) (*Conn, error) {
 	socket := reactor.NewSocket(raw)
 	c := &Conn{Socket: socket, Target: t}
 	s := newConversation(socket, c, auth.NewServerLogin(l.User, l.Secret))
+	s.pooler = cfg.Pooler
 	err = bounded(ctx, cfg.LoginTimeout, socket, func() error { return s.open(packet, l.isReplication()) })
 	if err != nil {
 		_ = socket.Close()

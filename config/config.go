@@ -145,6 +145,7 @@ type Cluster struct {
 	ProbeUser          string        `key:"probe_user" default:"pgrouter" unit:"user name" doc:"As whom the router watches the nodes. It needs REPLICATION, to read timeline histories (without it a promoted standby is not proven and writes are held), and pg_monitor."`
 	ProbePassword      Secret        `key:"probe_password" doc:"Its password."`
 	ProbeDatabase      string        `key:"probe_database" default:"postgres" unit:"database name" doc:"Where it logs in."`
+	ProbePort          int           `key:"probe_port" default:"0" min:"0" max:"65535" unit:"port" doc:"PostgreSQL's own port on every node, where nodes lead to a connection pooler: PgBouncer on 6432, PostgreSQL on 5432. The router watches the nodes there and works through the pooler. 0: there is none."`
 	ProbeInterval      time.Duration `key:"probe_interval" default:"1s" min:"100ms" max:"1m" doc:"How often each node is asked for its state. While work is held it is asked every 100 ms."`
 	ProbeTimeout       time.Duration `key:"probe_timeout" default:"1s" min:"50ms" max:"1m" doc:"After how long without an answer a node is suspect and gets no new work."`
 	AddressMap         []string      `key:"address_map" unit:"host:port=host:port" doc:"Where the addresses that members announce to Patroni and etcd are reached from here, those of servers and of REST interfaces alike."`

@@ -48,6 +48,13 @@ func (c *checker) warnCluster(cl *Cluster) {
 		c.warn(path+".state_dir", "is not set: the cluster's identity and highest timeline are forgotten when the router restarts",
 			"without them an outdated node could pass for the primary")
 	}
+	if cl.ProbePort != 0 {
+		for _, p := range c.pools(func(o *Override) bool { return o.NoPrimary != nil }) {
+			if p.NoPrimary == "read-only" {
+				c.warn(p.path+".no_primary", fmt.Sprintf("read-only has no effect in cluster %s, which works through a connection pooler (probe_port)", cl.Name), "")
+			}
+		}
+	}
 	least := probesToProve * cl.ProbeInterval
 	for _, h := range c.cfg.HoldTimeouts() {
 		if len(cl.Etcd.Endpoints)+len(cl.Patroni.URLs) > 0 && cl.HoldMax >= h.Limit {

@@ -103,6 +103,7 @@ func dnsConfig(c *config.Cluster) dns.Config {
 func probeConfig(c *config.Cluster) probe.Config {
 	out := probe.Defaults()
 	out.User, out.Password, out.Database = c.ProbeUser, c.ProbePassword.Reveal(), c.ProbeDatabase
+	out.Port = uint16(c.ProbePort)
 	return out
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/pgrouter/pgrouter/backend"
 	"github.com/pgrouter/pgrouter/config"
@@ -19,7 +20,9 @@ type dialer struct{ inForce *inForce }
 // Dial opens one connection (pool.Dialer).
 func (d *dialer) Dial(ctx context.Context, t backend.Target, k pool.Key) (*backend.Conn, error) {
 	r := d.inForce.Load()
-	conn, err := backend.Dial(ctx, backendConfig(r.Config), t, backend.Login{
+	cfg := backendConfig(r.Config)
+	cfg.Pooler = r.pooled(t.Cluster)
+	conn, err := backend.Dial(ctx, cfg, t, backend.Login{
 		User: k.User, Database: k.OnServer(), Params: proxy.DecodeOptions(k.Options), Secret: r.serverSecret(k),
 	})
 	var refused *backend.DialError
@@ -27,6 +30,11 @@ func (d *dialer) Dial(ctx context.Context, t backend.Target, k pool.Key) (*backe
 		r.people.ring.Forget(k.User) // the password was changed: the next login of a client brings the new key
 	}
 	return conn, err
+}
+
+// pooled reports whether the nodes of a cluster are reached through a connection pooler.
+func (r *regime) pooled(c topology.ClusterID) bool {
+	return slices.ContainsFunc(r.Clusters, func(cl config.Cluster) bool { return cl.Name == string(c) && cl.ProbePort != 0 })
 }
 
 func backendConfig(cfg *config.Config) backend.Config {
@@ -40,7 +48,7 @@ func backendConfig(cfg *config.Config) backend.Config {
 type policies struct{ inForce *inForce }
 
 // Policy returns what holds for a user of a database (proxy.Policies).
-func (p *policies) Policy(_ proxy.ListenerConfig, user, database string) (proxy.Policy, *pgwire.Error) {
+func (p *policies) Policy(l proxy.ListenerConfig, user, database string) (proxy.Policy, *pgwire.Error) {
 	r := p.inForce.Load()
 	if !r.Serves(database) {
 		return proxy.Policy{}, pgwire.ErrUnknownDatabase.New("", database)
@@ -53,7 +61,7 @@ func (p *policies) Policy(_ proxy.ListenerConfig, user, database string) (proxy.
 	return proxy.Policy{
 		Mode: mode, HoldTimeout: c.HoldTimeout, WaitTimeout: c.WaitTimeout, LoginHoldTimeout: c.LoginHoldTimeout,
 		Limits:     proxy.TimeLimits{Query: c.QueryTimeout, IdleTransaction: c.IdleTransaction, ClientIdle: c.ClientIdle},
-		EagerLogin: c.Login == "eager", ReadOnly: c.NoPrimary == "read-only", MaxDatabase: quota.DatabaseClients, MaxUser: quota.UserClients,
+		EagerLogin: c.Login == "eager", ReadOnly: c.NoPrimary == "read-only" && !r.pooled(l.Cluster), MaxDatabase: quota.DatabaseClients, MaxUser: quota.UserClients,
 		ServerUser: r.ServerUser(database), ServerDatabase: r.ServerDatabase(database), Pool: poolConfig(c, quota),
 	}, nil
 }

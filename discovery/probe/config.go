@@ -20,6 +20,7 @@ type Config struct {
 	User           string
 	Password       string
 	Database       string
+	Port           uint16 // where the node is asked; 0: where it does its work. It differs where a connection pooler does the work
 	SSLMode        string // libpq's: disable, allow, prefer, require, verify-ca, verify-full
 	SSLRootCert    string // file of the CA for verify-ca and verify-full; "" means the system's
 	SSLCert        string // files of the probe's own certificate and key, where the servers ask for one
@@ -77,6 +78,9 @@ func (c Config) settings(address string) (*pgconn.Config, error) {
 	host, port, err := splitAddress(address)
 	if err != nil {
 		return nil, err
+	}
+	if c.Port != 0 {
+		port = c.Port
 	}
 	text := connString(map[string]string{
 		"host": host, "port": strconv.Itoa(int(port)), "user": c.User, "password": c.Password, "dbname": c.Database,

@@ -19,11 +19,16 @@ const (
 	codeCannotConnectNow       = "57P03"
 	codeInsufficientPrivilege  = "42501"
 	codeInvalidCatalogName     = "3D000"
+	codeProtocolViolation      = "08P01"
 	codeTooManyConnections     = "53300"
 	classInvalidAuthorization  = "28"
 	classOperatorIntervention  = "57P"
 	classConfigurationExceeded = "53"
 )
+
+// bouncerRefusal begins what PgBouncer says to start-up parameters that it does not know. PostgreSQL's own word is another, and PgBouncer
+// speaks no other language.
+const bouncerRefusal = "unsupported startup parameter"
 
 // shuttingDown is what a server says when it shuts down, in the languages that PostgreSQL speaks. The SQLSTATE 57P03 is the
 // same while it starts, but only the shutdown proves that it takes no more writes; in another language it proves nothing.
@@ -123,6 +128,9 @@ func lastFailure(dials []error, err error) error {
 // sentence makes one line of an error. pgconn's own name user and database on every line, and the addresses twice.
 func sentence(err error) string {
 	if server, ok := errors.AsType[*pgconn.PgError](err); ok {
+		if server.Code == codeProtocolViolation && strings.HasPrefix(server.Message, bouncerRefusal) {
+			return server.Error() + ": this is PgBouncer, " + poolerHint
+		}
 		return server.Error()
 	}
 	if connect, ok := errors.AsType[*pgconn.ConnectError](err); ok && connect.Unwrap() != nil {

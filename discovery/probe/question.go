@@ -44,7 +44,8 @@ SELECT standby,
  CASE WHEN names IS NOT NULL AND allowed THEN (SELECT (EXTRACT(epoch FROM pg_catalog.min(state_change)) * 1000000)::bigint
   FROM pg_catalog.pg_stat_get_activity(NULL) WHERE wait_event = 'SyncRep') END,
  CASE WHEN names IS NOT NULL AND allowed THEN (SELECT pg_catalog.string_agg(application_name, ', ' ORDER BY application_name)
-  FROM pg_catalog.pg_stat_replication WHERE sync_state IN ('sync', 'quorum') AND state IN ('streaming', 'stopping')) END
+  FROM pg_catalog.pg_stat_replication WHERE sync_state IN ('sync', 'quorum') AND state IN ('streaming', 'stopping')) END,
+ pg_catalog.pg_backend_pid()
 FROM node`
 )
 
@@ -68,6 +69,7 @@ const (
 	columnSyncWaiting
 	columnSyncOldest
 	columnSyncPresent
+	columnPID
 	columns
 )
 

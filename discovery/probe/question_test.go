@@ -34,41 +34,41 @@ func TestAnAnswerIsRead(t *testing.T) {
 		want          topology.Observation
 	}{
 		{
-			"a primary", "f f 150020 1700000000123456 16/B374D848 - - 0000000A - - - 7710469775882704416 - - - - - -",
+			"a primary", "f f 150020 1700000000123456 16/B374D848 - - 0000000A - - - 7710469775882704416 - - - - - - 77",
 			topology.Observation{Role: topology.RolePrimary, Version: 150020, WriteLSN: 0x16B374D848, Timeline: 10, SystemID: 7710469775882704416},
 		},
 		{
-			"a read-only primary", "f t 150020 1700000000123456 0/1 - - FFFFFFFF - - - 7 - - - - - -",
+			"a read-only primary", "f t 150020 1700000000123456 0/1 - - FFFFFFFF - - - 7 - - - - - - 77",
 			topology.Observation{Role: topology.RolePrimary, ReadOnly: true, Version: 150020, WriteLSN: 1, Timeline: 1<<32 - 1, SystemID: 7},
 		},
 		{
-			"a standby that streams", "t f 150020 1700000000123456 - 0/60 0/50 - 3 f 2500000 7 2 - - - - -",
+			"a standby that streams", "t f 150020 1700000000123456 - 0/60 0/50 - 3 f 2500000 7 2 - - - - - 77",
 			topology.Observation{Role: topology.RoleStandby, Version: 150020, ReceiveLSN: 0x60, ReplayLSN: 0x50, ReplayAge: 2500 * time.Millisecond, Timeline: 3, SystemID: 7},
 		},
 		{
-			"a standby that does not stream", "t f 150020 1700000000123456 - - 0/50 - - - - 7 2 - - - - -",
+			"a standby that does not stream", "t f 150020 1700000000123456 - - 0/50 - - - - 7 2 - - - - - 77",
 			topology.Observation{Role: topology.RoleStandby, Version: 150020, ReplayLSN: 0x50, Timeline: 2, SystemID: 7},
 		},
 		{
-			"a standby that hides its receiver", "t f 150020 1700000000123456 - 0/60 0/50 - - t -5 7 2 - - - - -",
+			"a standby that hides its receiver", "t f 150020 1700000000123456 - 0/60 0/50 - - t -5 7 2 - - - - - 77",
 			topology.Observation{
 				Role: topology.RoleStandby, Version: 150020, ReceiveLSN: 0x60, ReplayLSN: 0x50, ReplayAge: time.Microsecond, Timeline: 2, SystemID: 7,
 				Note: noteNoReceiver + "pgrouter",
 			},
 		},
 		{
-			"a server that hides its control file", "f f 150020 1700000000123456 0/1 - - 00000001 - - - - - - - - - -",
+			"a server that hides its control file", "f f 150020 1700000000123456 0/1 - - 00000001 - - - - - - - - - - 77",
 			topology.Observation{Role: topology.RolePrimary, Version: 150020, WriteLSN: 1, Timeline: 1, Note: noteNoControl + "pgrouter"},
 		},
 		{
-			"a primary whose commits wait", "f f 150020 1700000000123456 0/1 - - 00000001 - - - 7 - * f 3 1700000000123456 s1",
+			"a primary whose commits wait", "f f 150020 1700000000123456 0/1 - - 00000001 - - - 7 - * f 3 1700000000123456 s1 77",
 			topology.Observation{
 				Role: topology.RolePrimary, Version: 150020, WriteLSN: 1, Timeline: 1, SystemID: 7,
 				SyncWait: topology.SyncWait{Names: "*", Present: "s1", Waiting: 3, Oldest: started},
 			},
 		},
 		{
-			"a primary that hides whether they do", "f f 150020 1700000000123456 0/1 - - 00000001 - - - 7 - * t - - -",
+			"a primary that hides whether they do", "f f 150020 1700000000123456 0/1 - - 00000001 - - - 7 - * t - - - 77",
 			topology.Observation{Role: topology.RolePrimary, Version: 150020, WriteLSN: 1, Timeline: 1, SystemID: 7, Note: noteNoSync + "pgrouter"},
 		},
 	} {
@@ -86,7 +86,7 @@ func TestAnAnswerIsRead(t *testing.T) {
 }
 
 func TestAnAnswerThatMakesNoSenseIsNone(t *testing.T) {
-	good := "f f 150020 1699999999123456 0/1 - - 00000001 - - - 7 - - - - - -"
+	good := "f f 150020 1699999999123456 0/1 - - 00000001 - - - 7 - - - - - - 77"
 	for _, bad := range []string{
 		"", "f", good + " f", "x" + good[1:], strings.Replace(good, "150020", "15beta", 1), strings.Replace(good, " 0/1", " 1", 1),
 		strings.Replace(good, "00000001", "100000000", 1), strings.Replace(good, "00000001", "-1", 1), strings.Replace(good, "00000001", "-", 1),
@@ -98,8 +98,8 @@ func TestAnAnswerThatMakesNoSenseIsNone(t *testing.T) {
 }
 
 func FuzzParseAnswer(f *testing.F) {
-	f.Add([]byte("f f 150020 1700000000123456 16/B374D848 - - 0000000A - - - 7710469775882704416 - * f 3 1700000000123456 s1"))
-	f.Add([]byte("t f 150020 1700000000123456 - 0/60 0/50 - 3 f 2500000 7 2 - - - - -"))
+	f.Add([]byte("f f 150020 1700000000123456 16/B374D848 - - 0000000A - - - 7710469775882704416 - * f 3 1700000000123456 s1 77"))
+	f.Add([]byte("t f 150020 1700000000123456 - 0/60 0/50 - 3 f 2500000 7 2 - - - - - 77"))
 	f.Add([]byte("t t - - - - - - - t - - -"))
 	f.Add([]byte(""))
 	f.Fuzz(func(t *testing.T, text []byte) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -145,6 +146,9 @@ func (s *session) ask(ctx context.Context, q discovery.Question) (topology.Obser
 		return topology.Observation{At: asked, Outcome: outcome, Problem: problem}, err
 	}
 	o, err := parseAnswer(row, s.config.User)
+	if err == nil && s.relayed(row) {
+		err = errPooler
+	}
 	if err != nil {
 		return topology.Observation{At: asked, Outcome: topology.OutcomeFailed, Problem: err.Error()}, err
 	}
@@ -162,6 +166,18 @@ func (s *session) ask(ctx context.Context, q discovery.Question) (topology.Obser
 		}
 	}
 	return o, nil
+}
+
+// errPooler refuses an answer that came through a connection pooler: its port says nothing of the node's postmaster when it refuses or
+// falls silent, and one question may reach another server than the one before.
+var errPooler = errors.New("a connection pooler answers, not PostgreSQL itself: " + poolerHint)
+
+// poolerHint says what to do about one.
+const poolerHint = "set probe_port of the cluster to PostgreSQL's own port"
+
+// relayed reports whether somebody stands in between: the server process that answers is not the one that the login named.
+func (s *session) relayed(row [][]byte) bool {
+	return string(row[columnPID]) != strconv.FormatUint(uint64(s.line.conn.PID()), 10)
 }
 
 // asker returns who asks this node for histories.

@@ -97,12 +97,18 @@ func prepare(t testing.TB, c accounts, text string) *Process {
 // Run starts a prepared router, and waits until it is ready. It is given sockets as systemd gives them, if there are any.
 func (p *Process) Run(sockets ...*os.File) {
 	p.t.Helper()
+	p.Begin(sockets...)
+	p.awaitReady()
+}
+
+// Begin is Run without the wait, for a router that may never be ready.
+func (p *Process) Begin(sockets ...*os.File) {
+	p.t.Helper()
 	p.args = []string{Binary(p.t), "run", "--config", filepath.Join(p.dir, "pgrouter.toml")}
 	if p.inherited = sockets; len(sockets) > 0 {
 		p.args = Activated(len(sockets), p.args...)
 	}
 	p.run()
-	p.awaitReady()
 }
 
 // Rewrite changes one of the router's files: pgrouter.toml, or one that it names. The router reads it when it is told to.
