@@ -49,7 +49,7 @@ func (c *checker) warnCluster(cl *Cluster) {
 			"without them an outdated node could pass for the primary")
 	}
 	if cl.ProbePort != 0 {
-		for _, p := range c.pools(func(o *Override) bool { return o.NoPrimary != nil }) {
+		for _, p := range c.cfg.pools(func(o *Override) bool { return o.NoPrimary != nil }) {
 			if p.NoPrimary == "read-only" {
 				c.warn(p.path+".no_primary", fmt.Sprintf("read-only has no effect in cluster %s, which works through a connection pooler (probe_port)", cl.Name), "")
 			}
@@ -77,7 +77,7 @@ type HoldTimeout struct {
 // HoldTimeouts returns the hold_timeout of [pool], and those of databases and users that have their own.
 func (c *Config) HoldTimeouts() []HoldTimeout {
 	var all []HoldTimeout
-	for _, p := range c.pools(func(o *Override) bool { return o.HoldTimeout != nil }) {
+	for _, p := range c.cfg.pools(func(o *Override) bool { return o.HoldTimeout != nil }) {
 		all = append(all, HoldTimeout{p.path + ".hold_timeout", p.HoldTimeout})
 	}
 	return all

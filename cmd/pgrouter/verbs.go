@@ -84,9 +84,10 @@ func runCommand(s streams) *cobra.Command {
 
 func checkCommand(s streams) *cobra.Command {
 	var path string
+	var online bool
 	cmd := &cobra.Command{
 		Use: "check", Short: "Check the configuration; every fault is told with its place and a hint", Args: noArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(path, s)
 			if err != nil {
 				return err
@@ -95,10 +96,14 @@ func checkCommand(s streams) *cobra.Command {
 				return err
 			}
 			fmt.Fprintf(s.out, "%s: good: %d cluster(s), %d listener(s)\n", cfg.Source, len(cfg.Clusters), len(cfg.Listeners))
+			if online {
+				return checkOnline(cmd.Context(), cfg, s.out)
+			}
 			return nil
 		},
 	}
 	configFlag(cmd, &path)
+	cmd.Flags().BoolVar(&online, "online", false, "ask every configured node as the router would: role, rights of the probe, poolers in between")
 	return cmd
 }
 

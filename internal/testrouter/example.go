@@ -104,7 +104,7 @@ func (p *Process) Run(sockets ...*os.File) {
 // Begin is Run without the wait, for a router that may never be ready.
 func (p *Process) Begin(sockets ...*os.File) {
 	p.t.Helper()
-	p.args = []string{Binary(p.t), "run", "--config", filepath.Join(p.dir, "pgrouter.toml")}
+	p.args = []string{Binary(p.t), "run", "--config", p.Config()}
 	if p.inherited = sockets; len(sockets) > 0 {
 		p.args = Activated(len(sockets), p.args...)
 	}
@@ -133,3 +133,6 @@ func Activated(sockets int, args ...string) []string {
 func replaceLine(text, pattern string, with func(line string) string) string {
 	return regexp.MustCompile("(?m)"+pattern).ReplaceAllStringFunc(text, with)
 }
+
+// Config returns the file of a prepared router's configuration.
+func (p *Process) Config() string { return filepath.Join(p.dir, "pgrouter.toml") }
