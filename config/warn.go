@@ -77,7 +77,7 @@ type HoldTimeout struct {
 // HoldTimeouts returns the hold_timeout of [pool], and those of databases and users that have their own.
 func (c *Config) HoldTimeouts() []HoldTimeout {
 	var all []HoldTimeout
-	for _, p := range c.cfg.pools(func(o *Override) bool { return o.HoldTimeout != nil }) {
+	for _, p := range c.pools(func(o *Override) bool { return o.HoldTimeout != nil }) {
 		all = append(all, HoldTimeout{p.path + ".hold_timeout", p.HoldTimeout})
 	}
 	return all
