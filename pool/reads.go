@@ -68,11 +68,11 @@ const (
 	coldPart   = 10
 )
 
-// shareLocked returns the share that a shelf's node has now.
+// shareLocked returns the share that a shelf's node has now, which by a loop's clock may be a moment before its life began.
 func (q *Queue) shareLocked(sh *shelf, now int64) int64 {
 	whole := wholeShare * int64(max(sh.weight, 1))
 	slow, age := int64(q.mu.view.reads.SlowStart), now-sh.warming
-	if age >= slow {
+	if slow == 0 || age >= slow {
 		return whole
 	}
 	return max(whole*age/slow, whole/coldPart)

@@ -145,3 +145,16 @@ func TestWhoMustWaitDoesNotWaitForAColdNodeToGetWarm(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
+
+// TestANodeMayBeYoungerThanTheClockOfALoop: a loop reads the clock when its turn begins.
+func TestANodeMayBeYoungerThanTheClockOfALoop(t *testing.T) {
+	for slow, want := range map[time.Duration]int64{0: wholeShare, time.Minute: wholeShare / coldPart} {
+		w := standbys(t, routing.LeastConnections, Reads{SlowStart: slow})
+		w.publish(w.picture("", 2, 2))
+		w.queue.mu.Lock()
+		if got := w.queue.shareLocked(w.queue.mu.nodes[0], w.time-1); got != want {
+			t.Errorf("slow start %v: its share is %d, want %d", slow, got, want)
+		}
+		w.queue.mu.Unlock()
+	}
+}
