@@ -5,6 +5,9 @@
 // them back while a cancel request may still reach them, closes them when they are old, unused, broken, or belong to a former
 // life of their node, and moves them between event loops. It keeps the line of those who wait, whatever they wait for.
 //
+// How the reads of a route are shared out among its nodes (weights, slow start, the part of a primary that stands in for standbys) is
+// decided here, and here is remembered which standbys lag too much.
+//
 // It never reads a client's byte, never chooses who is primary (it is given snapshots), never decides what becomes of a session
 // that lost its server, and never sends a server anything but its reset query and Terminate.
 //

@@ -81,13 +81,16 @@ func TestReadsLeaveThePrimaryWithTheirUnitsWhenAStandbyIsBack(t *testing.T) {
 	cfg.Size = 10
 	w := fallback(t, routing.Replica, 30, cfg)
 	served, waiting := w.throng(6)
-	if len(served) != 3 || len(waiting) != 3 {
+	if len(served) != 3 || len(waiting) != 3 || !w.queue.Stats().Fallback {
 		t.Fatalf("%d are served, %d wait", len(served), len(waiting))
 	}
 	served[0].release(Clean)
 	w.runTasks() // one who waited has it now
 	w.silent("")
 	w.dialAll()
+	if w.queue.Stats().Fallback {
+		t.Error("the primary stands in still")
+	}
 	for _, c := range waiting {
 		if c.server == nil {
 			t.Fatal("who waited waits still, although a standby is there")
@@ -146,5 +149,12 @@ func TestAStandbyThatComesBackGetsItsShareAgain(t *testing.T) {
 		if crowd["b"] < 3 {
 			t.Errorf("%s: all at once: %v", balance, crowd)
 		}
+	}
+}
+
+func TestRulesWithoutEffectMakeNoOtherQueue(t *testing.T) {
+	w := newWorld(t, routing.Primary, 1, Defaults())
+	if w.pool.Queue(w.queue.key, routing.Rules{MaxLag: routing.LagLimit{Bytes: 1}, FallbackMax: 30}, Defaults()) != w.queue {
+		t.Error("a limit of lag makes another queue of the primary")
 	}
 }

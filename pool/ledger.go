@@ -106,6 +106,7 @@ func (s *sum) add(st QueueStats) {
 	s.queues++
 	s.count(st)
 	s.Waiting += st.Waiting
+	s.Fallback = s.Fallback || st.Fallback
 	s.Oldest = max(s.Oldest, st.Oldest)
 	s.StandIn = cmp.Or(s.StandIn, st.StandIn)
 	if s.Reason == 0 {

@@ -18,7 +18,7 @@ type collector struct {
 	acquires, waits, waitSeconds, gaveUp, refused    *prometheus.Desc
 	dials, moves, resets, closed, violations, faults *prometheus.Desc
 	connections, limit, turned                       *prometheus.Desc
-	paused, lagging, standIn                         *prometheus.Desc
+	paused, lagging, standIn, fallback               *prometheus.Desc
 }
 
 // Collector returns the pool's metrics, to be registered once.
@@ -32,6 +32,7 @@ func (p *Pool) Collector() prometheus.Collector {
 		queues:      desc("pgrouter_pool_queues", "Queues that there are: one for each set of start-up options."),
 		servers:     desc("pgrouter_pool_servers", "Server connections by state.", "node", "state"),
 		size:        desc("pgrouter_pool_size", "Limit of server connections per node."),
+		fallback:    desc("pgrouter_pool_fallback", "1 while the primary serves reads for want of a standby."),
 		waiting:     desc("pgrouter_pool_waiting", "Clients that wait for a server now.", "reason"),
 		standIn:     desc("pgrouter_pool_read_only", "1 while a standby serves in the place of a primary (no_primary), 0 otherwise. For the route primary."),
 		oldest:      desc("pgrouter_pool_oldest_wait_seconds", "How long the first in the line has waited."),
@@ -61,7 +62,7 @@ func (p *Pool) Collector() prometheus.Collector {
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.queues, c.servers, c.size, c.waiting, c.oldest, c.acquires, c.waits, c.waitSeconds, c.gaveUp, c.refused, c.dials, c.moves, c.resets,
-		c.closed, c.violations, c.faults, c.paused, c.lagging, c.standIn, c.connections, c.limit, c.turned,
+		c.closed, c.violations, c.faults, c.paused, c.lagging, c.standIn, c.fallback, c.connections, c.limit, c.turned,
 	} {
 		out <- d
 	}
@@ -113,6 +114,9 @@ func (c *collector) collect(out chan<- prometheus.Metric, st sum) {
 			standIn = 1
 		}
 		gauge(c.standIn, standIn)
+	}
+	if st.Fallback {
+		gauge(c.fallback, 1)
 	}
 	gauge(c.waiting, float64(st.Waiting), st.Reason.String())
 	gauge(c.oldest, st.Oldest.Seconds())

@@ -9,15 +9,16 @@ import (
 
 // QueueStats is what a queue looks like at one moment, as a copy. The numbers from Acquires on only grow.
 type QueueStats struct {
-	Key     Key
-	Size    int // per node
-	Hold    event.HoldReason
-	StandIn topology.NodeID // the standby that serves in the place of a primary; "" = none does
-	Held    time.Duration   // since Hold and StandIn are what they are
-	Waiting int
-	Reason  event.HoldReason // why they wait
-	Oldest  time.Duration    // how long the first in the line has waited
-	Nodes   []NodeStats
+	Key      Key
+	Size     int // per node
+	Hold     event.HoldReason
+	StandIn  topology.NodeID // the standby that serves in the place of a primary; "" = none does
+	Held     time.Duration   // since Hold and StandIn are what they are
+	Fallback bool            // its node is a primary that serves reads for want of a standby
+	Waiting  int
+	Reason   event.HoldReason // why they wait
+	Oldest   time.Duration    // how long the first in the line has waited
+	Nodes    []NodeStats
 
 	Acquires    uint64        // units of work that asked for a server
 	Grants      uint64        // … that got one
@@ -74,7 +75,7 @@ func (q *Queue) Stats() QueueStats {
 	defer q.mu.Unlock()
 	m, c := &q.mu, &q.mu.count
 	st := QueueStats{
-		Key: q.key, Size: m.cfg.Size, Hold: m.hold, StandIn: m.standIn, Held: time.Duration(now - m.held), Waiting: m.line.n,
+		Key: q.key, Size: m.cfg.Size, Hold: m.hold, StandIn: m.standIn, Fallback: m.fallback, Held: time.Duration(now - m.held), Waiting: m.line.n,
 		Acquires: c.acquires, Grants: c.grants, Waits: c.waits, Waited: time.Duration(c.waited), GaveUp: c.gaveUp, Refused: c.refused,
 		Full: c.full, DialsOK: c.dialOK, DialsFailed: c.dialFailed, DialsOff: c.dialOff, Moves: c.moves, Resets: c.resets,
 		Violations: c.violations,

@@ -193,7 +193,7 @@ func (q *Queue) viewLocked(now int64, t *todo) {
 // nobody any more.
 func (q *Queue) leavePrimaryLocked(t *todo) {
 	for _, sh := range q.mu.shelves {
-		if !sh.eligible && sh.node == q.mu.view.snap.Primary {
+		if sh.node == q.mu.view.snap.Primary {
 			sh.eachLocked(func(s *Server) {
 				if !s.retiring.Load() {
 					q.retireLocked(s, closedFallback, t)

@@ -51,12 +51,12 @@ func (r *reduction) furthest(primary NodeID) LSN {
 	return furthest
 }
 
-// sight remembers where the primary's log ended. What was seen beyond that was another primary's, and is lost.
+// sight remembers where the primary's log ended. Of one position it remembers the last time.
 func (r *reduction) sight(s sighting) {
 	if n := len(r.trail); n > 0 && r.trail[n-1] == s {
 		return
 	}
-	trail := slices.DeleteFunc(slices.Clone(r.trail), func(old sighting) bool { return old.lsn >= s.lsn })
+	trail := slices.DeleteFunc(slices.Clone(r.trail), func(old sighting) bool { return old.lsn == s.lsn })
 	if trail = append(trail, s); len(trail) > mostSightings {
 		trail = thin(trail)
 	}

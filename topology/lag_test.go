@@ -84,6 +84,26 @@ func TestAStandbyThatComesBackShowsWhatItHadWhenItWent(t *testing.T) {
 	}
 }
 
+func TestAStandbyThatHasCrashedShowsWhatItHasReplayedAgain(t *testing.T) {
+	s := newTale(t, "a", "b")
+	for i := range 60 {
+		s.second(at("a primary", 100+i), at("b standby", 100+i))
+	}
+	if lag := s.second(at("a primary", 200), at("b standby", 101)+" again"); lag < 57*time.Second || lag > 60*time.Second {
+		t.Errorf("it shows what was a minute ago, and is %v behind", lag)
+	}
+}
+
+func TestASilentStandbyIsAsFarBehindAsItSaidLast(t *testing.T) {
+	s := newTale(t, "a", "b")
+	s.second(at("a primary", 100), at("b standby", 100))
+	for i := range 60 {
+		if lag := s.second(at("a primary", 200+i), "b missed"); lag > cadence {
+			t.Fatalf("it is %v behind", lag)
+		}
+	}
+}
+
 func TestOfAStandbyNeverSeenUpToDateItsOwnWordCounts(t *testing.T) {
 	s := newTale(t, "a", "b")
 	s.play(at("a primary", 200))
@@ -104,7 +124,7 @@ func TestOfAStandbyNeverSeenUpToDateItsOwnWordCounts(t *testing.T) {
 	}
 }
 
-func TestWhatAnotherPrimaryHadFurtherIsForgotten(t *testing.T) {
+func TestALagInTimeIsMeasuredBehindAnotherPrimaryAsWell(t *testing.T) {
 	s := newTale(t, "a", "b", "c")
 	s.tell("a primary 1 at 300, b standby 1 at 200, c standby 1 at 200\na refused\nc primary 2 from 1@200 at 210")
 	for i := range 30 {
