@@ -200,3 +200,22 @@ func TestTheEndOfOneIdleServerCastsDoubtOnTheOthers(t *testing.T) {
 		}
 	}
 }
+
+// TestWhoHasLostAServerDoesNotGetAnotherThatIsAboutToEnd: those of one node end within milliseconds, the last answer of one may come between.
+func TestWhoHasLostAServerDoesNotGetAnotherThatIsAboutToEnd(t *testing.T) {
+	w, c := opened(t, 1, 2, 2)
+	c[0].acquire()
+	c[1].acquire()
+	w.dialAll()
+	c[0].release(Lost)
+	c[0].acquire()
+	c[1].release(Clean)
+	w.runTasks()
+	if c[0].server != nil || w.closedFor(closedDoubtful) != 1 {
+		t.Fatalf("it has %v, %+v", c[0].server, w.node("a"))
+	}
+	w.dialAll()
+	if c[0].server == nil {
+		t.Error("it does not get a new one")
+	}
+}

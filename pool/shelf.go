@@ -105,12 +105,15 @@ func (sh *shelf) forgive() {
 
 // doubtLocked draws the conclusion from the loss of a server, at work or idle: when a server process crashes, or the postmaster is
 // stopped, PostgreSQL ends all others within milliseconds. An idle connection would take a unit of work with it,
-// and a read that is replayed belongs on another node. So the idle ones are closed; and where another node serves the route, none is
+// and a read that is replayed belongs on another node. So the idle ones are closed, and those in use when they are released: who has just
+// lost one would get the next to end. Where another node serves the route, none is
 // opened until the node's probe, which runs at once, has changed the picture, or a sweep has come by.
 func (q *Queue) doubtLocked(sh *shelf, t *todo) {
-	for s := sh.lists[stateIdle].head; s != nil; s = sh.lists[stateIdle].head {
-		q.retireLocked(s, closedDoubtful, t)
-	}
+	sh.eachLocked(func(s *Server) {
+		if !s.retiring.Load() {
+			q.retireLocked(s, closedDoubtful, t)
+		}
+	})
 	sh.doubtful = len(q.mu.nodes) > 1
 }
 
