@@ -121,7 +121,9 @@ func (v *verdict) over(s *topology.Snapshot) (bool, error) {
 	case v.vacant, m.from.lives(s):
 		return v.rejected(s)
 	}
-	v.leave()
+	if s.Phase == topology.PhaseLeaderless {
+		v.leave()
+	}
 	return false, nil
 }
 
@@ -137,8 +139,8 @@ func (v *verdict) rejected(s *topology.Snapshot) (bool, error) {
 	return false, nil
 }
 
-// leave takes the old primary from pinned sessions once it is on its way out: they are told why, instead of losing it in the middle of
-// their next unit of work.
+// leave takes the old primary from pinned sessions once it is on its way out, not merely in doubt: they are told why, instead of losing
+// it in the middle of their next unit of work.
 func (v *verdict) leave() {
 	m := v.move
 	if !v.leaving {

@@ -161,6 +161,9 @@ func TestASwitchoverThatPatroniDoesNotDoIsReleased(t *testing.T) {
 func TestPinnedSessionsOutliveARefusedSwitchover(t *testing.T) {
 	playManaged(t, func(s *managedStage) {
 		s.begin("b:1", "switchover a:1 b:1")
+		s.change(func(next *topology.Snapshot) { next.Phase = topology.PhaseDoubtful }, "", 1) // its probe is late
+		s.after(time.Second, held)
+		s.publish("a:1", 1)
 		s.m.answer <- ErrRefused
 		s.ends("refused")
 		if slices.Contains(s.calls, "dismiss a:1") {
