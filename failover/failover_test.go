@@ -271,6 +271,28 @@ func TestASwitchoverDrainsBeforeItDemotes(t *testing.T) {
 	}
 }
 
+func TestWithoutATargetTheStandbyThatHasReplayedMostTakesOver(t *testing.T) {
+	demote, told := script(t, "0")
+	w := &world{}
+	w.change(func(s *topology.Snapshot) {
+		c, d := s.Nodes[1], s.Nodes[1]
+		c.ID, c.ReplayLSN = "c:1", 200
+		d.ID, d.ReplayLSN, d.Health = "d:1", 300, topology.HealthDown
+		s.Nodes = append(s.Nodes, c, d)
+	}, "a:1", 1)
+	c := conduct(t, w, Config{DemoteCommand: demote, PromoteCommand: []string{"/bin/false"}, DrainTimeout: time.Minute, SwitchTimeout: time.Minute})
+	if err := c.Switchover(t.Context(), "", 0); err == nil || !strings.Contains(err.Error(), "promote c:1") || told() != "a:1 a:1 c:1" {
+		t.Errorf("%v; the command was told %q", err, told())
+	}
+	w.change(func(s *topology.Snapshot) { s.Nodes = s.Nodes[:1] }, "a:1", 1)
+	if err := c.Switchover(t.Context(), "", 0); !errors.Is(err, ErrNoStandby) {
+		t.Error(err)
+	}
+	if err := c.Switchover(t.Context(), "", MostLease+1); err == nil || !strings.Contains(err.Error(), "nothing is held for longer") {
+		t.Error(err)
+	}
+}
+
 // Half of a switchover leaves a cluster without a primary: once the old one is touched, neither who asked nor the router's end
 // stops it.
 func TestASwitchoverThatHasDemotedIsFinished(t *testing.T) {

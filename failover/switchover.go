@@ -79,6 +79,8 @@ func (c *Conductor) plan(to topology.NodeID, within time.Duration) (*move, error
 	}
 	snap := c.deps.Topology.Snapshot()
 	switch {
+	case m.cfg.DrainTimeout > MostLease:
+		return nil, fmt.Errorf("running units would be waited for up to %s: nothing is held for longer than %s", m.cfg.DrainTimeout, MostLease)
 	case m.managed:
 	case len(m.cfg.DemoteCommand) > 0:
 	case snap != nil && snap.DCS != topology.DCSNone:
@@ -284,7 +286,7 @@ func standbys(snap *topology.Snapshot) []*topology.Node {
 	return all
 }
 
-// bestStandby returns the one with the least lag, "" if there is none.
+// bestStandby returns the one that has replayed most, "" if there is none.
 func bestStandby(snap *topology.Snapshot) topology.NodeID {
 	var best *topology.Node
 	for _, n := range standbys(snap) {
