@@ -44,18 +44,16 @@ probe_password = "${TEST_PROBE_PASSWORD}"
 state_dir = %[2]q
 drain_timeout = "60s"
 switch_timeout = "60s"
-[cluster.main.patroni]
-urls = [%[3]s]
 [cluster.main.etcd]
-endpoints = [%[4]s]
-namespace = %[5]q
-scope = %[6]q
+endpoints = [%[3]s]
+namespace = %[4]q
+scope = %[5]q
 [[listener]]
-address = %[7]q
+address = %[6]q
 route = "primary"
 `
 
-// managedRouter is a router in front of a cluster that Patroni runs.
+// managedRouter is a router in front of a cluster that Patroni runs. It reads etcd, where it finds whom to ask for a switchover, too.
 type managedRouter struct {
 	*testing.T
 	write, admin string
@@ -65,15 +63,12 @@ func startManaged(t *testing.T, c *testcluster.PatroniCluster) *managedRouter {
 	t.Helper()
 	r := &managedRouter{t, testrouter.FreeAddress(t), testrouter.FreeAddress(t)}
 	dir := t.TempDir()
-	var rest, stores []string
-	for _, n := range c.Nodes() {
-		rest = append(rest, strconv.Quote("http://"+n.RESTAddr()))
-	}
+	var stores []string
 	for _, e := range c.Endpoints() {
 		stores = append(stores, strconv.Quote("http://"+e))
 	}
 	path := filepath.Join(dir, "pgrouter.toml")
-	text := fmt.Sprintf(patroniRouter, r.admin, dir, strings.Join(rest, ","), strings.Join(stores, ","), testcluster.PatroniNamespace, testcluster.PatroniScope, r.write)
+	text := fmt.Sprintf(patroniRouter, r.admin, dir, strings.Join(stores, ","), testcluster.PatroniNamespace, testcluster.PatroniScope, r.write)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
