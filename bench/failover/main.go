@@ -39,7 +39,7 @@ type options struct {
 
 // The defaults take about twelve minutes.
 const (
-	usualEvents  = "switchover,kill,freeze"
+	usualEvents  = "switchover,order,kill,freeze"
 	defaultRate  = 50
 	defaultLimit = 15 * time.Minute
 )

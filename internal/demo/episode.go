@@ -51,7 +51,7 @@ func (s *stage) switchOver(ctx context.Context) *episode {
 		if err != nil {
 			return err
 		}
-		return s.ground.switchover(ctx, s.router, to)
+		return s.router.Switchover(ctx, to.Addr())
 	})
 }
 

@@ -32,7 +32,6 @@ type ground interface {
 	findPrimary(ctx context.Context) (node, error)               // asks the nodes
 	settle(ctx context.Context) error                            // waits until every standby has everything
 	candidate(ctx context.Context) (node, error)                 // who is to be the primary after a switchover
-	switchover(ctx context.Context, r Router, to node) error     // planned; returns when it is done
 	keep(ctx context.Context, options Options, tell func(entry)) // heals what breaks and tells of it, until ctx ends
 	Role(name string) testcluster.Role                           // with its password
 	describe(setup *Setup)                                       // adds what a router must know of this kind of cluster
@@ -95,10 +94,6 @@ func (g *supervised) candidate(ctx context.Context) (node, error) {
 		return nil, fmt.Errorf("no standby streams from %v", g.Primary())
 	}
 	return best, nil
-}
-
-func (g *supervised) switchover(ctx context.Context, r Router, to node) error {
-	return r.Switchover(ctx, to.Addr())
 }
 
 func (g *supervised) keep(ctx context.Context, options Options, tell func(entry)) {

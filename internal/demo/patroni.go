@@ -83,11 +83,6 @@ func (g *patroni) candidate(ctx context.Context) (node, error) {
 	return patroniNode{n}, nil
 }
 
-// switchover asks Patroni.
-func (g *patroni) switchover(ctx context.Context, _ Router, to node) error {
-	return g.Switchover(ctx, to.(patroniNode).PatroniNode)
-}
-
 // keep looks who leads. After a failure it starts the killed node again, as its machine would.
 func (g *patroni) keep(ctx context.Context, options Options, tell func(entry)) {
 	w := &patroniWatch{ground: g, tell: tell, delay: options.FailoverDelay}
