@@ -155,7 +155,7 @@ type Cluster struct {
 	PromoteCommand     []string      `key:"promote_command" kind:"command" expand:"no" doc:"What a switchover runs to promote the new primary, in the same way. Without it the router calls pg_promote() as switchover_user."`
 	SwitchoverUser     string        `key:"switchover_user" default:"postgres" unit:"user name" doc:"Who may execute pg_promote()."`
 	SwitchoverPassword Secret        `key:"switchover_password" doc:"Its password."`
-	DrainTimeout       time.Duration `key:"drain_timeout" default:"10s" min:"1ms" doc:"How long a switchover waits for running work before it is given up."`
+	DrainTimeout       time.Duration `key:"drain_timeout" default:"4s" min:"1ms" doc:"How long a switchover waits for running work before it is given up. New work waits meanwhile, and then for the new primary, which takes Patroni some 2 s: together less than hold_timeout, or who waits gets 57P03."`
 	SwitchTimeout      time.Duration `key:"switch_timeout" default:"30s" min:"1s" doc:"How long it then waits for the new primary."`
 	Weights            []string      `key:"weights" unit:"host:port=number" doc:"How reads are shared out among the nodes of a route: a node of weight 3 gets three times as many as one of weight 1, which those have that are not named. 0: none."`
 	SlowStart          time.Duration `key:"slow_start" default:"30s" min:"0s" max:"1h" doc:"In what time the share of a node grows from a tenth to the whole when it has been restarted, because its cache is cold. 0s: at once."`

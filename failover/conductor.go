@@ -50,7 +50,7 @@ type Config struct {
 
 // Defaults of the limits.
 const (
-	DefaultDrainTimeout  = 10 * time.Second
+	DefaultDrainTimeout  = 4 * time.Second
 	DefaultSwitchTimeout = 30 * time.Second
 	DefaultHoldMax       = 5 * time.Second
 )
