@@ -2,6 +2,7 @@ package drill
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/pgrouter/pgrouter/internal/testcluster"
@@ -173,23 +174,29 @@ func LateStandby(d time.Duration) Event {
 }
 
 // Switchover has Patroni asked for another leader past the routers, as patronictl does.
-func Switchover(ctx context.Context, s *Scene) {
-	to := s.Candidate(ctx)
-	limited, cancel := limit(ctx)
-	defer cancel()
-	s.Must(s.Cluster.Switchover(limited, to))
-	s.Log("Patroni says that it is done")
-	s.AwaitServed(to)
-	s.AwaitReady(ctx)
-}
+func Switchover(ctx context.Context, s *Scene) { s.handOver(ctx, s.Cluster.Switchover) }
 
 // SwitchoverByRouter has a router asked for it.
 func SwitchoverByRouter(ctx context.Context, s *Scene) {
-	to := s.Candidate(ctx)
+	s.handOver(ctx, func(ctx context.Context, to *testcluster.PatroniNode) error {
+		return s.Routers[0].Switchover(ctx, s.address(to))
+	})
+}
+
+// handOver asks for another leader until it is granted: which standby is the synchronous one may just be changing.
+func (s *Scene) handOver(ctx context.Context, ask func(ctx context.Context, to *testcluster.PatroniNode) error) {
+	s.T.Helper()
 	limited, cancel := limit(ctx)
 	defer cancel()
-	s.Must(s.Routers[0].Switchover(limited, s.address(to)))
-	s.Log("the router says that it is done")
+	to := s.Candidate(limited)
+	err := ask(limited, to)
+	for ; err != nil && strings.Contains(err.Error(), "sync_standby"); err = ask(limited, to) {
+		s.Log("refused: %v", err)
+		s.Pass(limited, time.Second)
+		to = s.Candidate(limited)
+	}
+	s.Must(err)
+	s.Log("handed over to %v", to)
 	s.AwaitServed(to)
 	s.AwaitReady(ctx)
 }
