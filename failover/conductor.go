@@ -94,6 +94,7 @@ type Conductor struct {
 	cluster topology.ClusterID
 	cfg     atomic.Pointer[Config]
 	deps    Deps
+	meters  *meters
 	heeded  topology.Request        // the request to Patroni that has held; Run's goroutine only
 	trouble atomic.Pointer[trouble] // the last that servers of the primary had
 	door    struct {
@@ -125,7 +126,7 @@ func New(cfg Config, deps Deps) (*Conductor, error) {
 	if deps.Topology == nil || deps.Pool == nil || deps.Counters == nil {
 		return nil, errors.New("failover: incomplete dependencies")
 	}
-	c := &Conductor{cluster: cfg.Cluster, deps: deps}
+	c := &Conductor{cluster: cfg.Cluster, deps: deps, meters: newMeters(cfg.Cluster)}
 	c.cfg.Store(&cfg)
 	return c, nil
 }

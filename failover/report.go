@@ -58,8 +58,16 @@ type Report struct {
 	P99Hold     time.Duration      `json:"p99_hold_ns"`               // 99 of 100 of them did not wait longer, rounded in the same way
 	Warmed      int                `json:"warmed,omitzero"`           // connections to the new primary that were being opened before it was one
 	Unreached   []string           `json:"peers_unreached,omitempty"` // other routers that could not be asked to hold
-	Outcome     string             `json:"outcome"`
+	Outcome     string             `json:"outcome"`                   // one of the outcomes
 }
+
+// The outcomes of a change of primary.
+const (
+	OutcomeSwitched   = "switched_over"
+	OutcomeFailedOver = "failed_over"
+	OutcomeReturned   = "primary_returned"  // the same node is the primary again
+	OutcomeGivenUp    = "switchover_failed" // then a colon, and why
+)
 
 // Source is what the first sign of a change of primary was.
 type Source string
@@ -180,6 +188,7 @@ func (c *Conductor) closeLocked(got Counters) {
 	if open.Outcome == "" {
 		open.Outcome = outcomeOf(open)
 	}
+	c.meters.report(open)
 	c.mu.reports = append(c.mu.reports, *open)
 	if len(c.mu.reports) > reportsKept {
 		c.mu.reports = slices.Delete(c.mu.reports, 0, len(c.mu.reports)-reportsKept)
@@ -190,9 +199,9 @@ func (c *Conductor) closeLocked(got Counters) {
 func outcomeOf(r *Report) string {
 	switch {
 	case r.From == r.To:
-		return "primary_returned"
+		return OutcomeReturned
 	case r.Planned:
-		return "switched_over"
+		return OutcomeSwitched
 	}
-	return "failed_over"
+	return OutcomeFailedOver
 }

@@ -348,7 +348,7 @@ func (c *Conductor) dropPlanned(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.mu.open != nil {
-		c.mu.open.Outcome = "switchover_failed: " + err.Error()
+		c.mu.open.Outcome = OutcomeGivenUp + ": " + err.Error()
 		c.closeLocked(c.deps.Counters())
 	}
 }

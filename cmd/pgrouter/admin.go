@@ -75,7 +75,7 @@ func (r *router) startHTTP(ctx context.Context) error {
 		return err
 	}
 	for _, c := range *r.clusters.Load() {
-		if err := r.registry.Register(c.manager.Collector()); err != nil {
+		if err := r.registry.Register(c.manager.Collector(), c.conductor.Collector()); err != nil {
 			return err
 		}
 	}

@@ -204,5 +204,6 @@ func (r *router) retire(ctx context.Context, c *clusterRun) error {
 	c.running.Wait()
 	r.pool.Withdraw(c.manager.Cluster())
 	r.registry.Unregister(c.manager.Collector())
+	r.registry.Unregister(c.conductor.Collector())
 	return err
 }

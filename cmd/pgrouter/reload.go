@@ -236,7 +236,7 @@ func (s *succession) admitCluster(c *clusterRun, cfg *config.Cluster) error {
 	}
 	r.discover(r.life, c)
 	r.conduct(c)
-	return r.registry.Register(c.manager.Collector())
+	return r.registry.Register(c.manager.Collector(), c.conductor.Collector())
 }
 
 // admitDoor lets clients through a new door, or lets one that is open lead where it says now.

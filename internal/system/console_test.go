@@ -376,7 +376,10 @@ func TestPsqlAtTheConsole(t *testing.T) {
 func TestMetricsAreDocumentedAsTheyAreServed(t *testing.T) {
 	ctx := t.Context()
 	c := clustertest.Start(t, testcluster.Options{Standbys: 1})
-	r := testrouter.Example(t, c, strings.Replace(consoleConfig, "[auth]", "peers = [\""+testrouter.FreeAddress(t)+"\"]\n[auth]", 1)) // peer_up
+	r := testrouter.Example(t, c, strings.NewReplacer(
+		"[auth]", "peers = [\""+testrouter.FreeAddress(t)+"\"]\n[auth]", // peer_up
+		"fallback", "max_lag = \"64kB\"\nfallback",
+	).Replace(consoleConfig))
 	conn := open(t, c, r.Write, "app", "")
 	pid, err := query(conn, "begin; select pg_backend_pid()")
 	if err == nil {
@@ -392,6 +395,7 @@ func TestMetricsAreDocumentedAsTheyAreServed(t *testing.T) {
 		t.Error("a stranger gets in")
 	}
 	r.Await("the lag is known", time.Minute, func() bool { _, known := r.Metrics()["pgrouter_node_lag_bytes"]; return known })
+	fallBack(t, c, r)
 	if _, err := query(open(t, c, r.Write, "pgrouter", ""), "PAUSE another; DISABLE another"); err != nil {
 		t.Fatal(err)
 	}
@@ -416,6 +420,24 @@ func patroniMetricTypes(t *testing.T, c *testcluster.Cluster) map[string]string 
 	r.Run()
 	r.Await("Patroni is heard", time.Minute, func() bool { return r.Metrics()["pgrouter_cluster_dcs_up"] == 1 })
 	return metricTypes(t, r)
+}
+
+// fallBack lets the standby lag, so that reads go to the primary.
+func fallBack(t *testing.T, c *testcluster.Cluster, r *testrouter.Process) {
+	t.Helper()
+	if _, err := query(open(t, c, r.Read, "app", ""), "select 1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Standbys()[0].Exec(t.Context(), "select pg_wal_replay_pause()"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Primary().Exec(t.Context(), "create table much as select generate_series(1, 20000)"); err != nil {
+		t.Fatal(err)
+	}
+	r.Await("reads are at the primary", time.Minute, func() bool {
+		now := r.Metrics()
+		return now["pgrouter_pool_fallback"] == 1 && now["pgrouter_node_lagging"] == 1
+	})
 }
 
 // metricTypes reads the types of the house's metrics off /metrics.
