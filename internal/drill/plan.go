@@ -118,25 +118,15 @@ func (s *Scene) Standbys() []*testcluster.PatroniNode {
 // Candidate returns a standby that Patroni lets lead: with synchronous replication the one that commits wait for.
 func (s *Scene) Candidate(ctx context.Context) *testcluster.PatroniNode {
 	s.T.Helper()
+	if s.plan.Cluster.Synchronous == testcluster.SyncOff {
+		return s.Standbys()[0]
+	}
 	var found *testcluster.PatroniNode
-	s.awaitView(ctx, func(v testcluster.PatroniView) bool {
-		for _, r := range v.Of(s.Leader).Replicas {
-			if s.plan.Cluster.Synchronous == testcluster.SyncOff || r.SyncState != "async" {
-				found = s.node(r.Name)
-			}
-		}
+	s.awaitView(ctx, func(testcluster.PatroniView) bool {
+		found = s.Cluster.SyncStandby(ctx)
 		return found != nil
 	})
 	return found
-}
-
-func (s *Scene) node(name string) *testcluster.PatroniNode {
-	for _, n := range s.Cluster.Nodes() {
-		if n.Name() == name {
-			return n
-		}
-	}
-	return nil
 }
 
 // Must ends the drill at an error.

@@ -191,10 +191,24 @@ func (c *PatroniCluster) synchronous(ctx context.Context) bool {
 	if c.patroni.Synchronous == SyncOff {
 		return true
 	}
+	return c.SyncStandby(ctx) != nil
+}
+
+// SyncStandby returns the standby that the agents have agreed on as the one that commits wait for, which alone may take the lead over in
+// order; nil while there is none.
+func (c *PatroniCluster) SyncStandby(ctx context.Context) *PatroniNode {
 	var agreed struct {
 		Standby string `json:"sync_standby"`
 	}
-	return json.Unmarshal(c.etcd.get(ctx, c.key("sync")), &agreed) == nil && agreed.Standby != ""
+	if json.Unmarshal(c.etcd.get(ctx, c.key("sync")), &agreed) != nil {
+		return nil
+	}
+	for _, n := range c.nodes {
+		if n.name == agreed.Standby {
+			return n
+		}
+	}
+	return nil
 }
 
 // failsafe reports whether all agents stand in the list of those that must answer while etcd does not, or need none.
