@@ -2,12 +2,10 @@ package etcd
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
@@ -125,23 +123,5 @@ func (c *Config) tls() (*tls.Config, error) {
 	if !strings.HasPrefix(c.Endpoints[0], "https:") {
 		return nil, nil //nolint:nilnil // no TLS is no error
 	}
-	settings := &tls.Config{MinVersion: tls.VersionTLS12}
-	if c.CAFile != "" {
-		text, err := os.ReadFile(c.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("ca_file: %w", err)
-		}
-		settings.RootCAs = x509.NewCertPool()
-		if !settings.RootCAs.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("ca_file %s: there is no certificate in it", c.CAFile)
-		}
-	}
-	if c.CertFile != "" {
-		pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("cert_file and key_file: %w", err)
-		}
-		settings.Certificates = []tls.Certificate{pair}
-	}
-	return settings, nil
+	return discovery.ClientTLS(c.CAFile, c.CertFile, c.KeyFile)
 }

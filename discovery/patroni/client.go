@@ -36,7 +36,7 @@ type reply struct {
 }
 
 func newClient(c Config, addresses discovery.AddressMap) (*client, error) {
-	secure, err := c.tlsConfig()
+	secure, err := discovery.ClientTLS(c.CAFile, c.CertFile, c.KeyFile)
 	if err != nil {
 		return nil, err
 	}
