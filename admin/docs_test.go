@@ -10,10 +10,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/pgrouter/pgrouter/discovery"
+	"github.com/pgrouter/pgrouter/failover"
 	"github.com/pgrouter/pgrouter/metrics"
 	"github.com/pgrouter/pgrouter/pool"
 	"github.com/pgrouter/pgrouter/proxy"
@@ -90,8 +92,16 @@ func collectors(t *testing.T) []prometheus.Collector {
 	if err != nil {
 		t.Fatal(err)
 	}
+	c, err := failover.New(failover.Config{Cluster: "main", DrainTimeout: time.Second, SwitchTimeout: time.Second}, failover.Deps{
+		Topology: m, Pool: idlePool{}, Counters: func() failover.Counters { return failover.Counters{} },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	a, _ := newAdmin(t, &scene{})
-	return []prometheus.Collector{NewJournal(slog.New(slog.DiscardHandler)), a.Collector(), a.PeerCollector(), p.Collector(), x.Collector(), m.Collector()}
+	return []prometheus.Collector{
+		NewJournal(slog.New(slog.DiscardHandler)), a.Collector(), a.PeerCollector(), p.Collector(), x.Collector(), m.Collector(), c.Collector(),
+	}
 }
 
 // idleParts stands for what is never asked here.
@@ -101,6 +111,8 @@ type idleParts struct {
 	proxy.Policies
 	discovery.Prober
 }
+
+type idlePool struct{ failover.Pool }
 
 func (idleParts) Name() string                               { return "idle" }
 func (idleParts) Run(context.Context, *discovery.Feed) error { return nil }

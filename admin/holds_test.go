@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/failover"
 )
 
@@ -231,5 +232,33 @@ func TestTheConsoleSaysWhoIsInTheWay(t *testing.T) {
 		"HINT:  All goes on as before. KILL_CLIENT closes one of these clients; WITHIN gives them longer.\n"
 	if diff := cmp.Diff(want, psql(t, s, "boss", "switchover;\n")); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+func TestThePageAndTheJSONTellOfHoldsAndOfPeersThatDoNotAnswer(t *testing.T) {
+	_, h := newAdmin(t, &scene{primary: "a:5432"})
+	_, page := get(h, "/")
+	for _, want := range []string{"New work is held for", "until 03:13:00.000 at most: switchover, by boss", "Peer https://[::1]:7001: refused"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page does not say %q:\n%s", want, page)
+		}
+	}
+	if strings.Contains(page, "10.0.0.2:7000") {
+		t.Error("a peer that answers is on the page")
+	}
+	_, body := get(h, "/api/v1/cluster")
+	var v View
+	if err := json.Unmarshal([]byte(body), &v); err != nil || len(v.Holds) != 1 || v.Holds[0].By != "boss" || len(v.Peers) != 3 {
+		t.Errorf("%+v %+v, %v", v.Holds, v.Peers, err)
+	}
+}
+
+func TestWhoseEventItIsIsNotTakenForAMove(t *testing.T) {
+	for want, e := range map[string]EventView{
+		"": {Kind: event.NodeUp}, "boss": {Kind: event.HoldBegun, From: "boss"}, "a →": {Kind: event.LeaderKeyMoved, From: "a"}, "a → b": {From: "a", To: "b"},
+	} {
+		if got := strings.TrimSpace(moved(e)); got != want {
+			t.Errorf("%+v: %q", e, got)
+		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"html/template"
 	"slices"
 	"time"
+
+	"github.com/pgrouter/pgrouter/event"
 )
 
 // pageEvents is how many events the page shows.
@@ -15,6 +17,7 @@ func pageFuncs() template.FuncMap {
 		"ago":    func(t time.Time) string { return age(time.Since(t), t.IsZero()) },
 		"clock":  func(t time.Time) string { return t.Format("15:04:05.000") },
 		"lag":    lagText,
+		"moved":  moved,
 		"recent": recent,
 		"seen":   seen,
 		"secs":   func(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) },
@@ -34,6 +37,17 @@ func age(d time.Duration, never bool) string {
 		return fmt.Sprintf("%d h", int(d.Hours()))
 	}
 	return fmt.Sprintf("%d days", int(d.Hours()/24))
+}
+
+// moved says from what to what an event led, or who it comes from.
+func moved(e EventView) string {
+	switch {
+	case e.From == "" && e.To == "":
+		return ""
+	case slices.Contains([]event.Kind{event.HoldBegun, event.HoldEnded, event.SourceSilent, event.SourceBack, event.PeerSilent, event.PeerBack}, e.Kind):
+		return e.From
+	}
+	return e.From + " → " + e.To
 }
 
 // seen says when a node last answered.

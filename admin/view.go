@@ -58,6 +58,8 @@ type View struct {
 	Totals    TotalsView        `json:"totals"`
 	Failovers []failover.Report `json:"failovers"`
 	Events    []EventView       `json:"events"`
+	Holds     []HoldView        `json:"holds"`
+	Peers     []PeerView        `json:"peers"`
 }
 
 // ConfigView is what has become of the configuration.
@@ -174,6 +176,7 @@ func (a *Admin) View() View {
 	v := View{
 		Version: a.cfg.Load().Version, Started: a.started, Now: time.Now(), Listeners: list(a.world.Doors()), Totals: viewTotals(a.world.Totals()),
 		Config: viewConfig(a.reload.Load()), Failovers: list(a.world.Failovers()), Clusters: []ClusterView{}, Pools: []PoolView{}, Events: []EventView{},
+		Holds: list(a.world.Holds()), Peers: list(a.world.Peers()),
 	}
 	for _, e := range a.journal.Last() {
 		v.Events = append(v.Events, viewEvent(e))
