@@ -84,7 +84,7 @@ func StartPatroni(t testing.TB, c *testcluster.PatroniCluster, o PatroniOptions)
 	return p
 }
 
-// witness is the tables of whoever says who leads.
+// witness is where members are reached, and the tables of whoever says who leads.
 func (o PatroniOptions) witness(c *testcluster.PatroniCluster) string {
 	quoted := func(addresses []string) string {
 		urls := make([]string, len(addresses))
@@ -104,15 +104,16 @@ func (o PatroniOptions) witness(c *testcluster.PatroniCluster) string {
 	}
 	etcd := fmt.Sprintf("\n[cluster.main.etcd]\nendpoints = [%s]\nnamespace = %q\nscope = %q\n",
 		quoted(c.Endpoints()), testcluster.PatroniNamespace, testcluster.PatroniScope)
-	patroni := fmt.Sprintf("\n[cluster.main.patroni]\nurls = [%s]\naddress_map = [%s]\n", quoted(rest), strings.Join(mapped, ", "))
+	patroni := fmt.Sprintf("\n[cluster.main.patroni]\nurls = [%s]\n", quoted(rest))
+	text := fmt.Sprintf("\naddress_map = [%s]\n", strings.Join(mapped, ", "))
 	switch o.Source {
 	case FromPatroni:
-		return patroni
+		return text + patroni
 	case FromBoth:
-		return patroni + etcd
+		return text + patroni + etcd
 	case FromEtcd:
 	}
-	return etcd
+	return text + etcd
 }
 
 // View is a part of what /api/v1/cluster says.
