@@ -60,7 +60,7 @@ func newPatroniCluster(ctx context.Context, options PatroniOptions) (*PatroniClu
 	if err != nil {
 		return nil, err
 	}
-	if options.BeforeStop != "" {
+	if options.BeforeStop != nil {
 		if err := programs.hasBeforeStop(ctx); err != nil {
 			return nil, err
 		}

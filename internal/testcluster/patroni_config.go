@@ -88,8 +88,8 @@ func (n *PatroniNode) postgresConfig() object {
 		"remove_data_directory_on_rewind_failure":     true,
 		"remove_data_directory_on_diverged_timelines": true,
 	}
-	if c.patroni.BeforeStop != "" {
-		config["before_stop"] = c.patroni.BeforeStop
+	if c.patroni.BeforeStop != nil {
+		config["before_stop"] = c.patroni.BeforeStop(n)
 	}
 	return config
 }

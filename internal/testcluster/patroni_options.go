@@ -14,6 +14,9 @@ import (
 var ErrNoPatroni = errors.New("no Patroni and etcd found: run scripts/setup-patroni, or install them " +
 	"(Debian: patroni and etcd-server) so that patroni and etcd are in PATH")
 
+// ErrNoHook says that this Patroni is too old to run a BeforeStop: it would pass over it in silence.
+var ErrNoHook = errors.New("before_stop needs Patroni 3.0.3")
+
 // SyncMode says what commits wait for in a Patroni cluster.
 type SyncMode string
 
@@ -36,7 +39,7 @@ type PatroniOptions struct {
 	Failsafe     bool                                 // without etcd the leader stays while it reaches every other agent
 	Tags         []map[string]any                     // Tags[i] are those of the i-th node
 	EtcdVia      func(node int, member string) string // where the i-th node reaches a member of etcd: at a proxy; nil: directly
-	BeforeStop   string                               // program that an agent runs before it stops PostgreSQL; from Patroni 3.0.3 on
+	BeforeStop   func(n *PatroniNode) string          // command that a node's agent runs before it stops PostgreSQL; else ErrNoHook
 	Options      Options                              // the rest; Standbys and Sync must stay zero, Nodes and Synchronous stand for them
 }
 
@@ -110,7 +113,7 @@ func findPatroni() (patroniPrograms, error) {
 	return patroniPrograms{patroni: patroni, etcd: etcd}, nil
 }
 
-// hasBeforeStop gives an error unless the Patroni here runs a BeforeStop: one before 3.0.3 passes over it in silence.
+// hasBeforeStop gives an error unless the Patroni here runs a BeforeStop.
 func (p patroniPrograms) hasBeforeStop(ctx context.Context) error {
 	out, err := exec.CommandContext(ctx, p.patroni, "--version").Output()
 	if err != nil {
@@ -121,7 +124,7 @@ func (p patroniPrograms) hasBeforeStop(ctx context.Context) error {
 		return fmt.Errorf("%s --version says %q: %w", p.patroni, out, err)
 	}
 	if slices.Compare([]int{major, minor, patch}, []int{3, 0, 3}) < 0 {
-		return fmt.Errorf("before_stop needs Patroni 3.0.3, and this is %s", strings.TrimSpace(string(out)))
+		return fmt.Errorf("%w, and this is %s", ErrNoHook, strings.TrimSpace(string(out)))
 	}
 	return nil
 }

@@ -271,8 +271,12 @@ func TestPatroniThatIsTooOldForAHookIsNotGivenOne(t *testing.T) {
 	if strings.TrimSpace(string(out)) != "patroni 3.0.2" {
 		t.Skip("this Patroni has the hook")
 	}
-	if c, err := testcluster.StartPatroni(limit(t), testcluster.PatroniOptions{BeforeStop: "/bin/true"}); err == nil {
+	hook := func(*testcluster.PatroniNode) string { return "/bin/true" }
+	c, err := testcluster.StartPatroni(limit(t), testcluster.PatroniOptions{BeforeStop: hook})
+	if err == nil {
 		_ = c.Close()
-		t.Error("was started, and would pass over the hook in silence")
+	}
+	if !errors.Is(err, testcluster.ErrNoHook) {
+		t.Errorf("was not refused: %v", err)
 	}
 }
