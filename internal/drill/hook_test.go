@@ -6,12 +6,15 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/pgrouter/pgrouter/internal/testcluster"
+	"github.com/pgrouter/pgrouter/internal/testcluster/clustertest"
 	"github.com/pgrouter/pgrouter/internal/testrouter"
 )
 
@@ -118,4 +121,22 @@ func TestRoutersThatDoNotAnswerDoNotKeepPatroniFromASwitchover(t *testing.T) {
 			}
 		},
 	})
+}
+
+// The script asks its server first whether it is the primary. One that hangs says nothing, and Patroni waits for the script.
+func TestTheHookOfAServerThatHangsEnds(t *testing.T) {
+	long(t)
+	h := newHook(t)
+	h.asks(testrouter.FreeAddress(t), testrouter.FreeAddress(t))
+	n := clustertest.StartPatroni(t, testcluster.PatroniOptions{Nodes: 1}).Node(0)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	n.StopPostgres()
+	defer n.Cont()
+	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", "exec "+h.command(n))
+	cmd.WaitDelay = time.Second // for psql, should it outlive the script
+	out, err := cmd.CombinedOutput()
+	if err != nil || len(out) > 0 {
+		t.Errorf("the hook ended with %v and said %q: nobody is to be asked", err, out)
+	}
 }
