@@ -44,6 +44,7 @@ type Hold struct {
 type hold struct {
 	Hold
 	of     life               // what has to be over before it has done its purpose
+	seq    uint64             // of the snapshot that told of that life: older ones say nothing of its end
 	own    bool               // of a switchover that is under way here, which ends it
 	stays  bool               // also when its purpose seems to be done
 	warmed int                // connections to the candidate that were begun for it
@@ -59,9 +60,6 @@ type life struct {
 
 // lifeOf returns the life of the primary, or of the last one while there is none.
 func lifeOf(s *topology.Snapshot) life {
-	if s == nil {
-		return life{}
-	}
 	l := life{node: formerPrimary(s)}
 	if n := s.Node(l.node); n != nil {
 		l.incarnation = n.Incarnation
@@ -94,7 +92,7 @@ func (c *Conductor) Hold(ctx context.Context, o HoldOrder) (Held, error) {
 	if err := o.validate(); err != nil {
 		return Held{}, err
 	}
-	h, err := c.beginHold(hold{Hold: Hold{ID: o.ID, By: o.By, Why: event.HoldOrdered}}, o.Lease)
+	h, err := c.beginHold(hold{Hold: Hold{ID: o.ID, By: o.By, Why: event.HoldOrdered}}, c.deps.Topology.Snapshot(), o.Lease)
 	if err != nil {
 		return Held{}, err
 	}
@@ -139,11 +137,11 @@ func (c *Conductor) quiet(ctx context.Context, node topology.NodeID) ([]Blocker,
 	return blockers[:min(len(blockers), BlockersTold)], false
 }
 
-// beginHold puts a hold in force, or renews the one of its ID.
-func (c *Conductor) beginHold(h hold, lease time.Duration) (*hold, error) {
-	snap := c.deps.Topology.Snapshot()
+// beginHold puts a hold in force, or renews the one of its ID. It is for the primary of a snapshot, which may be newer than the one that Run
+// has seen last, or older than the newest.
+func (c *Conductor) beginHold(h hold, of *topology.Snapshot, lease time.Duration) (*hold, error) {
 	h.Since = time.Now()
-	h.Until, h.of = h.Since.Add(lease), lifeOf(snap)
+	h.Until, h.of, h.seq = h.Since.Add(lease), lifeOf(of), of.Seq
 	begun, renewed, err := c.enterHold(h)
 	if err != nil {
 		return nil, err
@@ -241,7 +239,7 @@ func (c *Conductor) expire(now time.Time) {
 func (c *Conductor) fulfil(s *topology.Snapshot) {
 	c.endHolds(func(h *hold) string {
 		switch {
-		case h.stays || !h.of.succeeded(s):
+		case h.stays || s.Seq < h.seq || !h.of.succeeded(s):
 			return ""
 		case h.of.node == s.Primary:
 			return "the primary has another life"

@@ -137,6 +137,51 @@ func TestAHoldOutlivesWhatIsNotItsPurpose(t *testing.T) {
 	})
 }
 
+// TestAnOlderPictureEndsNoHold: Run may be late. The primary of what it has seen last is another one than that of the hold, and an
+// earlier one.
+func TestAnOlderPictureEndsNoHold(t *testing.T) {
+	w := &world{}
+	picture := func(seq uint64, primary topology.NodeID) *topology.Snapshot {
+		w.change(func(s *topology.Snapshot) { s.Seq = seq }, primary, topology.Epoch(seq))
+		return w.Snapshot()
+	}
+	older := picture(1, "a:1")
+	newer := picture(2, "b:1")
+	c := conduct(t, w, Config{})
+	if _, err := c.Hold(t.Context(), HoldOrder{ID: "x", By: "test", Lease: time.Minute}); err != nil {
+		t.Fatal(err)
+	}
+	c.attend(older, time.Now())
+	c.attend(newer, time.Now())
+	if len(c.Holds()) != 1 {
+		t.Fatal("the hold of a primary ended because there was another before")
+	}
+	c.attend(picture(3, "a:1"), time.Now())
+	if len(c.Holds()) != 0 {
+		t.Error("the hold outlives its purpose")
+	}
+}
+
+// TestARequestIsForThePrimaryThatItNames: the new primary may be proven when Run begins the hold for the old one.
+func TestARequestIsForThePrimaryThatItNames(t *testing.T) {
+	w := &world{}
+	asked := func(seq uint64) func(*topology.Snapshot) {
+		return func(s *topology.Snapshot) { s.Seq, s.Asked = seq, topology.Request{Pending: true, From: "a:1"} }
+	}
+	w.change(asked(1), "a:1", 1)
+	older := w.Snapshot()
+	w.change(asked(2), "b:1", 2) // Patroni has not tidied up yet
+	c := conduct(t, w, Config{HoldMax: time.Minute})
+	c.attend(older, time.Now())
+	if len(c.Holds()) != 1 {
+		t.Fatal("nothing is held")
+	}
+	c.attend(w.Snapshot(), time.Now())
+	if len(c.Holds()) != 0 {
+		t.Error("the primary has moved, and all goes on being held")
+	}
+}
+
 func TestAnOrderThatIsFaultyHoldsNothing(t *testing.T) {
 	play(t, Config{}, nil, func(s *stage) {
 		for want, o := range map[string]HoldOrder{

@@ -25,7 +25,7 @@ func (c *Conductor) heed(s *topology.Snapshot, now time.Time) {
 
 // holdFor holds for a request that was not seen before.
 func (c *Conductor) holdFor(s *topology.Snapshot, limit time.Duration) {
-	h, err := c.beginHold(hold{Hold: Hold{ID: requestHold, By: "patroni", Why: event.HoldRequested}}, limit)
+	h, err := c.beginHold(hold{Hold: Hold{ID: requestHold, By: "patroni", Why: event.HoldRequested}}, s, limit)
 	if err != nil {
 		c.deps.Logger.Warn("a request to move the primary holds nothing", "cluster", string(c.cluster), "error", err)
 		return

@@ -114,7 +114,7 @@ func (m *move) run(ctx context.Context) error {
 	defer summoned.dismiss()
 	lease := 2*m.cfg.DrainTimeout + 3*m.cfg.SwitchTimeout // all that it waits for has ended by then
 	own := hold{Hold: Hold{ID: m.name, By: "switchover", Why: event.HoldSwitchover}, own: true, stays: !m.managed}
-	if _, err := c.beginHold(own, lease); err != nil {
+	if _, err := c.beginHold(own, c.deps.Topology.Snapshot(), lease); err != nil {
 		return err
 	}
 	defer c.endHolds(func(h *hold) string {
