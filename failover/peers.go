@@ -2,6 +2,8 @@ package failover
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/pgrouter/pgrouter/topology"
@@ -74,4 +76,12 @@ func (s *summons) dismiss() {
 	ctx, cancel := context.WithTimeout(context.Background(), peerPatience)
 	defer cancel()
 	s.peers.Release(ctx, s.cluster, s.order.ID)
+}
+
+// summoned reports whether another router holds here for a switchover of its own. Each holds at the others before it looks, and moves nothing
+// while another one holds: of two that are ordered at the same time one at most goes on.
+func (c *Conductor) summoned() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.ContainsFunc(c.mu.holds, func(h *hold) bool { return !h.own && strings.HasPrefix(h.ID, switchoverID) })
 }

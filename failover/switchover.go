@@ -21,6 +21,7 @@ var (
 	ErrNoDemotion = errors.New("no demote_command is configured: a plain cluster's old primary must be stopped or made read-only before another is promoted")
 	ErrNoManager  = errors.New("the cluster is led by Patroni, which the router cannot ask for a switchover: set urls in [cluster.NAME.patroni]")
 	ErrNoStandby  = errors.New("the cluster has no standby that could take over (see SHOW NODES)")
+	ErrElsewhere  = errors.New("another router moves the primary of this cluster, nothing was touched (see SHOW HOLDS, and SHOW FAILOVERS there)")
 	ErrChanged    = errors.New("the cluster has changed while running units ended, nothing was touched")
 )
 
@@ -90,6 +91,9 @@ func (c *Conductor) plan(to topology.NodeID, within time.Duration) (*move, error
 	}
 	if snap == nil || snap.Primary == "" {
 		return nil, ErrNoPrimary
+	}
+	if c.summoned() {
+		return nil, ErrElsewhere
 	}
 	m.from = lifeOf(snap)
 	best := bestStandby(snap)
@@ -180,6 +184,9 @@ func (m *move) drain(ctx context.Context, summoned *summons) error {
 func (m *move) recheck(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("the switchover was given up, nothing was touched: %w", ctx.Err())
+	}
+	if m.conductor.summoned() {
+		return ErrElsewhere
 	}
 	snap := m.conductor.deps.Topology.Snapshot()
 	if !m.from.lives(snap) {
