@@ -162,6 +162,8 @@ func (c *Conductor) enterHold(h hold) (entered *hold, renewed bool, err error) {
 	for _, known := range c.mu.holds {
 		switch {
 		case known.ID != h.ID:
+		case known.own: // we are among our own peers
+			return known, true, nil
 		case known.Why != h.Why:
 			return nil, false, ErrNotYours
 		default:

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/topology"
 )
 
@@ -73,4 +74,22 @@ func TestTwoRoutersDoNotMoveOnePrimaryAtATime(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestARouterMayBeAmongItsPeers: what it asks of itself holds already, and it is not one that could not be reached.
+func TestARouterMayBeAmongItsPeers(t *testing.T) {
+	playManaged(t, func(s *managedStage) {
+		s.c.deps.Peers = &neighbour{s.c}
+		s.begin("b:1", "switchover a:1 b:1")
+		if all := s.c.Holds(); len(all) != 1 || all[0].Why != event.HoldSwitchover || time.Until(all[0].Until) < time.Minute {
+			s.Errorf("in force: %+v", all)
+		}
+		s.after(4*time.Second, held) // the holds of peers are renewed
+		s.publish("b:1", 2)
+		s.ends("")
+		s.after(time.Second, released)
+		if r := s.c.Reports(); len(r) != 1 || len(r[0].Unreached) > 0 {
+			s.Errorf("%+v", r)
+		}
+	})
 }
