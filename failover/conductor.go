@@ -105,6 +105,7 @@ type Conductor struct {
 		sync.Mutex
 		switching *passage // the switchover under way; nil = none
 		holds     []*hold  // in force, the oldest first
+		moved     string   // the last switchover whose hold has done its purpose: who orders it may not know yet, and renews
 		closed    bool
 		open      *Report // of the failover under way
 		before    Counters

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/pgrouter/pgrouter/event"
@@ -159,6 +160,9 @@ func (c *Conductor) enterHold(h hold) (entered *hold, renewed bool, err error) {
 	if c.mu.closed {
 		return nil, false, ErrClosed
 	}
+	if h.ID == c.mu.moved {
+		return nil, false, ErrHoldOver
+	}
 	for _, known := range c.mu.holds {
 		switch {
 		case known.ID != h.ID:
@@ -240,10 +244,13 @@ func (c *Conductor) expire(now time.Time) {
 // fulfil ends the holds that have done their purpose. The pool knows the snapshot already: who goes on goes to the right node.
 func (c *Conductor) fulfil(s *topology.Snapshot) {
 	c.endHolds(func(h *hold) string {
-		switch {
-		case h.stays || s.Seq < h.seq || !h.of.succeeded(s):
+		if h.stays || s.Seq < h.seq || !h.of.succeeded(s) {
 			return ""
-		case h.of.node == s.Primary:
+		}
+		if strings.HasPrefix(h.ID, switchoverID) {
+			c.mu.moved = h.ID
+		}
+		if h.of.node == s.Primary {
 			return "the primary has another life"
 		}
 		return "another primary is proven"

@@ -93,3 +93,18 @@ func TestARouterMayBeAmongItsPeers(t *testing.T) {
 		}
 	})
 }
+
+// TestARouterThatIsLateHoldsNobodyAnew: it sees the new primary later than its peer, or never, and goes on renewing.
+func TestARouterThatIsLateHoldsNobodyAnew(t *testing.T) {
+	play(t, Config{}, nil, func(s *stage) {
+		const id = switchoverID + "X"
+		s.hold(id, peerLease)
+		s.after(time.Second, held)
+		s.publish("b:1", 2)
+		s.after(time.Second, released)
+		if _, err := s.c.Hold(s.Context(), HoldOrder{ID: id, By: "test", Lease: peerLease}); !errors.Is(err, ErrHoldOver) {
+			t.Error(err)
+		}
+		s.after(time.Second, released)
+	})
+}
