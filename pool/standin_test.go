@@ -69,6 +69,25 @@ func TestWorkIsHeldForAWhileBeforeAStandbyStandsIn(t *testing.T) {
 	}
 }
 
+func TestAClusterThatComesBackIsAsPatientAsANewOne(t *testing.T) {
+	w, one, _ := readOnlyWorld(t)
+	w.publish(w.picture("a", 1, 1))
+	w.pool.Withdraw(testCluster)
+	w.elapse(time.Hour)
+	w.snap = nil
+	w.publish(w.picture("", 1, 1)) // its standby has answered, its primary not yet
+	one.acquire()
+	w.sweep()
+	if st := w.queue.Stats(); len(w.dials) > 0 || st.StandIn != "" {
+		t.Fatalf("%d dials, %+v", len(w.dials), st)
+	}
+	w.elapse(Defaults().NoPrimaryAfter)
+	w.sweep()
+	if st := w.queue.Stats(); st.StandIn == "" {
+		t.Errorf("%+v", st)
+	}
+}
+
 func TestOnlyQueuesThatWantItHaveAStandIn(t *testing.T) {
 	w := newWorld(t, routing.Primary, 1, Defaults())
 	c := w.newClient(0)

@@ -35,7 +35,7 @@ func (p *Pool) Publish(snap *topology.Snapshot) {
 	now := p.wires.clock()
 	p.change(snap.Cluster, func(v *clusterView) {
 		if v.snap == nil || snap.Seq >= v.snap.Seq {
-			if v.snap == nil || v.snap.Primary != "" {
+			if v.snap == nil || v.snap.Seq == 0 || v.snap.Primary != "" { // Seq 0: Withdraw
 				v.vacant = now
 			}
 			v.snap = snap
