@@ -117,6 +117,32 @@ func TestReadsLeaveThePrimaryWithTheirUnitsWhenAStandbyIsBack(t *testing.T) {
 	}
 }
 
+// TestReadsLeaveThePrimaryAlsoWhenNobodyServedMeanwhile: it was in doubt, or all were held, when the standby came back.
+func TestReadsLeaveThePrimaryAlsoWhenNobodyServedMeanwhile(t *testing.T) {
+	for _, meanwhile := range []func(w *world){
+		func(w *world) {
+			none := w.picture("", 1, 1)
+			none.Nodes[0].Role, none.Nodes[1].Health = topology.RolePrimary, topology.HealthDown
+			w.publish(none)
+		},
+		func(w *world) { w.pause("db", time.Minute) },
+	} {
+		w := fallback(t, routing.PreferReplica, 30, Defaults())
+		served, _ := w.throng(2)
+		meanwhile(w)
+		w.silent("")
+		w.unpause("")
+		w.runTasks()
+		for _, c := range served {
+			c.release(Clean)
+		}
+		w.runTasks()
+		if got := w.node("a"); got.Linked+got.Idle != 0 {
+			t.Errorf("connections to the primary are left: %+v", got)
+		}
+	}
+}
+
 func TestAStandbyThatComesBackGetsItsShareAgain(t *testing.T) {
 	for _, balance := range []routing.Balance{routing.LeastConnections, routing.RoundRobin} {
 		w := standbys(t, balance, Reads{})

@@ -165,12 +165,8 @@ func (q *Queue) refresh() turnover {
 // viewLocked routes the queue anew, retires what does not fit any more, and serves who waits.
 func (q *Queue) viewLocked(now int64, t *todo) {
 	q.mu.view = q.cluster.view.Load()
-	fellBack := q.mu.fallback
 	if door := q.routeLocked(now); door != q.mu.doorway {
 		q.mu.doorway, q.mu.held = door, now
-	}
-	if fellBack && !q.mu.fallback && q.mu.hold == event.HoldNone {
-		q.leavePrimaryLocked(t)
 	}
 	for _, sh := range q.mu.shelves {
 		sh.doubtful = false
@@ -184,14 +180,18 @@ func (q *Queue) viewLocked(now int64, t *todo) {
 			}
 		})
 	}
+	q.leavePrimaryLocked(t)
 	q.sateLocked()
 	q.fillLocked(now, t)
 	q.warmLocked(now, t)
 }
 
-// leavePrimaryLocked lets reads leave a primary that stood in for standbys, with the units of work that run there: what is open serves
-// nobody any more.
+// leavePrimaryLocked lets reads leave a primary that stood in for standbys, with the units of work that run there, now that one serves them:
+// what is open serves nobody any more.
 func (q *Queue) leavePrimaryLocked(t *todo) {
+	if q.mu.fallback || q.mu.hold != event.HoldNone || q.key.Route != routing.Replica && q.key.Route != routing.PreferReplica {
+		return
+	}
 	for _, sh := range q.mu.shelves {
 		if sh.node == q.mu.view.snap.Primary {
 			sh.eachLocked(func(s *Server) {
