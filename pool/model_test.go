@@ -64,11 +64,14 @@ func TestNothingIsLostAndNobodyServedTwiceWhateverHappens(t *testing.T) {
 			"begin cancel":  m.stepBeginCancel,
 			"end cancel":    m.stepEndCancel,
 			"publish":       m.stepPublish,
+			"withdraw":      m.stepWithdraw,
 			"door":          m.stepDoor,
 			"pause":         m.stepPause,
 			"resume":        m.stepResume,
 			"reconnect":     m.stepReconnect,
 			"warm":          m.stepWarm,
+			"ahead":         m.stepAhead,
+			"vacancy":       m.stepVacancy,
 			"cut":           m.stepCut,
 			"move":          m.stepMove,
 			"configure":     m.stepConfigure,
@@ -261,10 +264,19 @@ func (m *model) stepPublish(t *rapid.T) {
 	old := m.snap
 	snap := m.picture(rapid.SampledFrom([]topology.NodeID{"a", "b", ""}).Draw(t, "primary"), m.lives[0], m.lives[1])
 	snap.Nodes[1].LagBytes = rapid.SampledFrom([]uint64{0, 80, 120}).Draw(t, "lag")
+	if n := snap.Node(rapid.SampledFrom([]topology.NodeID{"", "", "a", "b"}).Draw(t, "silent")); n != nil {
+		n.Health = topology.HealthDown
+	}
 	m.publish(snap)
 	if old != nil && rapid.Bool().Draw(t, "late") {
 		m.pool.Publish(old) // comes late, changes nothing
 	}
+}
+
+// stepWithdraw takes the cluster out of the configuration. Whoever publishes next puts it in again, from the beginning.
+func (m *model) stepWithdraw(*rapid.T) {
+	m.snap, m.held, m.weights = nil, false, nil
+	m.pool.Withdraw(testCluster)
 }
 
 func (m *model) stepDoor(t *rapid.T) {
@@ -316,6 +328,25 @@ func (m *model) stepWarm(t *rapid.T) {
 	if n := m.pool.Warm(testCluster, rapid.SampledFrom([]topology.NodeID{"a", "b"}).Draw(t, "candidate"), most); n > most || n > 0 && !m.held {
 		t.Fatalf("%d connections are opened ahead, held %v, most %d", n, m.held, most)
 	}
+}
+
+// stepAhead is a switchover that has got as far as to have connections to its candidate.
+func (m *model) stepAhead(t *rapid.T) {
+	m.held = true
+	m.pool.Hold(testCluster, event.HoldSwitchover)
+	m.pool.Warm(testCluster, rapid.SampledFrom([]topology.NodeID{"a", "b"}).Draw(t, "candidate"), 3)
+	m.dialAll()
+}
+
+// stepVacancy leaves the cluster without a primary for so long that a standby may stand in.
+func (m *model) stepVacancy(t *rapid.T) {
+	if rapid.Bool().Draw(t, "given up") {
+		m.held = false
+		m.pool.Resume(testCluster)
+	}
+	m.publish(m.picture("", m.lives[0], m.lives[1]))
+	m.elapse(6 * time.Second)
+	m.sweep()
 }
 
 // older counts the servers that are there and were begun before the last Reconnect.

@@ -88,6 +88,29 @@ func TestAClusterThatComesBackIsAsPatientAsANewOne(t *testing.T) {
 	}
 }
 
+func TestWhatWasOpenedAheadStandsInForNobody(t *testing.T) {
+	w, one, two := readOnlyWorld(t)
+	w.publish(w.picture("b", 1, 1))
+	one.acquire()
+	w.dialAll()
+	w.held = true
+	w.pool.Hold(testCluster, event.HoldSwitchover)
+	if n := w.pool.Warm(testCluster, "a", 1); n != 1 {
+		t.Fatalf("%d connections", n)
+	}
+	w.arrive()
+	w.publish(w.picture("", 1, 1))
+	w.elapse(Defaults().NoPrimaryAfter)
+	w.held = false
+	w.pool.Resume(testCluster)
+	w.sweep()
+	two.acquire()
+	w.dialAll()
+	if two.server == nil || !two.server.Conn.Target.WantStandby {
+		t.Errorf("it has %+v", two.server)
+	}
+}
+
 func TestOnlyQueuesThatWantItHaveAStandIn(t *testing.T) {
 	w := newWorld(t, routing.Primary, 1, Defaults())
 	c := w.newClient(0)

@@ -104,6 +104,8 @@ func (q *Queue) checkServer(s *Server) error {
 		return errors.New("I2: a broken server waits for a cancel")
 	case s.state == stateLinked && s.Conn.Target.WantStandby && s.cut == event.CutNone && q.staleLocked(s):
 		return errors.New("I4: somebody keeps a standby in the place of a primary")
+	case s.state == stateLinked && !s.ahead.IsZero():
+		return errors.New("I4: somebody has a server that was opened ahead, before its node was the primary")
 	case s.state != stateIdle:
 		return nil
 	case s.cancels != 0 || s.claim != nil || s.Holder != nil || s.IO == nil:

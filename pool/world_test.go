@@ -274,6 +274,11 @@ func (w *world) takeDial(i int) *dial {
 func (w *world) dialOK(i int) {
 	if d := w.takeDial(i); d != nil {
 		conn := &backend.Conn{Target: d.target}
+		n := (*topology.Node)(nil)
+		if w.snap != nil {
+			n = w.snap.Node(d.target.Node)
+		}
+		conn.HotStandby = n != nil && n.Role == topology.RoleStandby
 		w.born[conn] = w.begun[d]
 		d.queue.dialed(d, conn)
 		w.pool.wg.Done()
