@@ -9,6 +9,7 @@ STREAMS ?= 60s
 STREAMS_LIMIT ?= 24h
 ROWS ?= 1000000
 DRILL ?= -short -rate 20
+ON ?=
 BENCH ?=
 FAILOVER ?=
 DEMO ?=
@@ -40,7 +41,7 @@ test: setup unit arch allocs ## Everything that must hold before a commit is pus
 	$(MAKE) --no-print-directory streams
 	$(MAKE) --no-print-directory soak SOAK=2m SOAK_LIMIT=10m
 
-verify: test matrix ## Everything: test, PostgreSQL 17, test suites of others, etcd, Patroni, longer fuzzing, streams, storm and soak, sanity runs of the benchmarks (about three and a half hours)
+verify: test matrix ## Everything: test, PostgreSQL 17 and Patroni 4, test suites of others, etcd, Patroni, longer fuzzing, streams, storm and soak, sanity runs of the benchmarks (about three and a half hours)
 	PGROUTER_RELOADS=100 $(TEST_ENV) go test -race -count=1 -timeout 10m -run TestReloadsUnderLoad ./internal/system
 	scripts/fuzz $(FUZZ)
 	$(MAKE) --no-print-directory suites
@@ -53,9 +54,10 @@ verify: test matrix ## Everything: test, PostgreSQL 17, test suites of others, e
 	$(MAKE) --no-print-directory bench BENCH='-rounds 2 -seconds 3'
 	$(MAKE) --no-print-directory bench-failover FAILOVER='-stacks pgrouter-etcd,haproxy-pgbouncer -events switchover'
 
-matrix: setup ## Run the tests against PostgreSQL 17 of Debian 13, in a chroot (as root)
+matrix: setup ## Run the tests against PostgreSQL 17 of Debian 13, and the quick drills on its Patroni 4, in a chroot (as root)
 	@scripts/setup-bench
 	CGO_ENABLED=0 $(TEST_ENV) go test -count=1 -timeout 10m -exec $(CURDIR)/scripts/in-trixie ./...
+	$(MAKE) --no-print-directory drill ON=trixie
 
 check: $(LINT) ## Run the linters (the first run builds them: some minutes)
 	scripts/check-format
@@ -97,9 +99,9 @@ pgo: build ## Make cmd/pgrouter/default.pgo anew, the profile that builds are op
 	@scripts/setup-postgres
 	scripts/make-pgo
 
-drill: setup ## The table of failovers on a real Patroni cluster, under load: make drill DRILL='-events 100', or the quick rows alone
-	@scripts/setup-patroni
-	$(TEST_ENV) go test -count=1 -tags patroni -timeout 3h -v ./internal/drill $(DRILL)
+drill: setup ## The table of failovers on a real Patroni cluster, under load: make drill DRILL='-events 100', or the quick rows alone; on Patroni 4 and PostgreSQL 17, as root: make drill ON=trixie
+	@scripts/setup-$(if $(ON),bench,patroni)
+	$(if $(ON),CGO_ENABLED=0) $(TEST_ENV) go test -count=1 -tags patroni -timeout 3h -v $(if $(ON),-exec $(CURDIR)/scripts/in-$(ON)) ./internal/drill $(DRILL)
 
 soak: setup ## Run a cluster with clients and faults for a while: make soak SOAK=30m
 	$(TEST_ENV) go test -count=1 -tags soak -timeout $(SOAK_LIMIT) -run TestSoak ./internal/soak -soak $(SOAK)
