@@ -95,6 +95,7 @@ func (a *Admin) Serve(ln net.Listener, registry *metrics.Registry) {
 	a.server = &http.Server{
 		Handler: a.routes(registry), ReadHeaderTimeout: headerLimit, ReadTimeout: readLimit, IdleTimeout: idleLimit,
 		MaxHeaderBytes: headerBytes, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+		ConnContext: withConn,
 	}
 	go a.serve()
 }

@@ -32,7 +32,7 @@ type mistake struct{ problem, hint string }
 func (e *mistake) Error() string { return e.problem }
 
 // takes makes the handler of an order, whose body is a T. It goes on when the client goes away: half of a switchover would leave the cluster
-// without a primary. A browser cannot be made to send one: the body must be JSON, which a foreign page may not post without being asked, and a
+// without a primary. One whose client had gone before is not begun. A browser cannot be made to send one: the body must be JSON, which a foreign page may not post without being asked, and a
 // page whose name was made to point to us sends its origin. No page of ours posts. example is a body that is right.
 func takes[T any](a *Admin, example string, do func(ctx context.Context, order *T) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -44,6 +44,10 @@ func takes[T any](a *Admin, example string, do func(ctx context.Context, order *
 		err := decodeStrictly(http.MaxBytesReader(w, r.Body, bodyLimit), order)
 		if err != nil {
 			a.answer(w, http.StatusBadRequest, Failure{Error: err.Error(), Hint: example})
+			return
+		}
+		if goneAlready(r) {
+			a.log.Warn("order not carried out: who sent it has hung up before it was read", "order", r.URL.Path, "from", r.RemoteAddr)
 			return
 		}
 		if o, asks := any(order).(interface{ heard(from string) }); asks {

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -65,6 +66,59 @@ func ask(ctx context.Context, url string) error {
 		response.Body.Close()
 	}
 	return err
+}
+
+// lines is a log.
+type lines chan string
+
+func (l lines) Write(b []byte) (int, error) {
+	l <- string(b)
+	return len(b), nil
+}
+
+// A router that was frozen finds orders in its sockets of which nobody waits for an answer any more.
+func TestAnOrderWhoseSenderHasHungUpBeforeItWasReadIsNotCarriedOut(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hangUp := func(path, body string) {
+		c, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(c, "POST /api/v1/%s HTTP/1.1\r\nHost: router\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body)
+		c.Close()
+	}
+	hangUp("hold", `{}`)
+	hangUp("switchover", `{"to":"b:5432"}`)
+	s := &scene{primary: "a:5432"}
+	told := make(lines, 16)
+	a, err := New(Config{}, s, s, NewJournal(slog.New(slog.DiscardHandler)), slog.New(slog.NewTextHandler(told, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	registry, err := metrics.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Serve(ln, registry)
+	for range 2 {
+		select {
+		case line := <-told:
+			if !strings.Contains(line, "order not carried out") {
+				t.Errorf("said: %s", line)
+			}
+		case <-time.After(time.Minute):
+			t.Error("nothing is said of an order")
+		}
+	}
+	if err := a.Close(); err != nil {
+		t.Error(err)
+	}
+	if len(s.done) > 0 {
+		t.Errorf("carried out: %q", s.done)
+	}
 }
 
 func TestASwitchoverGoesOnWhenWhoAskedForItGoesAway(t *testing.T) {
