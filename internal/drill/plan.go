@@ -24,8 +24,6 @@ type Plan struct {
 	// Planned is for what the routers are told of beforehand: they have to hold in time, and errors are in order for units of work alone that
 	// had begun before they did.
 	Planned bool
-	// Sign is what must have told the routers first, as their reports name it; "" when that does not matter. It goes with Planned.
-	Sign string
 	// May says which errors clients may see, and how many of each at most. All others are faults of the router.
 	May map[ledger.Fault]int64
 }

@@ -138,7 +138,6 @@ type View struct {
 // Failover is a part of the router's report of one.
 type Failover struct {
 	Planned   bool      `json:"planned"`
-	Source    string    `json:"source"`     // what the first sign was
 	HoldStart time.Time `json:"hold_start"` // from here on no new unit of work went to the old primary
 }
 
