@@ -271,6 +271,46 @@ func TestASwitchoverDrainsBeforeItDemotes(t *testing.T) {
 	}
 }
 
+// A primary that is demoted by being made read-only takes writes until then, from clients of other routers, or of none.
+func TestWhatIsWrittenUntilTheDemotionIsReplayedBeforeThePromotion(t *testing.T) {
+	dir := t.TempDir()
+	demoting, demoted, replayed, promoted := filepath.Join(dir, "1"), filepath.Join(dir, "2"), filepath.Join(dir, "3"), filepath.Join(dir, "4")
+	demote := []string{"/bin/sh", "-c", "touch " + demoting + "; until [ -e " + demoted + " ]; do sleep 0.01; done"}
+	promote := []string{"/bin/sh", "-c", "[ -e " + replayed + " ] && touch " + promoted}
+	w := &world{}
+	w.publish("a:1", 1)
+	c := conduct(t, w, Config{DemoteCommand: demote, PromoteCommand: promote, DrainTimeout: time.Minute, SwitchTimeout: time.Minute})
+	done := make(chan error, 1)
+	go func() { done <- c.Switchover(context.Background(), "b:1", 0) }()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	there := func(path string) bool { _, err := os.Stat(path); return err == nil }
+	touch := func(path string) {
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Error(err)
+		}
+	}
+	looks := func() int { w.mu.Lock(); defer w.mu.Unlock(); return len(w.subs) }
+	for !there(demoting) {
+		<-tick.C
+	}
+	w.change(func(s *topology.Snapshot) { s.Nodes[0].WriteLSN = 300 }, "a:1", 1)
+	before := looks()
+	touch(demoted)
+	for len(done) == 0 && looks() < before+2 { // it has asked the old primary, and looks whether the new one has got there
+		<-tick.C
+	}
+	touch(replayed)
+	w.change(func(s *topology.Snapshot) { s.Nodes[1].ReplayLSN = 300 }, "a:1", 1)
+	for len(done) == 0 && !there(promoted) {
+		<-tick.C
+	}
+	w.publish("b:1", 2)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestWithoutATargetTheStandbyThatHasReplayedMostTakesOver(t *testing.T) {
 	demote, told := script(t, "0")
 	w := &world{}

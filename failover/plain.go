@@ -15,6 +15,9 @@ import (
 	"github.com/pgrouter/pgrouter/topology"
 )
 
+// lastWords is how long a demoted primary has to say how far it has written, if it still answers.
+const lastWords = 3 * time.Second
+
 // byCommands moves the primary of a cluster that nobody manages, while new units are held and no other runs: pinned sessions lose their
 // servers, the old primary is demoted, the new one promoted when it has replayed everything.
 func (m *move) byCommands(ctx context.Context) error {
@@ -33,7 +36,7 @@ func (m *move) byCommands(ctx context.Context) error {
 	if err := c.command(ctx, cfg.DemoteCommand, h.from, h); err != nil {
 		return fmt.Errorf("demote_command: %w", err)
 	}
-	if err := c.awaitReplay(ctx, h.to, target); err != nil {
+	if err := c.awaitReplay(ctx, h.to, c.leftAt(ctx, h.from, target)); err != nil {
 		return err
 	}
 	if err := c.promote(ctx, cfg, h); err != nil {
@@ -70,6 +73,24 @@ func (c *Conductor) lastWritten(ctx context.Context, primary topology.NodeID, dr
 		return 0, fmt.Errorf("primary %s did not tell how far it has written: %w", primary, err)
 	}
 	return lsn, nil
+}
+
+// leftAt returns how far the demoted primary has written in the end. Where it was not stopped but made read-only, somebody may have written
+// until then who does not come through this router: it is asked once more. One that is down has sent what it had before it went, and one
+// that is silent for lastWords is taken for gone: its demotion has succeeded.
+func (c *Conductor) leftAt(ctx context.Context, primary topology.NodeID, before topology.LSN) topology.LSN {
+	ctx, cancel := context.WithTimeout(ctx, lastWords)
+	defer cancel()
+	demoted, lsn := time.Now(), before
+	_ = c.await(ctx, func(s *topology.Snapshot) bool { // whose time is over has said nothing more
+		node := s.Node(primary)
+		if node == nil || node.Health == topology.HealthDown {
+			return true
+		}
+		lsn = max(before, node.WriteLSN)
+		return node.SeenAt.After(demoted)
+	})
+	return lsn
 }
 
 // handover is from whom to whom a switchover goes.
@@ -134,7 +155,7 @@ func promoteBySQL(ctx context.Context, cfg Config, node *topology.Node) error {
 	return err
 }
 
-// awaitReplay waits until the node has replayed what the old primary had written when the last unit ended.
+// awaitReplay waits until the node has replayed what the old primary had written in the end.
 func (c *Conductor) awaitReplay(ctx context.Context, to topology.NodeID, lsn topology.LSN) error {
 	err := c.await(ctx, func(s *topology.Snapshot) bool {
 		node := s.Node(to)
