@@ -172,7 +172,7 @@ func TestAReadOnAStandbyIsReplayedOnceElsewhere(t *testing.T) {
 		}
 		done <- err
 	}()
-	const late = "from pg_stat_activity where query like '%late%' and pid <> pg_backend_pid() and state = 'active'"
+	const late = "from pg_stat_activity where query like '%late%' and pid <> pg_backend_pid() and wait_event = 'PgSleep'" // it has looked by then
 	r.await("the read runs", func() bool {
 		var runs bool
 		err := direct.QueryRow(context.Background(), "select count(*) = 1 "+late).Scan(&runs)
