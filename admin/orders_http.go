@@ -31,9 +31,10 @@ type mistake struct{ problem, hint string }
 
 func (e *mistake) Error() string { return e.problem }
 
-// takes makes the handler of an order, whose body is a T. It goes on when the client goes away: half of a switchover would leave the cluster
-// without a primary. One whose client had gone before is not begun. A browser cannot be made to send one: the body must be JSON, which a foreign page may not post without being asked, and a
-// page whose name was made to point to us sends its origin. No page of ours posts. example is a body that is right.
+// takes makes the handler of an order, whose body is a T. It goes on when the client goes away: half of a switchover would leave the
+// cluster without a primary. One whose client had gone before is not begun. A browser cannot be made to send one: the body must be JSON,
+// which a foreign page may not post without being asked, and a page whose name was made to point to us sends its origin. No page of ours
+// posts. example is a body that is right.
 func takes[T any](a *Admin, example string, do func(ctx context.Context, order *T) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if status, refused := a.guard(r, example); status != http.StatusOK {

@@ -4,9 +4,9 @@ import "time"
 
 // Config is everything that can be set, complete: what was not given has its default. It is plain data that its reader owns.
 //
-// The tags describe a field once for all: key is its name in the file; default, min, max and oneof are what they say;
-// required means that there is no default; unit and doc are what docs/configuration.md says. A Secret has a second key,
-// with _file behind its name. within:"NAME" is a table in a table. expand:"no" leaves ${…} in the value alone. reload:"restart" says that a running router cannot take
+// The tags describe a field once for all: key is its name in the file; default, min, max and oneof are what they say; required means that
+// there is no default; unit and doc are what docs/configuration.md says. A Secret has a second key, with _file behind its name.
+// within:"NAME" is a table in a table. expand:"no" leaves ${…} in the value alone. reload:"restart" says that a running router cannot take
 // another value over; all others it can.
 type Config struct {
 	Source    string     // the file it was read from, or "environment"

@@ -121,8 +121,9 @@ func newPool(o Options) *Pool {
 	return p
 }
 
-// Queue finds or makes the queue of a key and rules, as far as they have an effect on its route, for a user who keeps it until he calls Leave. A configuration that differs from
-// the queue's is put in force: the last caller wins. After Close the queue answers ErrClosed. Any goroutine.
+// Queue finds or makes the queue of a key and rules, as far as they have an effect on its route, for a user who keeps it until he calls
+// Leave. A configuration that differs from the queue's is put in force: the last caller wins. After Close the queue answers ErrClosed. Any
+// goroutine.
 func (p *Pool) Queue(k Key, rules routing.Rules, cfg Config) *Queue {
 	q, known := p.queue(k, rules, cfg)
 	if known {

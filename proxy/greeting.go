@@ -111,7 +111,8 @@ func (g *greeter) start() {
 	}
 }
 
-// lookAtWait looks at a login that waits. It may stay, unless a reload has removed what it waits for: for a node up to its own limit, in one stretch, and in all up to that of a full pool.
+// lookAtWait looks at a login that waits. It may stay, unless a reload has removed what it waits for: for a node up to its own limit, in
+// one stretch, and in all up to that of a full pool.
 func (g *greeter) lookAtWait() {
 	if gone := g.login.inVain(g.place); gone != nil {
 		g.finish(greeted{fault: gone}, pool.Broken)
