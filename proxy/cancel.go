@@ -150,7 +150,7 @@ func (s *Session) cancelTarget() *pool.Server {
 			return s.server
 		}
 		s.proxy.metrics.cancels[cancelIdle].Add(1)
-	case stateIdle, statePreparing, stateClosed:
+	case stateIdle, statePreparing, stateSettling, stateClosed:
 		s.proxy.metrics.cancels[cancelIdle].Add(1)
 	}
 	return nil

@@ -210,7 +210,7 @@ func (s *Session) endIfDone() {
 		default:
 			s.endCopy()
 		}
-	case stateWaiting, statePreparing, stateClosed: // its unit is finished first
+	case stateWaiting, statePreparing, stateSettling, stateClosed: // its unit is finished first
 	}
 }
 

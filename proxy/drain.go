@@ -96,7 +96,7 @@ func (s *Session) dismissWith(f farewell) {
 	case stateClosed:
 	case stateIdle, stateWaiting:
 		s.fatal(f.words, f.why)
-	case stateLinked, statePreparing:
+	case stateLinked, statePreparing, stateSettling:
 		if s.resting() {
 			s.fatal(f.words, f.why)
 			return

@@ -102,7 +102,7 @@ func (p *Proxy) Holders(ctx context.Context, meant func(database string) bool) [
 // holds reports whether the session has a server, most likely. Any goroutine.
 func (s *Session) holds() bool {
 	st := s.state()
-	return st == stateLinked || st == statePreparing
+	return st == stateLinked || st == statePreparing || st == stateSettling
 }
 
 // holder describes the session as the holder of a server, nil when it has none.

@@ -109,6 +109,9 @@ func (s *Session) lose(why event.CutReason, how pool.Outcome, said []byte) {
 		s.server.Useless()
 	}
 	pin := s.link.Pinned()
+	if s.link.Settling() && pin == event.PinNone {
+		pin = event.PinUncertain
+	}
 	s.proxy.cut(s, why, outcome)
 	s.proxy.deps.Trouble(s.place.cluster, s.server.Node())
 	s.unlink(how)

@@ -47,14 +47,14 @@ const (
 
 // metrics counts what happens to clients. Nothing of it is written on the way of a message.
 type metrics struct {
-	accepted, loggedIn, moves, preludes, violations, holdExpired atomic.Uint64
-	cancels                                                      [cancelKinds]atomic.Uint64
-	refused                                                      [refusedKinds]atomic.Uint64
-	pins                                                         [pinKinds]atomic.Uint64
-	closes                                                       [closeKinds]atomic.Uint64
-	losses                                                       [cutKinds][outcomeKinds]atomic.Uint64
-	waits                                                        waits
-	errors                                                       struct {
+	accepted, loggedIn, moves, preludes, postludes, violations, holdExpired atomic.Uint64
+	cancels                                                                 [cancelKinds]atomic.Uint64
+	refused                                                                 [refusedKinds]atomic.Uint64
+	pins                                                                    [pinKinds]atomic.Uint64
+	closes                                                                  [closeKinds]atomic.Uint64
+	losses                                                                  [cutKinds][outcomeKinds]atomic.Uint64
+	waits                                                                   waits
+	errors                                                                  struct {
 		sync.Mutex
 		byCode map[string]uint64
 	}
@@ -136,7 +136,7 @@ func (p *Proxy) Totals() Totals {
 type collector struct {
 	proxy *Proxy
 
-	clients, moves, connections, refused, closed, units, wait, errors, losses, pins, cancels, preludes, violations, held, disabled *prometheus.Desc
+	clients, moves, connections, refused, closed, units, wait, errors, losses, pins, cancels, preludes, postludes, violations, held, disabled *prometheus.Desc
 
 	traffic []trafficSeries
 }
@@ -160,6 +160,7 @@ func (p *Proxy) Collector() prometheus.Collector {
 		pins:        desc("session_pins_total", "Sessions that came to keep their server.", "reason"),
 		cancels:     desc("cancel_requests_total", "Cancel requests.", "result"),
 		preludes:    desc("preludes_total", "Times a server was given a client's parameters first."),
+		postludes:   desc("postludes_total", "Times a server was asked what a unit of work has left on it."),
 		violations:  desc("server_messages_unexpected_total", "Messages from servers that nobody asked for. Must stay 0."),
 		disabled:    desc("disabled", "1 while an operator lets nobody in to the database.", "database"),
 		held:        desc("held_bytes", "Bytes of queries that wait for a server."),
@@ -170,7 +171,7 @@ func (p *Proxy) Collector() prometheus.Collector {
 // Describe sends the descriptions (prometheus.Collector).
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		c.clients, c.moves, c.connections, c.refused, c.closed, c.units, c.wait, c.errors, c.losses, c.pins, c.cancels, c.preludes,
+		c.clients, c.moves, c.connections, c.refused, c.closed, c.units, c.wait, c.errors, c.losses, c.pins, c.cancels, c.preludes, c.postludes,
 		c.violations, c.held, c.disabled,
 	} {
 		ch <- d
@@ -190,6 +191,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	count(c.moves, m.moves.Load())
 	count(c.units, c.proxy.registry.units().all)
 	count(c.preludes, m.preludes.Load())
+	count(c.postludes, m.postludes.Load())
 	count(c.violations, m.violations.Load())
 	ch <- prometheus.MustNewConstMetric(c.held, prometheus.GaugeValue, float64(c.proxy.heldBytes.Load()))
 	for _, name := range c.proxy.DisabledNames() {

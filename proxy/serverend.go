@@ -36,12 +36,18 @@ func (s *Session) relayAnswer(b []byte) {
 	case reached == relay.UnitEnd && s.link.Outstanding() == 0:
 		s.unitEnded()
 		return
+	case reached == relay.Settle:
+		s.settleUnit()
+		return
+	case reached == relay.Settled, reached == relay.SettleFailed:
+		s.unitSettled(reached)
+		return
 	}
 	s.afterAnswer()
 }
 
-// follow goes through what the server has sent, and returns what is not whole. reached is UnitEnd or PreludeDone when that has come:
-// it counts when all is read, because nothing behind it answers what is asked then. mine is false when the server is not the
+// follow goes through what the server has sent, and returns what is not whole. reached is the verb that ends something when that has
+// come: it counts when all is read, because nothing behind it answers what is asked then. mine is false when the server is not the
 // session's any more.
 func (s *Session) follow(all []byte) (rest []byte, reached relay.Verb, mine bool) {
 	for len(all) > 0 {
@@ -66,7 +72,7 @@ func (s *Session) follow(all []byte) (rest []byte, reached relay.Verb, mine bool
 		}
 		msg := all[:v.Skip]
 		all = all[v.Skip:]
-		if v.Verb == relay.UnitEnd || v.Verb == relay.PreludeDone {
+		if endsSomething(v.Verb) {
 			reached = v.Verb
 			continue
 		}
@@ -77,10 +83,18 @@ func (s *Session) follow(all []byte) (rest []byte, reached relay.Verb, mine bool
 	return all, reached, true
 }
 
+func endsSomething(verb relay.Verb) bool {
+	return verb == relay.UnitEnd || verb == relay.PreludeDone ||
+		verb == relay.Settle || verb == relay.Settled || verb == relay.SettleFailed
+}
+
 // serverSaid follows a verdict. It returns false when the server is not the session's any more.
 func (s *Session) serverSaid(verb relay.Verb, msg []byte) bool {
 	switch verb {
 	case relay.Drop:
+		return true
+	case relay.Row:
+		s.postludeRow(msg)
 		return true
 	case relay.PreludeFailed:
 		s.preludeFailed(msg)

@@ -20,7 +20,8 @@ const (
 	stateIdle      sessionState = iota // no server, nothing asked; → waiting, preparing, linked, closed
 	stateWaiting                       // has a place in a queue; → preparing, linked, idle (cancelled), closed
 	statePreparing                     // has a server that does not have its parameters yet; → linked, waiting (requeued), closed
-	stateLinked                        // bytes flow; → idle, waiting (requeued, replayed), closed
+	stateLinked                        // bytes flow; → settling, idle, waiting (requeued, replayed), closed
+	stateSettling                      // its server is asked what the unit has left on it; → linked (and on at once), idle, closed
 	stateClosed                        // gone
 )
 
@@ -29,7 +30,7 @@ func (s sessionState) String() string {
 	switch s {
 	case stateWaiting:
 		return "waiting"
-	case statePreparing, stateLinked:
+	case statePreparing, stateLinked, stateSettling:
 		return "active"
 	case stateClosed:
 		return "closed"
@@ -83,8 +84,9 @@ type Session struct {
 	up   tail // from the client, not used yet
 	down tail // from the server, not used yet
 
-	link   relay.Link
-	waiter pool.Waiter
+	link     relay.Link
+	postlude postlude
+	waiter   pool.Waiter
 
 	waitSince int64        // loop time at which the unit began to wait; 0 when it has not
 	inLine    atomic.Int64 // loop time at which it last got a place in the queue; for others to read as well
@@ -183,7 +185,7 @@ func (s *Session) giveUpServer() {
 // wishes stand; afterwards, whatever changes, its own statements changed.
 func (s *Session) Parameter(name, value []byte) {
 	s.actual = s.proxy.vectors.With(s.actual, string(name), string(value))
-	if s.state() == stateLinked {
+	if st := s.state(); st == stateLinked || st == stateSettling {
 		s.vector = s.actual
 	}
 }

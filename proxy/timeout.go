@@ -34,6 +34,8 @@ func (s *Session) Expired(*reactor.Loop, *reactor.Timer) {
 		s.lookAtWait()
 	case statePreparing:
 		s.lookAtPrelude()
+	case stateSettling:
+		s.lookAtPostlude()
 	case stateIdle, stateLinked:
 		s.lookAtLimit()
 	case stateClosed:

@@ -19,7 +19,7 @@ func (s *Session) verify() {
 		return
 	}
 	st := s.state()
-	linked := st == stateLinked || st == statePreparing
+	linked := st == stateLinked || st == statePreparing || st == stateSettling
 	switch {
 	case linked != (s.server != nil):
 		panic(fmt.Sprintf("proxy: I3: state %s with server %v", st, s.server != nil))

@@ -172,10 +172,10 @@ func (s *Session) countHeld() {
 	}
 }
 
-// waits reports whether what the client sends has to wait, for a server or for the end of the prelude.
+// waits reports whether what the client sends has to wait, for a server or for the answer to a question of our own.
 func (s *Session) waits() bool {
 	st := s.state()
-	return st == stateWaiting || st == statePreparing
+	return st == stateWaiting || st == statePreparing || st == stateSettling
 }
 
 // settleHeld takes the session's bytes out of the proxy's count.

@@ -32,6 +32,15 @@ const (
 	Refuse
 	// UnitEnd (from the server; from the client behind late CopyData): the unit of work has ended with the bytes before.
 	UnitEnd
+	// Settle (from the server): the unit of work would end with the Skip bytes, a ReadyForQuery 'I' that the client has not seen. Ask
+	// the server Questions with a Postlude, and then say it.
+	Settle
+	// Row (from the server): the Skip bytes are a row of the postlude's answer.
+	Row
+	// Settled (from the server): the postlude was answered; drop Skip bytes. The unit of work has ended.
+	Settled
+	// SettleFailed (from the server): as Settled, but the server refused to answer.
+	SettleFailed
 	// PreludeDone (from the server): our own prelude was accepted; drop Skip bytes.
 	PreludeDone
 	// PreludeFailed (from the server): our own prelude was refused; Skip bytes are the ErrorResponse.

@@ -53,10 +53,11 @@ type Link struct {
 	copyIn   bool // the server takes CopyData, and the client has not ended it
 	pin      event.PinReason
 
-	unit    unit
-	unnamed unnamed
-	named   map[string]does // what prepared statements do: of those whose text may end a transaction, on a standby of all
-	unnoted bool            // there were too many of them to remember: any named statement may be one
+	unit     unit
+	settling settling
+	unnamed  unnamed
+	named    map[string]does // what prepared statements do: of those whose text may end a transaction, on a standby of all
+	unnoted  bool            // there were too many of them to remember: any named statement may be one
 }
 
 // Tally counts what a client has asked for, and what was answered.
@@ -110,7 +111,7 @@ func (l *Link) restart() {
 	l.fifo.reset()
 	l.down, l.passing = stream{}, nil
 	l.skipping, l.copyIn = false, false
-	l.unit = unit{}
+	l.unit, l.settling = unit{}, settling{}
 	l.unnamed.forgetUnsettled()
 }
 
@@ -153,12 +154,15 @@ func (l *Link) pinFor(why event.PinReason) {
 	}
 }
 
-// doubt pins the session because it cannot be known what the server will still answer. It is the last word on why: such a
-// server must not be reset and given to somebody else.
+// doubt pins the session because it cannot be known what the server will still answer.
 func (l *Link) doubt() {
 	l.unit.copySync = true
-	l.pin = event.PinUncertain
+	l.Doubt()
 }
+
+// Doubt pins the session because it cannot be known what its server holds or will answer. It is the last word on why: such a
+// server must not be reset and given to somebody else.
+func (l *Link) Doubt() { l.pin = event.PinUncertain }
 
 // Prelude notes a simple Query of our own, whose whole answer is swallowed: the caller sends it before any byte of the
 // client's.

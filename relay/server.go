@@ -32,7 +32,7 @@ func (l *Link) FromServer(b []byte) Verdict {
 			l.down.rest, l.down.drop = f.Len-have, false
 			n += have
 			continue
-		case Drop, PreludeDone:
+		case Drop, PreludeDone, Settle, Row, Settled, SettleFailed:
 			l.down.rest, l.down.drop = f.Len-have, true
 			v.Skip = have
 		case UnitEnd:
@@ -67,6 +67,11 @@ const unaskedLimit = 64 * 1024
 func (l *Link) awaited(f pgwire.Frame) int {
 	switch f.Kind {
 	case pgwire.KindReadyForQuery, pgwire.KindErrorResponse, pgwire.KindParameterStatus, pgwire.KindNoticeResponse, pgwire.KindNotification:
+	case pgwire.KindDataRow:
+		if l.settling.underWay {
+			return min(f.Len, settleRowLimit)
+		}
+		return 0
 	default:
 		return 0
 	}
@@ -90,6 +95,9 @@ func (l *Link) observe(f pgwire.Frame, msg []byte) Verdict {
 	head := l.fifo.first()
 	switch f.Kind {
 	case pgwire.KindDataRow:
+		if l.settling.underWay && head.Kind() == EntryQuery {
+			return l.settleRow(f, len(msg))
+		}
 		return l.partOf(head, EntryQuery, EntryExecute)
 	case pgwire.KindCommandComplete, pgwire.KindEmptyQueryResponse:
 		return l.completed(head)
@@ -208,7 +216,10 @@ func (l *Link) ready(head Entry, msg []byte) Verdict {
 	}
 	l.done()
 	l.copyIn = false
-	if head&Injected != 0 {
+	switch {
+	case l.settling.underWay:
+		return l.settled()
+	case head&Injected != 0:
 		return Verdict{Verb: PreludeDone}
 	}
 	if head&Unnamed != 0 {
@@ -233,7 +244,13 @@ func (l *Link) told(msg []byte) Verdict {
 	}
 	if l.up.rest > 0 { // a long CopyData that came too late: its rest has to go where its beginning went
 		l.unit.lateCopy = true
+		if l.settling.questions != 0 { // nobody asks behind it
+			l.Doubt()
+		}
 		return forward
+	}
+	if l.settling.questions != 0 {
+		return Verdict{Verb: Settle}
 	}
 	return Verdict{Verb: UnitEnd}
 }
@@ -255,7 +272,8 @@ func (l *Link) asynchronous(kind byte, head Entry, msg []byte) Verdict {
 		l.Observer.Stray()
 		return swallow
 	}
-	if head.Kind() == EntryQuery && head&Swallow != 0 && kind != pgwire.KindNotification {
+	ours := kind == pgwire.KindNoticeResponse || kind == pgwire.KindParameterStatus && !l.settling.underWay
+	if head.Kind() == EntryQuery && head&Swallow != 0 && ours {
 		return swallow
 	}
 	if kind == pgwire.KindNoticeResponse && isLastWarning(msg) {
@@ -279,6 +297,9 @@ func (l *Link) failed(head Entry, msg []byte, whole bool) Verdict {
 	}
 	if head.Kind() == EntryNone {
 		return violation
+	}
+	if l.settling.underWay {
+		return l.settleError()
 	}
 	if head&Injected != 0 && head.Kind() == EntryQuery {
 		return Verdict{Verb: PreludeFailed}

@@ -1,0 +1,121 @@
+package proxy
+
+import (
+	"encoding/binary"
+
+	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/pgwire"
+	"github.com/pgrouter/pgrouter/relay"
+)
+
+// postlude is what a session asks of its server before a unit of work ends, and who hears the answer: statements whose answers
+// nobody needs, and one row of columns behind them. Each column has one hearer; a value is nil when it is null, and valid during
+// the call only. The zero value asks nothing.
+type postlude struct {
+	statements []byte
+	columns    []byte
+	hearers    []func(value []byte)
+}
+
+// do adds a statement, without a semicolon, in front of the columns.
+func (q *postlude) do(statement string) {
+	q.statements = append(append(q.statements, statement...), ';')
+}
+
+// ask adds a column.
+func (q *postlude) ask(expression string, heard func(value []byte)) {
+	if len(q.hearers) > 0 {
+		q.columns = append(q.columns, ',')
+	}
+	q.columns = append(q.columns, expression...)
+	q.hearers = append(q.hearers, heard)
+}
+
+// text returns the query string, "" when nothing is asked. As a simple Query it is one transaction: all of it holds or none.
+func (q *postlude) text() string {
+	sql := q.statements
+	if len(q.hearers) > 0 {
+		sql = append(append(sql, "SELECT "...), q.columns...)
+	}
+	return string(sql)
+}
+
+// hear gives the columns of a DataRow to who asked for them. ok is false when it is not the row that was asked for.
+func (q *postlude) hear(row []byte) (ok bool) {
+	body := row[pgwire.HeaderLen:]
+	if len(body) < 2 || int(binary.BigEndian.Uint16(body)) != len(q.hearers) {
+		return false
+	}
+	body = body[2:]
+	for _, heard := range q.hearers {
+		if len(body) < 4 {
+			return false
+		}
+		size := int32(binary.BigEndian.Uint32(body))
+		body = body[4:]
+		if size < 0 {
+			heard(nil)
+			continue
+		}
+		if int(size) > len(body) {
+			return false
+		}
+		heard(body[:size:size])
+		body = body[size:]
+	}
+	return len(body) == 0
+}
+
+// settleUnit asks the server what the unit has left on it, before the client hears that the unit is over.
+func (s *Session) settleUnit() {
+	s.postlude = postlude{}
+	s.inquire(s.link.Questions())
+	sql := s.postlude.text()
+	if sql == "" {
+		s.endSettled()
+		return
+	}
+	s.proxy.metrics.postludes.Add(1)
+	s.move(stateSettling)
+	s.link.Postlude()
+	s.server.IO.Send(pgwire.AppendQuery(nil, sql))
+	s.spoke()
+	s.loop.ArmBy(&s.timer, s.policy.Pool.AnswerTimeout)
+	s.countHeld()
+}
+
+// inquire puts what is to be asked into the postlude.
+func (s *Session) inquire(relay.Question) {}
+
+// postludeRow takes the row of the answer.
+func (s *Session) postludeRow(row []byte) {
+	if !s.postlude.hear(row) {
+		s.link.Doubt()
+	}
+}
+
+// unitSettled: the postlude is over. When the server has refused it, what the unit has left there stays unknown, and nobody else
+// gets the server.
+func (s *Session) unitSettled(how relay.Verb) {
+	if how == relay.SettleFailed {
+		s.link.Doubt()
+	}
+	s.endSettled()
+}
+
+// endSettled tells the client that its unit is over, and ends it.
+func (s *Session) endSettled() {
+	s.postlude = postlude{}
+	s.move(stateLinked)
+	s.say(pgwire.AppendReadyForQuery(nil, pgwire.StatusIdle))
+	s.unitEnded()
+}
+
+// lookAtPostlude gives up a server that does not answer: it takes no longer than a reset.
+func (s *Session) lookAtPostlude() {
+	if left := s.policy.Pool.AnswerTimeout - s.silence(); left > 0 {
+		s.loop.ArmBy(&s.timer, left)
+		return
+	}
+	s.serverLost(event.CutTimeout)
+}

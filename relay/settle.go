@@ -1,0 +1,62 @@
+package relay
+
+import "github.com/pgrouter/pgrouter/pgwire"
+
+// A unit of work that may have left something on its server is settled before it ends: behind the ReadyForQuery that would end it
+// the router asks the server a question of its own, the postlude, and the client's ReadyForQuery waits for the answer.
+
+// Question is a set of what is to be asked of a server before a unit of work ends.
+type Question uint8
+
+// settleRowLimit is the size in bytes of the longest row that a postlude is answered with. A longer one is no answer.
+const settleRowLimit = 64 * 1024
+
+// settling is how far the settling of a unit has come.
+type settling struct {
+	questions Question
+	underWay  bool // the postlude was sent
+	failed    bool // it was answered with an error
+}
+
+// AskLater puts a question to the server when the unit of work ends.
+func (l *Link) AskLater(q Question) { l.settling.questions |= q }
+
+// Questions returns what is to be asked now that Settle was said.
+func (l *Link) Questions() Question { return l.settling.questions }
+
+// Postlude notes a simple Query of the router's own, which the caller sends after Settle. Its rows come with the verb Row, its end
+// with Settled or SettleFailed.
+func (l *Link) Postlude() {
+	l.settling = settling{underWay: true}
+	l.fifo.push(Entry(EntryQuery) | Swallow | Injected)
+}
+
+// Settling reports whether a postlude is under way: all that the client has asked for is done and answered, but for its last
+// ReadyForQuery.
+func (l *Link) Settling() bool { return l.settling.underWay }
+
+// settleRow takes a row of the postlude's answer.
+func (l *Link) settleRow(f pgwire.Frame, have int) Verdict {
+	if have < f.Len {
+		l.settling.failed = true
+		return swallow
+	}
+	return Verdict{Verb: Row}
+}
+
+// settleError takes the error that a postlude is answered with; the end of it is to come.
+func (l *Link) settleError() Verdict {
+	l.settling.failed = true
+	l.fifo.answered()
+	return swallow
+}
+
+// settled takes the end of the postlude.
+func (l *Link) settled() Verdict {
+	verb := Settled
+	if l.settling.failed {
+		verb = SettleFailed
+	}
+	l.settling = settling{}
+	return Verdict{Verb: verb}
+}

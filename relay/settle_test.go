@@ -1,0 +1,106 @@
+package relay
+
+import (
+	"testing"
+
+	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/pgwire"
+)
+
+var (
+	setDone     = pgwire.AppendCommandComplete(nil, "SET")
+	settleData  = []byte{pgwire.KindDataRow, 0, 0, 0, 11, 0, 1, 0, 0, 0, 1, 'x'}
+	settleShape = []byte{pgwire.KindRowDescription, 0, 0, 0, 6, 0, 0}
+	settleEnd   = join(pgwire.AppendCommandComplete(nil, "SELECT 1"), readyIdle)
+	settleError = pgwire.AppendError(nil, &pgwire.Error{Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: "57014", Message: "no"})
+)
+
+// settling returns a link whose unit is being settled.
+func settlingLink(t *testing.T) *Link {
+	t.Helper()
+	l := linked(t, false, event.PinNone, query("set x to 1"))
+	l.AskLater(1)
+	b := join(setDone, readyIdle)
+	v := l.FromServer(b)
+	if v.Verb != Settle || v.N != len(setDone) || v.Skip != len(readyIdle) {
+		t.Fatalf("the end of a unit with a question to ask: %+v", v)
+	}
+	if l.Questions() != 1 {
+		t.Fatalf("the questions are %b", l.Questions())
+	}
+	l.Postlude()
+	return l
+}
+
+// verbs feeds what a server says, cut into pieces of a size, and returns what it means and what the client sees of it.
+func verbs(l *Link, said []byte, size int) (list []Verb, shown []byte) {
+	var b []byte
+	for len(said) > 0 {
+		n := min(size, len(said))
+		b, said = append(b, said[:n]...), said[n:]
+		for len(b) > 0 {
+			v := l.FromServer(b)
+			shown = append(shown, b[:v.N]...)
+			b = b[v.N+v.Skip:]
+			if v.Verb == More {
+				break
+			}
+			if v.Verb != Drop {
+				list = append(list, v.Verb)
+			}
+		}
+	}
+	return list, shown
+}
+
+func TestAUnitIsSettledBeforeItEnds(t *testing.T) {
+	reported := pgwire.AppendParameterStatus(nil, "TimeZone", "UTC")
+	notice := []byte{pgwire.KindNoticeResponse, 0, 0, 0, 5, 0}
+	for name, tc := range map[string]struct {
+		said []byte
+		want []Verb
+	}{
+		"answered":      {join(settleShape, notice, settleData, settleEnd), []Verb{Row, Settled}},
+		"refused":       {join(settleError, readyIdle), []Verb{SettleFailed}},
+		"failed late":   {join(settleShape, settleData, settleError, readyIdle), []Verb{Row, SettleFailed}},
+		"a setting too": {join(reported, settleShape, settleData, settleEnd), []Verb{Row, Settled}},
+	} {
+		for size := 1; size <= len(tc.said); size++ {
+			l := settlingLink(t)
+			got, shown := verbs(l, tc.said, size)
+			if len(got) != len(tc.want) || got[len(got)-1] != tc.want[len(tc.want)-1] || got[0] != tc.want[0] {
+				t.Errorf("%s, %d bytes at a time: %v, want %v", name, size, got, tc.want)
+			}
+			if want := name == "a setting too"; want != (string(shown) == string(reported)) || !want && len(shown) > 0 {
+				t.Errorf("%s: the client sees %q", name, shown)
+			}
+			if l.Settling() || l.Outstanding() > 0 || l.Questions() != 0 {
+				t.Errorf("%s: it is not over", name)
+			}
+		}
+	}
+}
+
+// TestWhoIsSettledLosesItsStateWithTheServer: everything is done, but nobody knows what the session has set.
+func TestWhoIsSettledLosesItsStateWithTheServer(t *testing.T) {
+	l := settlingLink(t)
+	if got := l.Lost(Loss{Accepted: true, Kept: true}); got != PinnedLost {
+		t.Errorf("%v", got)
+	}
+	l.Detach()
+	if l.Settling() || l.Questions() != 0 {
+		t.Error("it goes on without a server")
+	}
+}
+
+// TestARowThatIsTooLongIsNoAnswer: it is not kept.
+func TestARowThatIsTooLongIsNoAnswer(t *testing.T) {
+	l := settlingLink(t)
+	long := make([]byte, 2*settleRowLimit)
+	long[0], long[2] = pgwire.KindDataRow, byte((len(long)-1)>>16)
+	long[3], long[4] = byte((len(long)-1)>>8), byte(len(long)-1)
+	got, _ := verbs(l, join(long, settleEnd), 10_000)
+	if len(got) != 1 || got[0] != SettleFailed {
+		t.Errorf("%v", got)
+	}
+}
