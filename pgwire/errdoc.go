@@ -41,7 +41,7 @@ The errors of a server are passed on as they are, FATAL ones too (25P03, 57P05, 
 | --- | --- |
 | The client is idle or waits, and its node goes away | Nothing. Its next work goes to the new node. |
 | New work, and no node for the route | Latency, up to hold_timeout. |
-| The same with no_primary = "read-only", and no primary for longer than no_primary_after | Reads are answered by a standby, writes with PostgreSQL's own ERROR 25006. With the next primary work goes there; session-mode and pinned clients are told FATAL 57P01 when their unit of work is over, and connect again. |
+| The same with no_primary = "read-only", and no primary for longer than no_primary_after | Reads are answered by a standby, writes with PostgreSQL's own ERROR 25006. With the next primary work goes there; pinned clients are told FATAL 57P01 when their unit of work is over, and connect again. |
 | New work, and every server connection is taken | Latency, up to wait_timeout; a NOTICE after 5 s. |
 | Work of which no byte was accepted by a server's socket | Latency. It is sent to another server. |
 | One statement outside a transaction block that by its keywords only reads, on a server in hot standby, no byte of its answer forwarded yet | Latency. It is sent once more, elsewhere (replay = "never" turns it off). |

@@ -22,7 +22,7 @@ const traces = "traces" // the folder in testdata
 
 func scenarios() []scenario {
 	return slices.Concat(loginScenarios, queryScenarios, copyScenarios, stateScenarios, leaveScenarios, waitScenarios, lostScenarios,
-		standbyScenarios, shutdownScenarios, killScenarios, queryTimeoutScenarios, idleTimeoutScenarios, modeTimeoutScenarios)
+		standbyScenarios, shutdownScenarios, killScenarios, queryTimeoutScenarios, idleTimeoutScenarios, modeTimeoutScenarios, pinScenarios)
 }
 
 // TestConversationsAreAsTheGoldenTracesShowThem plays each scenario on one event loop, and on three with every client moving to

@@ -3,7 +3,6 @@ package proxy
 import (
 	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/pgwire"
-	"github.com/pgrouter/pgrouter/pool"
 	"github.com/pgrouter/pgrouter/reactor"
 	"github.com/pgrouter/pgrouter/relay"
 )
@@ -190,16 +189,16 @@ func (s *Session) finishUnit() bool {
 	case s.farewell != nil:
 		s.fatal(s.farewell.words, s.farewell.why)
 		return false
-	case why != event.PinNone && s.leaving != event.CutNone:
+	case !s.link.Movable() && s.leaving != event.CutNone:
 		s.link.NextUnit()
 		s.serverLost(s.leaving)
 		return false
-	case why != event.PinNone:
+	case why != event.PinNone && s.leaving == event.CutNone:
 		s.reportPin(why)
 		s.link.NextUnit()
 		s.server.Rest()
 	default:
-		s.unlink(pool.Clean)
+		s.unlink(s.leftServer())
 		s.move(stateIdle)
 	}
 	if s.outdated() {

@@ -171,13 +171,22 @@ func (s *Session) giveUpServer() {
 	}
 	done := s.state() == stateLinked && s.link.Outstanding() == 0 && s.link.Status() == relay.StatusIdle &&
 		!s.link.MidMessage()
-	switch pin := s.link.Pinned(); {
-	case !done || pin == event.PinUncertain:
+	if !done {
 		s.unlink(pool.Broken)
-	case pin == event.PinNone:
-		s.unlink(pool.Clean)
+		return
+	}
+	s.unlink(s.leftServer())
+}
+
+// leftServer says in what condition the session leaves its server between two units of work.
+func (s *Session) leftServer() pool.Outcome {
+	switch s.link.Pinned() {
+	case event.PinNone:
+		return pool.Clean
+	case event.PinUncertain:
+		return pool.Broken
 	default:
-		s.unlink(pool.Dirty)
+		return pool.Dirty
 	}
 }
 

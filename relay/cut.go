@@ -1,7 +1,5 @@
 package relay
 
-import "github.com/pgrouter/pgrouter/event"
-
 // Outcome is what a client must be told, or what may be done silently, when its server is lost. It is the code of the
 // contract's rows in docs/errors.md.
 type Outcome uint8
@@ -63,7 +61,7 @@ func (l *Link) Lost(loss Loss) Outcome {
 	idle := l.idle()
 	passing := l.passing != nil // a query string that is not known to its end may do anything
 	standby := l.standby && !loss.Promoted && !l.unit.writes && !passing
-	pinned := l.pin != event.PinNone
+	pinned := !l.Movable()
 	switch {
 	case !l.linked:
 		return Unaffected

@@ -91,7 +91,7 @@ func (s *cutSession) history(v *cutView, zs int) {
 	v.unit.writes = v.unit.writes || v.upTorn
 	v.since.ended, v.since.ran, v.since.wrote = ref.enders-ended, ref.ran-ran, ref.writers-wrote
 	v.lasting = len(ref.durable) > durable
-	v.pinned = s.setting.session || s.link.Pinned() == event.PinUncertain || s.keepsState()
+	v.pinned = s.link.Pinned() == event.PinUncertain || s.keepsState()
 }
 
 // keepsState reports whether something was sent whose effect stays with the server.

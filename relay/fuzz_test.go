@@ -96,6 +96,7 @@ func FuzzFromServer(f *testing.F) {
 func TestLostFollowsTheContract(t *testing.T) {
 	query := func(sql string) []byte { return pgwire.AppendQuery(nil, sql) }
 	inBlock := pgwire.AppendReadyForQuery(pgwire.AppendCommandComplete(nil, "BEGIN"), 'T')
+	listening := pgwire.AppendReadyForQuery(pgwire.AppendCommandComplete(nil, "LISTEN"), 'I')
 	for _, tc := range []struct {
 		name    string
 		standby bool
@@ -107,7 +108,9 @@ func TestLostFollowsTheContract(t *testing.T) {
 		want    Outcome
 	}{
 		{name: "nothing was going on", want: Unaffected},
-		{name: "pinned and idle", pin: event.PinSession, want: PinnedLost},
+		{name: "pinned and idle", sent: query("listen news"), reply: listening, want: PinnedLost},
+		{name: "idle in session mode", pin: event.PinSession, want: Unaffected},
+		{name: "nothing was accepted in session mode", pin: event.PinSession, running: query("insert into t"), loss: Loss{Kept: true}, want: Requeue},
 		{name: "nothing was accepted", running: query("insert into t"), loss: Loss{Kept: true}, want: Requeue},
 		{name: "nothing was accepted, but not all is at hand", running: query("insert into t"), want: OutcomeUnknown},
 		{name: "autocommit on a writable node", running: query("select 1"), loss: Loss{Accepted: true, Kept: true}, want: OutcomeUnknown},

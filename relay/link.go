@@ -51,7 +51,8 @@ type Link struct {
 	standby  bool // the server reported itself in hot standby
 	skipping bool // the server reads over everything until Sync
 	copyIn   bool // the server takes CopyData, and the client has not ended it
-	pin      event.PinReason
+	keeps    bool // the pool's mode keeps the server between units of work
+	pins     event.Pins
 
 	unit     unit
 	settling settling
@@ -89,7 +90,8 @@ func (l *Link) Linked() bool { return l.linked }
 // Attach links a server: the FIFO is empty, the server is outside a transaction. standby tells that it reported itself in hot
 // standby; pin is PinSession when the pool's mode keeps the server, else PinNone.
 func (l *Link) Attach(standby bool, pin event.PinReason) {
-	l.linked, l.standby, l.status, l.pin = true, standby, StatusIdle, pin
+	l.linked, l.standby, l.status = true, standby, StatusIdle
+	l.keeps, l.pins = pin == event.PinSession, 0
 	l.restart()
 }
 
@@ -99,7 +101,7 @@ func (l *Link) NextUnit() { l.unit = unit{} }
 // Detach ends the link, at a unit's end or because the server is lost. What the client had sent and nobody answered is
 // forgotten; the client's unnamed statement is kept. A pin ends with its server.
 func (l *Link) Detach() {
-	l.linked, l.pin = false, event.PinNone
+	l.linked, l.keeps, l.pins = false, false, 0
 	l.status = StatusIdle
 	clear(l.named)
 	l.unnoted = false
@@ -137,8 +139,17 @@ func (l *Link) Outstanding() int {
 // Owed returns how many requests the server has not answered to the end, whatever has come of the answer.
 func (l *Link) Owed() uint32 { return l.fifo.count }
 
-// Pinned returns why the session must keep its server, PinNone when it need not.
-func (l *Link) Pinned() event.PinReason { return l.pin }
+// Pinned returns why the session keeps its server, PinNone when it does not. Of several reasons the first is told that cannot be moved.
+func (l *Link) Pinned() event.PinReason {
+	if l.keeps && l.pins == 0 {
+		return event.PinSession
+	}
+	return l.pins.First()
+}
+
+// Movable reports whether another server can take the place of this one between two units of work: the session holds nothing on it,
+// be it that the pool's mode keeps it.
+func (l *Link) Movable() bool { return l.pins == 0 }
 
 // AtBoundary reports whether a message of our own may be put between what the client has received (I8).
 func (l *Link) AtBoundary() bool { return l.down.rest == 0 || l.down.drop }
@@ -149,9 +160,7 @@ func (l *Link) AtBoundary() bool { return l.down.rest == 0 || l.down.drop }
 func (l *Link) MidMessage() bool { return l.up.rest > 0 && !l.up.drop || l.unit.open }
 
 func (l *Link) pinFor(why event.PinReason) {
-	if l.pin == event.PinNone {
-		l.pin = why
-	}
+	l.pins = l.pins.With(why)
 }
 
 // doubt pins the session because it cannot be known what the server will still answer.
@@ -162,7 +171,7 @@ func (l *Link) doubt() {
 
 // Doubt pins the session because it cannot be known what its server holds or will answer. It is the last word on why: such a
 // server must not be reset and given to somebody else.
-func (l *Link) Doubt() { l.pin = event.PinUncertain }
+func (l *Link) Doubt() { l.pinFor(event.PinUncertain) }
 
 // Prelude notes a simple Query of our own, whose whole answer is swallowed: the caller sends it before any byte of the
 // client's.

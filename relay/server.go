@@ -268,7 +268,7 @@ func (l *Link) asynchronous(kind byte, head Entry, msg []byte) Verdict {
 		}
 		l.Observer.Parameter(name, value)
 	}
-	if kind == pgwire.KindNotification && l.pin == event.PinNone {
+	if kind == pgwire.KindNotification && l.Pinned() == event.PinNone {
 		l.Observer.Stray()
 		return swallow
 	}

@@ -1,0 +1,72 @@
+package proxy_test
+
+import (
+	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/internal/wiretest"
+	"github.com/pgrouter/pgrouter/proxy"
+	"github.com/pgrouter/pgrouter/topology"
+)
+
+func inSessionMode(r *router) { r.policy.Mode = proxy.ModeSession }
+
+var pinScenarios = []scenario{
+	{"session_mode_moves",
+		"In pool mode session a client that holds nothing on its server outlives it, as long as nothing runs. Its next unit of work " +
+			"goes to another, which gets its parameters first.",
+		inSessionMode, func(s *stage) {
+			n := s.primary("n")
+			a, n1 := s.enters("a", n)
+			a.asks("set datestyle to 'german'")
+			n1.hears("Q")
+			n1.says(set("DateStyle", "German, DMY")...)
+			a.hears("CSZ")
+			n1.resets()
+			a.asks("select 1")
+			n2 := n.opensFor("n.1 is gone")
+			n2.hears("Q")
+			n2.says(set("DateStyle", "German, DMY")...)
+			n2.hears("Q")
+			n2.says(wiretest.Row("v", "1")...)
+			a.hears("TDCZ")
+			a.saysGoodbye()
+			n2.isReset()
+		}},
+	{"session_mode_switchover",
+		"A planned switchover in pool mode session: who holds nothing on his server goes to the new primary when nothing of his " +
+			"runs, and is told nothing.",
+		func(r *router) {
+			inSessionMode(r)
+			r.policy.Pool.Size = 2
+		}, func(s *stage) {
+			n := s.primary("n")
+			a, n1 := s.enters("a", n)
+			b := s.joins("b")
+			a.isAnswered(n1, "select 1", "1")
+			b.asks("begin")
+			n2 := n.opensFor("a keeps n.1")
+			n2.hears("Q")
+			n2.says(wiretest.Done("BEGIN", 'T')...)
+			b.hears("CZ")
+			s.remark("n is about to be demoted")
+			s.pool.Hold(cluster, event.HoldSwitchover)
+			s.pool.Cut(cluster, topology.NodeID(n.name), event.CutSwitchover)
+			n1.ends()
+			b.does(n2, "commit", "COMMIT", 'I')
+			n2.hears("X")
+			n2.ends()
+			if err := s.pool.WaitIdle(s.t.Context(), cluster, topology.NodeID(n.name)); err != nil {
+				s.t.Error(err)
+			}
+			b.asks("select 2")
+			s.awaits(1, "b waits")
+			m := s.node("m")
+			s.turns(m)
+			s.pool.Resume(cluster)
+			m1 := m.opensFor("it is the primary")
+			m1.hears("Q")
+			m1.says(wiretest.Row("v", "2")...)
+			b.hears("TDCZ")
+			b.saysGoodbye()
+			m1.isReset()
+		}},
+}
