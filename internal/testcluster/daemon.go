@@ -14,6 +14,7 @@ type daemon struct {
 	account account
 	dir     string         // it starts there
 	log     string         // the file that its output is appended to
+	place   *Place         // where it lives; nil: loopback
 	onDeath syscall.Signal // what it gets when this process dies
 
 	mu struct {
@@ -47,7 +48,7 @@ func (d *daemon) launch(program string, args ...string) (*process, error) {
 	cmd := exec.Command(program, args...)
 	d.account.prepare(cmd, d.dir, d.onDeath)
 	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
+	if err := d.place.Start(cmd); err != nil {
 		return nil, fmt.Errorf("start %s: %w", program, err)
 	}
 	d.mu.process = &process{pid: cmd.Process.Pid, exited: make(chan struct{})}

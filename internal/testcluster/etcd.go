@@ -34,13 +34,17 @@ func newEtcd(s *site, program string, ports []net.Listener) (*etcd, error) {
 	}
 	for i := 0; i < len(ports); i += 2 {
 		name := "e" + strconv.Itoa(1+i/2)
+		place, err := s.network.place(name, firstEtcd+i/2)
+		if err != nil {
+			return nil, err
+		}
 		dir := filepath.Join(s.dir, name)
 		if err := s.account.mkdir(dir); err != nil {
 			return nil, err
 		}
 		e.members = append(e.members, &etcdMember{
-			daemon: daemon{account: s.account, dir: dir, log: filepath.Join(dir, logName), onDeath: syscall.SIGKILL},
-			name:   name, client: ports[i].Addr().String(), peer: ports[i+1].Addr().String(),
+			daemon: daemon{account: s.account, dir: dir, log: filepath.Join(dir, logName), onDeath: syscall.SIGKILL, place: place},
+			name:   name, client: place.at(portOf(ports[i])), peer: place.at(portOf(ports[i+1])),
 		})
 	}
 	return e, nil

@@ -70,6 +70,11 @@ func newPatroniCluster(ctx context.Context, options PatroniOptions) (*PatroniClu
 	if err != nil {
 		return nil, err
 	}
+	if options.Apart {
+		if site.network, err = newNetwork(); err != nil {
+			return nil, errors.Join(err, site.remove())
+		}
+	}
 	return &PatroniCluster{site: site, patroni: options, programs: programs, secret: rand.Text(), closed: make(chan struct{})}, nil
 }
 
@@ -123,7 +128,7 @@ func (c *PatroniCluster) lay() error {
 }
 
 func (c *PatroniCluster) layNode(index int, postgres, rest net.Listener) error {
-	n, err := newPatroniNode(c, index, portOf(postgres), rest.Addr().String())
+	n, err := newPatroniNode(c, index, portOf(postgres), portOf(rest))
 	if err != nil {
 		return err
 	}
@@ -142,7 +147,14 @@ func (c *PatroniCluster) Nodes() []*PatroniNode { return append([]*PatroniNode(n
 // Node returns the i-th node, from 0.
 func (c *PatroniCluster) Node(i int) *PatroniNode { return c.nodes[i] }
 
-// Endpoints returns the "127.0.0.1:port" of each member of etcd.
+// EtcdPlace returns where the i-th member of etcd lives, from 0; nil, which is loopback, unless the members live apart.
+func (c *PatroniCluster) EtcdPlace(i int) *Place { return c.etcd.members[i].place }
+
+// Guest makes a place in the network of a cluster whose members live apart, for a program that this process starts and ends. It lasts as
+// long as the cluster.
+func (c *PatroniCluster) Guest() (*Place, error) { return c.network.guest() }
+
+// Endpoints returns the "host:port" of each member of etcd.
 func (c *PatroniCluster) Endpoints() []string { return c.etcd.endpoints() }
 
 // Leader asks the agents who leads. The error is ErrNoPrimary when none does.

@@ -27,13 +27,17 @@ type PatroniNode struct {
 }
 
 // newPatroniNode lays the node's directory: agent and data are where the agent's and PostgreSQL's processes live.
-func newPatroniNode(c *PatroniCluster, index, port int, rest string) (*PatroniNode, error) {
+func newPatroniNode(c *PatroniCluster, index, port, rest int) (*PatroniNode, error) {
 	name := fmt.Sprintf("n%d", index+1)
-	n := &PatroniNode{cluster: c, rest: rest, client: c.etcd.client,
-		server: server{site: c.site, name: name, port: port, dir: filepath.Join(c.dir, name)}}
+	place, err := c.network.place(name, firstNode+index)
+	if err != nil {
+		return nil, err
+	}
+	n := &PatroniNode{cluster: c, rest: place.at(rest), client: c.etcd.client,
+		server: server{site: c.site, name: name, place: place, port: port, dir: filepath.Join(c.dir, name)}}
 	// On SIGTERM the agent stops PostgreSQL.
-	n.agent = daemon{account: c.account, dir: n.path(agentName), log: n.path(logName), onDeath: syscall.SIGTERM}
-	n.alone = daemon{account: c.account, dir: n.dir, log: n.path(aloneName), onDeath: syscall.SIGQUIT}
+	n.agent = daemon{account: c.account, dir: n.path(agentName), log: n.path(logName), onDeath: syscall.SIGTERM, place: place}
+	n.alone = daemon{account: c.account, dir: n.dir, log: n.path(aloneName), onDeath: syscall.SIGQUIT, place: place}
 	for _, dir := range []string{n.dir, n.agent.dir} {
 		if err := c.account.mkdir(dir); err != nil {
 			return nil, err
@@ -46,7 +50,10 @@ func newPatroniNode(c *PatroniCluster, index, port int, rest string) (*PatroniNo
 	return n, c.account.write(n.path(configName), string(config))
 }
 
-// RESTAddr returns the "127.0.0.1:port" of the agent's REST interface.
+// Place returns where the node lives; nil, which is loopback, unless the members live apart.
+func (n *PatroniNode) Place() *Place { return n.place }
+
+// RESTAddr returns the "host:port" of the agent's REST interface.
 func (n *PatroniNode) RESTAddr() string { return n.rest }
 
 // ConfigFile returns the agent's patroni.yml, which patronictl reads too.

@@ -40,6 +40,7 @@ type PatroniOptions struct {
 	Tags         []map[string]any                     // Tags[i] are those of the i-th node
 	EtcdVia      func(node int, member string) string // where the i-th node reaches a member of etcd: at a proxy; nil: directly
 	BeforeStop   func(n *PatroniNode) string          // command that a node's agent runs before it stops PostgreSQL; else ErrNoHook
+	Apart        bool                                 // each member in a network namespace of its own, as root; else ErrNoNetwork
 	Options      Options                              // the rest; Standbys and Sync must stay zero, Nodes and Synchronous stand for them
 }
 

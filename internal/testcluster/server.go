@@ -16,10 +16,11 @@ const closeLimit = time.Second
 
 // server is what a node is whoever starts and stops it: a name, an address, a directory, and a superuser's way in.
 type server struct {
-	site *site
-	name string
-	port int
-	dir  string // holds data, log and the settings; the cluster owns it
+	site  *site
+	name  string
+	place *Place // nil: loopback
+	port  int
+	dir   string // holds data, log and the settings; the cluster owns it
 }
 
 // Name returns n1, n2, …, which is also its cluster_name and, as a standby, its application_name.
@@ -28,8 +29,8 @@ func (n *server) Name() string { return n.name }
 // String returns the name and address for messages.
 func (n *server) String() string { return n.name + " (" + n.Addr() + ")" }
 
-// Addr returns "127.0.0.1:port". It stays the same through all the node's lives.
-func (n *server) Addr() string { return "127.0.0.1:" + strconv.Itoa(n.port) }
+// Addr returns "host:port", at loopback unless the node lives apart. It stays the same through all the node's lives.
+func (n *server) Addr() string { return n.place.at(n.port) }
 
 // Port returns the port.
 func (n *server) Port() int { return n.port }

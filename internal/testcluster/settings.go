@@ -62,17 +62,18 @@ func (n *Node) settingsLocked() string {
 
 // hba are the lines of pg_hba.conf.
 func (s *site) hba() []string {
+	from := s.network.addresses()
 	lines := []string{"local all all trust", "local replication all trust"}
 	lines = append(lines, s.options.HBA...)
 	for _, r := range s.roles {
 		if r.MD5 {
-			lines = append(lines, "host all "+quoteHBA(r.Name)+" 127.0.0.1/32 md5")
+			lines = append(lines, "host all "+quoteHBA(r.Name)+" "+from+" md5")
 		}
 	}
 	return append(lines,
-		"host all "+SuperUser+" 127.0.0.1/32 reject",
-		"host all all 127.0.0.1/32 scram-sha-256",
-		"host replication all 127.0.0.1/32 scram-sha-256")
+		"host all "+SuperUser+" "+from+" reject",
+		"host all all "+from+" scram-sha-256",
+		"host replication all "+from+" scram-sha-256")
 }
 
 func (s *site) roleStatements() []string {

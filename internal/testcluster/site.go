@@ -16,6 +16,7 @@ type site struct {
 	dir       string // owned: removed by remove
 	socketDir string
 	roles     []Role
+	network   *network // nil: everybody lives at loopback
 	lock      *os.File // held while the cluster lives; tells sweepers that it does
 }
 
@@ -46,7 +47,7 @@ func newSite(ctx context.Context, options Options) (*site, error) {
 // remove kills every process that lives in the directory, and removes it.
 func (s *site) remove() error {
 	killAll(s.dir)
-	return errors.Join(removeDir(s.dir), s.lock.Close())
+	return errors.Join(removeDir(s.dir), s.lock.Close(), s.network.close())
 }
 
 // Role returns the login role of that name with its password.
