@@ -14,6 +14,7 @@ type Testimony struct {
 	SystemID uint64   // the cluster's, from initialize; 0 = not said. It is the cluster's identity while none is pinned
 	Paused   bool     // Patroni's pause: the leader key means nothing, the SQL witness alone counts
 	Asked    Request  // a switchover or failover that somebody has asked for
+	SeesAll  bool     // it is shown every request; else scheduled ones alone, so that none is not the last word
 	Sync     []NodeID // the synchronous standbys, sorted; nil = none or not known
 }
 

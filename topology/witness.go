@@ -79,7 +79,7 @@ func (r *reduction) weigh(next *Snapshot) {
 	r.fresh = !r.word.At.IsZero() && r.now.Sub(r.word.At) <= r.word.Lease
 	next.DCS, next.Lease, next.Leader, next.Paused = r.standing(), r.word.Lease, r.word.Leader, r.word.Paused
 	if r.fresh {
-		next.Asked = r.word.Asked
+		next.Asked = r.asked()
 	}
 	for i := range r.nodes {
 		m := &r.nodes[i]
@@ -89,6 +89,19 @@ func (r *reduction) weigh(next *Snapshot) {
 		}
 	}
 	r.tellDCS(next)
+}
+
+// asked returns what Patroni is asked for, by the word of who is shown every request, if anybody who is answers.
+func (r *reduction) asked() Request {
+	word := &r.word
+	for i := range r.said {
+		s := &r.said[i]
+		heard := s.fails == "" && r.now.Sub(s.last.At) <= s.last.Lease
+		if heard && s.last.SeesAll && (!word.SeesAll || s.last.At.After(word.At)) {
+			word = &s.last
+		}
+	}
+	return word.Asked
 }
 
 // standing says how the word of the DCS stands.

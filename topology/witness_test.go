@@ -141,6 +141,28 @@ func TestOfSeveralSourcesTheOneAskedLastCounts(t *testing.T) {
 	s.play("=> steady a 1")
 }
 
+// Patroni's REST interface shows scheduled requests alone.
+func TestWhoSeesScheduledRequestsAloneTakesNoneBack(t *testing.T) {
+	s := taleWith(t, dcsLimits, "a", "b")
+	s.tell("a primary 1, b standby 1")
+	asked := Request{Pending: true, From: "a", To: "b"}
+	say := func(word Testimony, want Request) {
+		t.Helper()
+		s.now = s.now.Add(time.Second)
+		word.At, word.Lease, word.Leader = s.now, taleLease, "a"
+		s.keep(Witness(s.state, []Testimony{word}, nil, s.now))
+		if got := s.state.Snapshot().Asked; got != want {
+			t.Errorf("after %+v: %+v is asked for", word, got)
+		}
+	}
+	say(Testimony{Source: "etcd", SeesAll: true, Asked: asked}, asked)
+	say(Testimony{Source: "patroni"}, asked)
+	say(Testimony{Source: "etcd", SeesAll: true}, Request{})
+	say(Testimony{Source: "etcd", SeesAll: true, Asked: asked}, asked)
+	say(Testimony{Source: "etcd", Problem: "no answer"}, asked)
+	say(Testimony{Source: "patroni"}, Request{})
+}
+
 func TestWhatWitnessesSayLateOrOfTheFutureIsNotBelieved(t *testing.T) {
 	s := taleWith(t, dcsLimits, "a", "b")
 	s.tell("a primary 1, b standby 1, dcs a, agent a leads")

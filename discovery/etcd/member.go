@@ -125,7 +125,7 @@ func (r roll) call(members map[string]member, now time.Time) []topology.Member {
 func (t *tree) testimony() topology.Testimony {
 	said := topology.Testimony{
 		Lease: t.ttl, Leader: t.members[t.leader].id, SystemID: t.systemID, Paused: t.paused,
-		Asked: topology.Request{Pending: t.asked.pending, From: t.members[t.asked.from].id, To: t.members[t.asked.to].id, At: t.asked.at},
+		SeesAll: true, Asked: topology.Request{Pending: t.asked.pending, From: t.members[t.asked.from].id, To: t.members[t.asked.to].id, At: t.asked.at},
 	}
 	for _, name := range t.sync {
 		if id := t.members[name].id; id != "" {

@@ -47,11 +47,12 @@ func TestThePatronisOfTwoAgesAreUnderstood(t *testing.T) {
 		tags map[topology.NodeID]topology.Tags
 	}{
 		"patroni-3.0.2.json": {
-			topology.Testimony{Lease: 30 * time.Second, Leader: one, SystemID: 7412345678901234567, Sync: []topology.NodeID{two}},
+			topology.Testimony{SeesAll: true, Lease: 30 * time.Second, Leader: one, SystemID: 7412345678901234567, Sync: []topology.NodeID{two}},
 			map[topology.NodeID]topology.Tags{one: {}, two: {NoLoadBalance: true, ReplicateFrom: "n1"}},
 		},
 		"patroni-4.1.json": {
 			topology.Testimony{
+				SeesAll: true,
 				Lease: 20 * time.Second, Leader: "[2001:db8::1]:5432", SystemID: 7412345678901234567, Paused: true,
 				Asked: topology.Request{
 					Pending: true, From: "[2001:db8::1]:5432", To: "10.0.0.3:5432", At: time.Date(2026, 11, 10, 2, 0, 0, 0, time.UTC),
@@ -104,7 +105,7 @@ func TestWhatCannotBeReadIsNamedAndNotThere(t *testing.T) {
 		if got := tree.notes(); got != row.note {
 			t.Errorf("%s = %s: %q", row.key, row.value, got)
 		}
-		want := topology.Testimony{Lease: patroniTTL}
+		want := topology.Testimony{Lease: patroniTTL, SeesAll: true}
 		if diff := cmp.Diff(want, tree.testimony()); diff != "" {
 			t.Errorf("%s = %s: %s", row.key, row.value, diff)
 		}
