@@ -22,6 +22,9 @@ type script struct {
 // message is what a client sends in one piece.
 type message = pgproto3.Message
 
+// step is one thing that a client says, or for what it waits.
+type step = wiretest.Step
+
 // scripts are all of them, for a client of that database.
 func scripts(database string) []script {
 	return slices.Concat(simpleScripts(), transactionScripts(), statementScripts(), portalScripts(), functionScripts(), copyScripts(),

@@ -46,7 +46,7 @@ func newThieves(t testing.TB, w *world, mode string, parameters map[string]strin
 // take begins a COPY: in every pool mode that keeps a server until it ends.
 func (h *thieves) take(p *wiretest.Peer) {
 	h.t.Helper()
-	if err := p.Play(wiretest.Send(&pgproto3.Query{String: "copy sink from stdin"}), wiretest.Expect("CopyInResponse")); err != nil {
+	if err := p.Play(wiretest.Send(&pgproto3.Query{String: "copy public.sink from stdin"}), wiretest.Expect("CopyInResponse")); err != nil {
 		h.t.Fatalf("a thief: %v", err)
 	}
 }
@@ -61,8 +61,14 @@ func (h *thieves) giveBack(p *wiretest.Peer) {
 
 // follow gives the thieves a client to steal from. Its script has not begun.
 func (h *thieves) follow(p *wiretest.Peer) {
-	_, port, _ := net.SplitHostPort(p.Conn.LocalAddr().String())
+	port := portOf(p)
 	p.Mark = func() error { h.swap(port); return nil }
+}
+
+// portOf is how the console knows a client.
+func portOf(p *wiretest.Peer) string {
+	_, port, _ := net.SplitHostPort(p.Conn.LocalAddr().String())
+	return port
 }
 
 // swap takes the last server from the client with that port, unless it keeps its server for itself.

@@ -61,8 +61,11 @@ type world struct {
 // newWorld starts both. Nobody is asked for a password: that is other tests' affair.
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	c := clustertest.Start(t, testcluster.Options{HBA: []string{"host all app,nobody 127.0.0.1/32 trust"}})
+	c := clustertest.Start(t, testcluster.Options{HBA: []string{"host all app,boss,nobody 127.0.0.1/32 trust"}})
 	node := c.Primary()
+	if err := node.Exec(t.Context(), "create role helper; grant helper to app; create role boss login superuser"); err != nil {
+		t.Fatal(err)
+	}
 	for _, mode := range modes {
 		if err := node.Exec(t.Context(), "create database "+mode+" owner app"); err != nil {
 			t.Fatal(err)
@@ -176,8 +179,11 @@ func ask(t testing.TB, p *wiretest.Peer, sql string) []map[string]string {
 // tables are what scripts find in each database.
 var tables = []string{
 	"create table sink(s text)",
+	"grant all on sink to public", // thieves may have come under another role
 	"create table t(n int primary key, s text)",
 	"create function shout(text) returns int language plpgsql as $$begin raise notice '%', $1; raise warning 'more of %', $1; return 1; end$$",
+	"create function hide(text) returns int language plpgsql as $$begin execute $1; return 1; end$$",
+	"create sequence numbers",
 }
 
 // fill makes a database what a script expects, on a direct connection.
