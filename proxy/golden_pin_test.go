@@ -1,6 +1,8 @@
 package proxy_test
 
 import (
+	"github.com/jackc/pgx/v5/pgproto3"
+
 	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/internal/wiretest"
 	"github.com/pgrouter/pgrouter/proxy"
@@ -9,7 +11,61 @@ import (
 
 func inSessionMode(r *router) { r.policy.Mode = proxy.ModeSession }
 
+// holds makes the answer to the question what a server holds: prepared statements, channels, temporary things, cursors, locks.
+func holds(answers ...string) []pgproto3.Message {
+	values := make([][]byte, len(answers))
+	for i, v := range answers {
+		values[i] = []byte(v)
+	}
+	return []pgproto3.Message{columns("exists"), &pgproto3.DataRow{Values: values}, complete("SELECT 1"), ready('I')}
+}
+
 var pinScenarios = []scenario{
+	{"unpinned",
+		"A client that listens and has a temporary table keeps its server. Behind what may have ended that the server is asked what " +
+			"it holds, before the client hears that its unit of work is over. When that is nothing, the server is anybody's.",
+		withOneServer, func(s *stage) {
+			a, n1 := s.enters("a", s.primary("n"))
+			b := s.joins("b")
+			a.does(n1, "listen news", "LISTEN", 'I')
+			a.does(n1, "create temp table x(n int)", "CREATE TABLE", 'I')
+			b.asks("select 1")
+			s.awaits(1, "b waits")
+			a.asks("unlisten news")
+			n1.hears("Q")
+			n1.says(wiretest.Done("UNLISTEN", 'I')...)
+			a.hears("C")
+			n1.hears("Q")
+			n1.says(holds("f", "f", "t", "f", "f")...)
+			a.hears("Z")
+			a.isAnswered(n1, "select 2", "2")
+			a.asks("drop table x")
+			n1.hears("Q")
+			n1.says(wiretest.Done("DROP TABLE", 'I')...)
+			a.hears("C")
+			n1.hears("Q")
+			n1.says(holds("f", "f", "f", "f", "f")...)
+			a.hears("Z")
+			n1.hears("Q")
+			n1.says(wiretest.Row("v", "1")...)
+			b.hears("TDCZ")
+		}},
+	{"unpinned_not",
+		"A server that refuses to say what it holds is nobody else's: when the client leaves, it is closed.",
+		nil, func(s *stage) {
+			a, n1 := s.enters("a", s.primary("n"))
+			a.does(n1, "listen news", "LISTEN", 'I')
+			a.asks("unlisten news")
+			n1.hears("Q")
+			n1.says(wiretest.Done("UNLISTEN", 'I')...)
+			a.hears("C")
+			n1.hears("Q")
+			n1.says(failure("57014", "canceling statement due to statement timeout"), ready('I'))
+			a.hears("Z")
+			a.isAnswered(n1, "select 2", "2")
+			a.saysGoodbye()
+			n1.ends()
+		}},
 	{"session_mode_moves",
 		"In pool mode session a client that holds nothing on its server outlives it, as long as nothing runs. Its next unit of work " +
 			"goes to another, which gets its parameters first.",

@@ -50,7 +50,7 @@ type metrics struct {
 	accepted, loggedIn, moves, preludes, postludes, violations, holdExpired atomic.Uint64
 	cancels                                                                 [cancelKinds]atomic.Uint64
 	refused                                                                 [refusedKinds]atomic.Uint64
-	pins                                                                    [pinKinds]atomic.Uint64
+	pins, unpins                                                            [pinKinds]atomic.Uint64
 	closes                                                                  [closeKinds]atomic.Uint64
 	losses                                                                  [cutKinds][outcomeKinds]atomic.Uint64
 	waits                                                                   waits
@@ -136,7 +136,7 @@ func (p *Proxy) Totals() Totals {
 type collector struct {
 	proxy *Proxy
 
-	clients, moves, connections, refused, closed, units, wait, errors, losses, pins, cancels, preludes, postludes, violations, held, disabled *prometheus.Desc
+	clients, moves, connections, refused, closed, units, wait, errors, losses, pins, unpins, pinned, cancels, preludes, postludes, violations, held, disabled *prometheus.Desc
 
 	traffic []trafficSeries
 }
@@ -157,7 +157,9 @@ func (p *Proxy) Collector() prometheus.Collector {
 		wait:        desc("unit_wait_seconds", "How long units waited that had to wait for a server."),
 		errors:      desc("errors_sent_total", "Errors of the router's own sent to clients.", "sqlstate"),
 		losses:      desc("server_lost_total", "Servers lost under a session, and what became of its work.", "reason", "outcome"),
-		pins:        desc("session_pins_total", "Sessions that came to keep their server.", "reason"),
+		pins:        desc("session_pins_total", "Times a session came to hold on its server what cannot be moved.", "reason"),
+		unpins:      desc("session_unpins_total", "Times a session came to hold nothing there any more, by the reason that was shown until then.", "reason"),
+		pinned:      desc("sessions_pinned", "Sessions that keep their server now.", "reason"),
 		cancels:     desc("cancel_requests_total", "Cancel requests.", "result"),
 		preludes:    desc("preludes_total", "Times a server was given a client's parameters first."),
 		postludes:   desc("postludes_total", "Times a server was asked what a unit of work has left on it."),
@@ -171,7 +173,7 @@ func (p *Proxy) Collector() prometheus.Collector {
 // Describe sends the descriptions (prometheus.Collector).
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		c.clients, c.moves, c.connections, c.refused, c.closed, c.units, c.wait, c.errors, c.losses, c.pins, c.cancels, c.preludes, c.postludes,
+		c.clients, c.moves, c.connections, c.refused, c.closed, c.units, c.wait, c.errors, c.losses, c.pins, c.unpins, c.pinned, c.cancels, c.preludes, c.postludes,
 		c.violations, c.held, c.disabled,
 	} {
 		ch <- d
@@ -208,6 +210,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	for i := 1; i < pinKinds; i++ {
 		count(c.pins, m.pins[i].Load(), event.PinReason(i).String())
+		count(c.unpins, m.unpins[i].Load(), event.PinReason(i).String())
 	}
 	for code, n := range c.proxy.Totals().ErrorsByCode {
 		count(c.errors, n, code)
@@ -231,8 +234,13 @@ func (c *collector) collectLosses(count func(*prometheus.Desc, uint64, ...string
 func (c *collector) collectClients(ch chan<- prometheus.Metric) {
 	type key struct{ kind, state string }
 	counts := map[key]int{{"client", "idle"}: 0, {"client", "waiting"}: 0, {"client", "active"}: 0}
+	var pinned [pinKinds]int
 	for _, info := range c.proxy.Clients() {
 		counts[key{info.Kind, info.State}]++
+		pinned[info.pin]++
+	}
+	for i := 1; i < pinKinds; i++ {
+		ch <- prometheus.MustNewConstMetric(c.pinned, prometheus.GaugeValue, float64(pinned[i]), event.PinReason(i).String())
 	}
 	for k, n := range counts {
 		ch <- prometheus.MustNewConstMetric(c.clients, prometheus.GaugeValue, float64(n), k.kind, k.state)

@@ -84,9 +84,6 @@ func (s *Session) settleUnit() {
 	s.countHeld()
 }
 
-// inquire puts what is to be asked into the postlude.
-func (s *Session) inquire(relay.Question) {}
-
 // postludeRow takes the row of the answer.
 func (s *Session) postludeRow(row []byte) {
 	if !s.postlude.hear(row) {

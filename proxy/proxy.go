@@ -192,9 +192,3 @@ func (p *Proxy) violation(pl *place, server *pool.Server) {
 		Kind: event.ProtocolViolation, Cluster: string(pl.cluster), Node: string(server.Node()), Count: 1,
 	})
 }
-
-// pinned tells once per session that it keeps its server.
-func (p *Proxy) pinned(s *Session, why event.PinReason) {
-	p.metrics.pins[why].Add(1)
-	p.log.Info("session pinned", "client", s.facts.id, "user", s.facts.user, "database", s.facts.database, "reason", why.String())
-}

@@ -26,9 +26,10 @@ type ClientInfo struct {
 	Connected       time.Time
 	Waits           time.Duration // for a server; 0 unless it does
 	Pinned          string        // why it keeps its server; "" when it does not
-	Units           uint64        // units of work that have ended
-	Mode            string        // its pool mode; "" unless it is an ordinary client
-	Pool            pool.Key      // of the queue in which it gets servers; empty unless it is an ordinary client
+	pin             event.PinReason
+	Units           uint64   // units of work that have ended
+	Mode            string   // its pool mode; "" unless it is an ordinary client
+	Pool            pool.Key // of the queue in which it gets servers; empty unless it is an ordinary client
 }
 
 // Member is anything that a client connection has become: a login in progress, a session, a console. Its methods may be
@@ -252,7 +253,7 @@ func (s *Session) Info() ClientInfo {
 		info.Waits = max(time.Duration(s.proxy.deps.Reactor.Now()-s.inLine.Load()), 0)
 	}
 	if why := event.PinReason(s.pin.Load()); why != event.PinNone {
-		info.Pinned = why.String()
+		info.pin, info.Pinned = why, why.String()
 	}
 	return info
 }

@@ -181,7 +181,7 @@ func (s *Session) finishUnit() bool {
 	}
 	s.resetUnit()
 	s.waitSince = 0
-	why := s.link.Pinned()
+	s.showPin()
 	switch {
 	case s.ending:
 		s.depart()
@@ -193,8 +193,7 @@ func (s *Session) finishUnit() bool {
 		s.link.NextUnit()
 		s.serverLost(s.leaving)
 		return false
-	case why != event.PinNone && s.leaving == event.CutNone:
-		s.reportPin(why)
+	case s.link.Pinned() != event.PinNone && s.leaving == event.CutNone:
 		s.link.NextUnit()
 		s.server.Rest()
 	default:
@@ -215,14 +214,4 @@ func (s *Session) resetUnit() {
 	if cap(s.kept) > tailKept {
 		s.kept = nil
 	}
-}
-
-// reportPin tells once that a session keeps its server.
-func (s *Session) reportPin(why event.PinReason) {
-	s.pin.Store(uint32(why))
-	if s.pinReported || why == event.PinSession {
-		return
-	}
-	s.pinReported = true
-	s.proxy.pinned(s, why)
 }

@@ -312,6 +312,7 @@ func (l *Link) judged(class state.Class, writes bool) {
 		l.unit.statements++
 	}
 	l.unit.mayEnd = l.unit.mayEnd || class.MayEnd
+	l.unit.frees = l.unit.frees || class.Frees
 	l.unit.writes = l.unit.writes || writes
 }
 

@@ -28,6 +28,7 @@ type cutSession struct {
 	ours       map[int]bool // where in toServer a message of our own begins
 	pending    []byte       // from the client, not used yet
 	toServer   []byte       // everything sent to this server, the prelude and what was inserted too
+	free       int          // how much of toServer was sent before the server was found to hold nothing
 	unit       int          // where in toServer the client's bytes of this unit begin, -1 before there are any
 	taken      int          // how much of toServer the server has processed
 	unsaid     []byte       // answered and not delivered
@@ -59,6 +60,7 @@ func (s *cutSession) attach() {
 	s.server.noise, s.server.promoted = s.setting.noise, s.setting.promoted
 	s.base = [2][]string{s.durable, s.outside}
 	s.toServer, s.taken, s.unsaid, s.down, s.given, s.asides, s.unit = nil, 0, nil, nil, 0, 0, -1
+	s.free = 0
 	s.gotHere, s.gotUnit = len(s.got), len(s.got)
 	s.ours = make(map[int]bool)
 	pin := event.PinNone
@@ -184,8 +186,12 @@ func (s *cutSession) deliver(n int, last []byte) (violation bool) {
 		if v.Verb == More {
 			break
 		}
+		if v.Verb == Settle {
+			s.settle()
+			s.got = append(s.got, all[:v.Skip]...)
+		}
 		all = all[v.Skip:]
-		ended = ended || v.Verb == UnitEnd
+		ended = ended || v.Verb == UnitEnd || v.Verb == Settle
 	}
 	s.down = all
 	if ended && s.link.Outstanding() == 0 {
@@ -195,6 +201,24 @@ func (s *cutSession) deliver(n int, last []byte) (violation bool) {
 		s.feed(nil)
 	}
 	return false
+}
+
+// settle plays the postlude, in which nothing happens: the server says whether it has named statements.
+func (s *cutSession) settle() {
+	s.link.Postlude()
+	if got, _ := verbs(&s.link, settleEnd, len(settleEnd)); !slices.Equal(got, []Verb{Settled}) {
+		panic(got)
+	}
+	var held event.Pins
+	for name := range s.server.statements {
+		if name != "" {
+			held = event.PinsOf(event.PinPreparedStatement)
+		}
+	}
+	if held == 0 {
+		s.free = len(s.toServer)
+	}
+	s.link.Held(held)
 }
 
 // show passes on what a dying server has said.

@@ -82,6 +82,11 @@ type unit struct {
 	syncsRead  uint32 // Syncs sent before the COPY began that are held to be read over by it
 	lateCopy   bool   // the unit is over but for the rest of a CopyData that nobody waits for
 	portalEnds bool   // a portal of a statement that may end a transaction was bound; it may outlive its batch
+
+	pins   event.Pins // what its texts pin for
+	frees  bool       // something was done, or asked for, after which the server may hold less; see mayBeFree
+	failed bool       // something of it has failed
+	ended  bool       // a transaction block of it has ended
 }
 
 // Linked reports whether a server is linked.
@@ -158,10 +163,6 @@ func (l *Link) AtBoundary() bool { return l.down.rest == 0 || l.down.drop }
 // waits for the rest, holds what the batch has done so far uncommitted, or reads over everything up to the Sync, so that nobody
 // else can use it.
 func (l *Link) MidMessage() bool { return l.up.rest > 0 && !l.up.drop || l.unit.open }
-
-func (l *Link) pinFor(why event.PinReason) {
-	l.pins = l.pins.With(why)
-}
 
 // doubt pins the session because it cannot be known what the server will still answer.
 func (l *Link) doubt() {

@@ -100,7 +100,7 @@ func (l *Link) observe(f pgwire.Frame, msg []byte) Verdict {
 		}
 		return l.partOf(head, EntryQuery, EntryExecute)
 	case pgwire.KindCommandComplete, pgwire.KindEmptyQueryResponse:
-		return l.completed(head)
+		return l.completed(head, msg[pgwire.HeaderLen:], len(msg) == f.Len)
 	case pgwire.KindReadyForQuery:
 		return l.ready(head, msg)
 	case pgwire.KindRowDescription:
@@ -180,8 +180,11 @@ func shown(head Entry) Verdict {
 }
 
 // completed passes CommandComplete or EmptyQueryResponse: the end of an Execute, one of several statements of a Query.
-func (l *Link) completed(head Entry) Verdict {
+func (l *Link) completed(head Entry, tag []byte, whole bool) Verdict {
 	l.copyIn, l.unit.syncsRead = false, 0
+	if head&Injected == 0 {
+		l.heardTag(tag, whole)
+	}
 	switch head.Kind() {
 	case EntryExecute:
 		return l.answered(head)
@@ -249,6 +252,9 @@ func (l *Link) told(msg []byte) Verdict {
 		}
 		return forward
 	}
+	if l.mayBeFree() {
+		l.AskLater(AskPins)
+	}
 	if l.settling.questions != 0 {
 		return Verdict{Verb: Settle}
 	}
@@ -305,7 +311,7 @@ func (l *Link) failed(head Entry, msg []byte, whole bool) Verdict {
 		return Verdict{Verb: PreludeFailed}
 	}
 	l.fifo.answered()
-	l.copyIn = false
+	l.copyIn, l.unit.failed = false, true
 	if l.unit.syncsRead > 0 { // or it failed before it read the Sync, which is answered then
 		if l.unit.syncsRead > 1 || l.fifo.count > 1 || head.EndsUnit() {
 			l.doubt()

@@ -31,8 +31,10 @@ type unnamed struct {
 
 // does is what must be known of a statement's text when it is run.
 type does struct {
-	mayEnd bool // it may end a transaction
-	writes bool // it may change the database, see Link.mayWrite
+	mayEnd bool       // it may end a transaction
+	writes bool       // it may change the database, see Link.mayWrite
+	pins   event.Pins // what it pins for each time that it runs: a pin may have ended since it was parsed
+	frees  bool       // see state.Class
 }
 
 // settle notes that the server has done what changes the statement.
@@ -138,7 +140,7 @@ func (l *Link) sawParse(msg []byte, whole bool) {
 		text, _, _ := bytes.Cut(rest, nul)
 		class := state.Classify(text)
 		l.pinFor(class.Pin)
-		what = does{mayEnd: class.MayEnd, writes: l.mayWrite(text)}
+		what = does{mayEnd: class.MayEnd, writes: l.mayWrite(text), pins: event.PinsOf(class.Pin), frees: class.Frees}
 	}
 	if len(name) == 0 {
 		if !l.unnamed.keep(msg, whole, what) {
@@ -153,11 +155,11 @@ func (l *Link) sawParse(msg []byte, whole bool) {
 // namedLimit bounds how many names of prepared statements are remembered.
 const namedLimit = 1000
 
-// noteNamed remembers what a named statement does, if it may end a transaction, or if only those that are remembered are taken
+// noteNamed remembers what a named statement does, if it may end a transaction, pins or frees, or if only those that are remembered are taken
 // for reads. It is not forgotten before the server is: whether a Close or another Parse of the name is carried out is known
 // only when the server has answered.
 func (l *Link) noteNamed(name []byte, what does) {
-	if !what.mayEnd && !l.standby {
+	if !what.mayEnd && what.pins == 0 && !what.frees && !l.standby {
 		return
 	}
 	before, known := l.named[string(name)]
@@ -168,14 +170,20 @@ func (l *Link) noteNamed(name []byte, what does) {
 	case l.named == nil:
 		l.named = make(map[string]does)
 	}
-	l.named[string(name)] = does{mayEnd: what.mayEnd || before.mayEnd, writes: what.writes || before.writes}
+	l.named[string(name)] = does{
+		mayEnd: what.mayEnd || before.mayEnd, writes: what.writes || before.writes,
+		pins: what.pins | before.pins, frees: what.frees || before.frees,
+	}
 }
 
 // doesNamed returns what is known of a named statement. One that was not noted may have come by SQL's PREPARE.
 func (l *Link) doesNamed(name []byte) does {
 	what, known := l.named[string(name)]
 	if !known {
-		what = does{mayEnd: l.unnoted, writes: true}
+		what = does{mayEnd: l.unnoted, writes: true, frees: l.unnoted}
+		if l.unnoted {
+			what.pins = event.PinsOf(event.PinUncertain)
+		}
 	}
 	return what
 }
@@ -194,6 +202,8 @@ func (l *Link) sawBind(portal, statement []byte) {
 	if what.mayEnd {
 		l.unit.mayEnd, l.unit.portalEnds = true, true
 	}
+	l.pinsFor(what.pins)
+	l.unit.frees = l.unit.frees || what.frees
 	l.unit.writes = l.unit.writes || what.writes
 	l.unit.bound = l.unit.bound || len(portal) == 0
 }

@@ -16,6 +16,8 @@ type Class struct {
 	Multi bool
 	// Pin: what the text leaves on the server that cannot be moved, PinNone when nothing is known.
 	Pin event.PinReason
+	// Frees: the text gives advisory locks back, or may have failed to take them: what pinned for one may not hold behind it.
+	Frees bool
 }
 
 // Classify reads a query string, in time linear to its length and without allocating.
@@ -61,6 +63,7 @@ func onlyKeyword(sql []byte) (first kw, single bool) {
 func worst(a, b Class) Class {
 	a.MayEnd = a.MayEnd || b.MayEnd
 	a.Multi = a.Multi || b.Multi
+	a.Frees = a.Frees || b.Frees
 	a.Pin = firstPin(a.Pin, b.Pin)
 	return a
 }

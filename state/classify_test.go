@@ -109,3 +109,24 @@ func TestVectorsAreInterned(t *testing.T) {
 		t.Errorf("what is not known is left alone: %s", got)
 	}
 }
+
+// TestATextThatMayFreeLocksSaysSo: the server is asked behind it whether a pin still holds.
+func TestATextThatMayFreeLocksSaysSo(t *testing.T) {
+	for sql, want := range map[string]bool{
+		"select pg_advisory_unlock(1)":                              true,
+		"select 1; SELECT \"pg_advisory_unlock_all\" ()":            true,
+		"with x as (select pg_advisory_unlock_shared(1)) table x":   true,
+		"select pg_try_advisory_lock(1)":                            true,
+		"select pg_try_advisory_lock(1); select 1":                  true,
+		"select pg_advisory_lock(1)":                                false,
+		"select 'pg_advisory_unlock(1)'":                            false,
+		"select pg_advisory_unlock from t":                          false,
+		"select pg_try_advisory_xact_lock(1)":                       false,
+		"insert into t values (1) returning pg_advisory_unlock(n)":  true,
+		"select 'a\\'; select pg_advisory_unlock(1); select '\\'a'": true, // by one of the readings
+	} {
+		if got := Classify([]byte(sql)).Frees; got != want {
+			t.Errorf("%s: %t, want %t", sql, got, want)
+		}
+	}
+}

@@ -16,6 +16,7 @@ type judge struct {
 	count  int  // statements so far; not of code, like the next two
 	mayEnd bool // see Class
 	writes bool // see ReadOnly
+	frees  bool // see Class; in code it is not asked for
 
 	setting  settingReader
 	creation creationReader
@@ -137,7 +138,7 @@ func (j *judge) endStatement() event.PinReason {
 	why = firstPin(why, j.creation.end())
 	why = firstPin(why, j.prepared.end())
 	why = firstPin(why, j.config.end())
-	*j = judge{code: j.code, count: j.count, mayEnd: j.mayEnd, writes: j.writes}
+	*j = judge{code: j.code, count: j.count, mayEnd: j.mayEnd, writes: j.writes, frees: j.frees}
 	return why
 }
 
@@ -152,5 +153,5 @@ func (j *judge) obscure(t token) event.PinReason {
 
 // class returns what is known of a text at its end.
 func (j *judge) class() Class {
-	return Class{MayEnd: j.mayEnd || j.count == 0, Multi: j.count > 1}
+	return Class{MayEnd: j.mayEnd || j.count == 0, Multi: j.count > 1, Frees: j.frees}
 }

@@ -16,7 +16,7 @@ var sessionFunctions = [...]string{
 
 // suspects are the two sides of an underscore that each name has which meaningOf knows. Constant table.
 var suspects = [...]struct{ before, behind string }{
-	{"advisory", "lock"}, {"set", "config"}, {"pg", "temp"},
+	{"advisory", "lock"}, {"advisory", "unlock"}, {"set", "config"}, {"pg", "temp"},
 	{"backup", "start"}, {"start", "backup"}, {"session", "setup"}, {"dblink", "connect"}, {"replication", "slot"},
 }
 
@@ -81,6 +81,8 @@ const (
 	meansNothing meaning = iota
 	meansTarget          // INSERT, MERGE: their INTO makes no table
 	meansLock            // a function that takes an advisory lock
+	meansTryLock         // … or finds that somebody else has it
+	meansUnlock          // a function that gives it back
 	meansConfig          // set_config
 	meansSession         // a function of sessionFunctions
 	meansTemp            // the schema of temporary things
@@ -94,8 +96,12 @@ func meaningOf(t token) meaning {
 		return meansTarget
 	case !t.isName() || bytes.IndexByte(t.text, '_') < 0:
 		return meansNothing
-	case takesAdvisoryLock(t.text):
+	case contains(t.text, "try_advisory_lock"):
+		return meansTryLock
+	case contains(t.text, "advisory_lock"):
 		return meansLock
+	case contains(t.text, "advisory_unlock"):
+		return meansUnlock
 	case isTempSchema(t.text):
 		return meansTemp
 	case equalFold(t.text, "set_config"):
@@ -114,10 +120,9 @@ func isTempSchema(name []byte) bool {
 	return equalFold(name, "pg_temp") || beginsFold(name, "pg_temp_")
 }
 
-// takesAdvisoryLock tells pg_advisory_lock, pg_try_advisory_lock_shared and the like from pg_advisory_xact_lock and
-// pg_advisory_unlock.
-func takesAdvisoryLock(name []byte) bool {
-	const part = "advisory_lock"
+// contains finds a part of a name, in any case. "advisory_lock" tells pg_advisory_lock, pg_try_advisory_lock_shared and the like from
+// pg_advisory_xact_lock and pg_advisory_unlock.
+func contains(name []byte, part string) bool {
 	for i := range name {
 		if beginsFold(name[i:], part) {
 			return true
@@ -147,8 +152,13 @@ func (j *judge) name(t token) event.PinReason {
 // call judges the call of a function.
 func (j *judge) call(function meaning) event.PinReason {
 	switch function {
+	case meansTryLock:
+		j.frees = true
+		return event.PinAdvisoryLock
 	case meansLock:
 		return event.PinAdvisoryLock
+	case meansUnlock:
+		j.frees = true
 	case meansSession:
 		return event.PinUncertain
 	case meansConfig:

@@ -1,0 +1,68 @@
+package proxy
+
+import (
+	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/relay"
+)
+
+// pinQuestions ask a server, each with a column of the postlude, what its session holds that cannot be moved. What stands in the
+// schema of temporary things is found by its dependency on that, as PostgreSQL finds it when it clears the schema. Locks of
+// transactions are gone when a unit is over. Constant table.
+var pinQuestions = [...]struct {
+	why event.PinReason
+	sql string
+}{
+	{event.PinPreparedStatement, "EXISTS (SELECT FROM pg_catalog.pg_prepared_statements WHERE from_sql OR name !~ '^pgr')"},
+	{event.PinListen, "EXISTS (SELECT FROM pg_catalog.pg_listening_channels())"},
+	{event.PinTempTable, "EXISTS (SELECT FROM pg_catalog.pg_depend WHERE refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass" +
+		" AND refobjid = pg_catalog.pg_my_temp_schema())"},
+	{event.PinCursor, "EXISTS (SELECT FROM pg_catalog.pg_cursors WHERE is_holdable)"},
+	{event.PinAdvisoryLock, "EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid())"},
+}
+
+// askPins puts into the postlude what of the session's pins really holds.
+func (s *Session) askPins() {
+	var held event.Pins
+	for i, q := range pinQuestions {
+		last := i == len(pinQuestions)-1
+		s.postlude.ask(q.sql, func(value []byte) {
+			if string(value) != "f" {
+				held = held.With(q.why)
+			}
+			if last {
+				s.link.Held(held)
+			}
+		})
+	}
+}
+
+// inquire puts what is to be asked into the postlude.
+func (s *Session) inquire(questions relay.Question) {
+	if questions&relay.AskPins != 0 {
+		s.askPins()
+	}
+}
+
+// showPin lets others see why the session keeps its server, and counts when that begins and ends. The first time is told in the log.
+func (s *Session) showPin() {
+	why, before := s.link.Pinned(), event.PinReason(s.pin.Load())
+	if why == before {
+		return
+	}
+	s.pin.Store(uint32(why))
+	m := &s.proxy.metrics
+	if pins(before) && s.link.Movable() {
+		m.unpins[before].Add(1)
+	}
+	if !pins(why) || pins(before) {
+		return
+	}
+	m.pins[why].Add(1)
+	if !s.pinReported {
+		s.pinReported = true
+		s.proxy.log.Info("session pinned", "client", s.facts.id, "user", s.facts.user, "database", s.facts.database, "reason", why.String())
+	}
+}
+
+// pins reports whether a reason is one: the pool's mode is none.
+func pins(why event.PinReason) bool { return why != event.PinNone && why != event.PinSession }

@@ -1,0 +1,62 @@
+package relay
+
+import "github.com/pgrouter/pgrouter/event"
+
+// AskPins asks the server which of the pins hold of which it can tell, see Held.
+const AskPins Question = 1 << 7
+
+// Told are the pins of which a server can say whether they hold. The others last as long as the server does.
+const Told event.Pins = 1<<event.PinPreparedStatement | 1<<event.PinListen | 1<<event.PinTempTable | 1<<event.PinCursor |
+	1<<event.PinAdvisoryLock
+
+// Held takes the answer to AskPins: what really holds of what the server can tell. The words of a text had it pinned for more.
+func (l *Link) Held(held event.Pins) { l.pins = l.pins&^Told | held&Told }
+
+func (l *Link) pinFor(why event.PinReason) {
+	if why != event.PinNone {
+		l.pinsFor(event.PinsOf(why))
+	}
+}
+
+// pinsFor pins for what the unit of work under way may leave on the server.
+func (l *Link) pinsFor(why event.Pins) {
+	l.pins |= why
+	l.unit.pins |= why
+}
+
+// mayBeFree reports whether what pins may be gone at the end of a unit of work, so that it is worth a question: something was done
+// that ends it, or it is of this very unit, of which something has failed or was in a transaction block that has ended.
+func (l *Link) mayBeFree() bool {
+	u := &l.unit
+	return l.pins != 0 && l.pins&^Told == 0 && (u.frees || u.pins != 0 && (u.failed || u.ended))
+}
+
+// heardTag takes the tag of a statement that was done. It is the best evidence there is: of a statement that was prepared long ago,
+// too, and in any spelling. What a statement does that runs others, the tag does not say. Of one that is not here to its end nothing
+// is known.
+func (l *Link) heardTag(tag []byte, whole bool) {
+	if l.pins == 0 && (len(tag) == 0 || tag[0] != 'L') {
+		return
+	}
+	tag, _, _ = cutString(tag)
+	switch string(tag) {
+	case "LISTEN":
+		l.pinFor(event.PinListen)
+	case "LOAD":
+		l.pinFor(event.PinLoad)
+	}
+	if !whole {
+		l.unit.ended, l.unit.frees = true, true
+	}
+	switch string(tag) {
+	case "COMMIT", "ROLLBACK", "PREPARE TRANSACTION":
+		l.unit.ended = true
+	case "UNLISTEN", "DO", "CALL", "DISCARD", "DISCARD ALL", "DISCARD TEMP", "DEALLOCATE", "DEALLOCATE ALL", "CLOSE CURSOR", "CLOSE CURSOR ALL":
+		l.unit.frees = true
+	default:
+		l.unit.frees = l.unit.frees || len(tag) > len(dropTag) && string(tag[:len(dropTag)]) == dropTag
+	}
+}
+
+// dropTag begins the tags of DROP TABLE, DROP FUNCTION, DROP OWNED …
+const dropTag = "DROP "
