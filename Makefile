@@ -23,7 +23,7 @@ TEST_ENV := PGROUTER_VERIFY=1 PGROUTER_REQUIRE_PG=1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build demo test verify matrix check fuzz streams suites etcd drill patroni bench bench-failover pgo soak storm docs clean setup unit arch allocs
+.PHONY: help build demo test verify matrix check fuzz streams suites etcd drill patroni postgres18 bench bench-failover pgo soak storm docs clean setup unit arch allocs
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,7 @@ verify: test matrix ## Everything: test, PostgreSQL 17 and Patroni 4, test suite
 	scripts/fuzz $(FUZZ)
 	$(MAKE) --no-print-directory suites
 	$(MAKE) --no-print-directory etcd
+	$(MAKE) --no-print-directory postgres18
 	$(MAKE) --no-print-directory patroni
 	$(MAKE) --no-print-directory drill DRILL='-events 100'
 	$(MAKE) --no-print-directory storm
@@ -80,6 +81,11 @@ etcd: ## Run the source that reads Patroni's keys on a real etcd
 patroni: setup ## Run what needs a real Patroni with etcd
 	@scripts/setup-patroni
 	$(TEST_ENV) go test -p 1 -count=1 -tags patroni -timeout 30m -run Patroni -v ./internal/testcluster ./internal/system ./cmd/pgrouter
+
+postgres18: setup ## Run the tests of the protocol on PostgreSQL 18, the first with protocol 3.2 (x86_64 only)
+	bin=$$(scripts/setup-postgres18) && export PGROUTER_TEST_POSTGRES18_BIN=$$bin PGROUTER_PG_BIN=$$bin && \
+		$(TEST_ENV) go test -count=1 -timeout 20m ./pgwire ./backend ./proxy && \
+		$(TEST_ENV) go test -count=1 -timeout 5m -run Protocol32 -v ./internal/system
 
 streams: setup ## Send random streams to PostgreSQL and through the router, and count rows: make streams STREAMS=5m ROWS=100000000
 	$(TEST_ENV) go test -count=1 -timeout $(STREAMS_LIMIT) -run 'Streams|Stranger' -v ./internal/oracle -stream-time $(STREAMS) -rows $(ROWS)

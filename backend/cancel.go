@@ -10,12 +10,6 @@ import (
 	"github.com/pgrouter/pgrouter/pgwire"
 )
 
-// Lengths of cancel keys, in bytes: 4 in protocol 3.0, up to 256 since 3.2.
-const (
-	minKeyLen = 4
-	maxKeyLen = 256
-)
-
 // Cancel asks the server at address to interrupt what its process pid does, and waits until the server has closed the cancel
 // connection: with nil the signal has been sent, if the key was right (the server never says). Any error, a *DialError,
 // leaves open whether a signal was or will be sent; the server connection must not serve anybody else then. ctx and cfg's
@@ -23,7 +17,7 @@ const (
 func Cancel(ctx context.Context, cfg Config, address string, pid uint32, key []byte) error {
 	cfg = cfg.withDefaults()
 	t := Target{Address: address}
-	if len(key) < minKeyLen || len(key) > maxKeyLen {
+	if len(key) < pgwire.MinCancelKey || len(key) > pgwire.MaxCancelKey {
 		err := fmt.Errorf("a cancel key of %d bytes is impossible", len(key))
 		return &DialError{Op: OpCancel, Address: address, Err: err, permanent: true}
 	}

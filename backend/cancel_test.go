@@ -8,14 +8,16 @@ import (
 	"net"
 	"testing"
 	"time"
+
+	"github.com/pgrouter/pgrouter/pgwire"
 )
 
 func TestCancelSendsTheRequestAndWaitsForTheEnd(t *testing.T) {
-	key := make([]byte, maxKeyLen)
+	key := make([]byte, pgwire.MaxCancelKey)
 	for i := range key {
 		key[i] = byte(i)
 	}
-	for _, n := range []int{minKeyLen, 32, maxKeyLen} {
+	for _, n := range []int{pgwire.MinCancelKey, 32, pgwire.MaxCancelKey} {
 		got := make(chan []byte, 1)
 		closed := make(chan struct{})
 		address := peer(t, func(c net.Conn) {
@@ -68,7 +70,7 @@ func TestCancelThatIsNotDoneIsAnError(t *testing.T) {
 		{"nobody there", t.Context(), testConfig(), "127.0.0.1:1", 4, nil, true},
 		{"no address", t.Context(), testConfig(), "nowhere", 4, nil, false},
 		{"short key", t.Context(), testConfig(), silent, 3, nil, false},
-		{"long key", t.Context(), testConfig(), silent, maxKeyLen + 1, nil, false},
+		{"long key", t.Context(), testConfig(), silent, pgwire.MaxCancelKey + 1, nil, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

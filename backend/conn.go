@@ -82,8 +82,19 @@ func (c *Conn) setParam(name, value string) {
 	c.Params = append(c.Params, pgwire.Param{Name: name, Value: value})
 }
 
-// startupPacket builds the StartupMessage. What could make the server read other parameters than those given is refused.
-func (l Login) startupPacket() ([]byte, error) {
+// newProtocolSince is the first version that speaks protocol 3.2. Older ones would say so, and give a short cancel key.
+const newProtocolSince = 180000
+
+// askedMinor returns which minor version of the protocol is asked for. A pooler in between may refuse any but 3.0.
+func askedMinor(cfg Config, t Target) uint16 {
+	if cfg.Pooler || t.Version < newProtocolSince {
+		return 0
+	}
+	return pgwire.ProtocolMinor
+}
+
+// startupPacket builds the StartupMessage of protocol 3.minor. What could make the server read other parameters than those given is refused.
+func (l Login) startupPacket(minor uint16) ([]byte, error) {
 	params := append([]pgwire.Param{{Name: "user", Value: l.User}, {Name: "database", Value: l.Database}}, l.Params...)
 	if l.User == "" || l.Database == "" {
 		return nil, errors.New("user or database is empty")
@@ -96,7 +107,7 @@ func (l Login) startupPacket() ([]byte, error) {
 			return nil, fmt.Errorf("start-up parameter %q is given twice", p.Name)
 		}
 	}
-	packet := pgwire.AppendStartup(nil, params)
+	packet := pgwire.AppendStartupVersion(nil, pgwire.ProtocolMajor, minor, params)
 	if len(packet) > pgwire.MaxStartupLen {
 		return nil, fmt.Errorf("start-up packet of %d bytes is longer than %d", len(packet), pgwire.MaxStartupLen)
 	}

@@ -19,7 +19,8 @@ type conversation struct {
 	login *auth.ServerLogin
 	op    Op
 
-	pooler bool // somebody stands in between, see admitRole
+	pooler bool   // somebody stands in between, see admitRole
+	minor  uint16 // of the protocol's version 3 that was asked for, and then that is spoken
 }
 
 func newConversation(rw io.ReadWriter, c *Conn, login *auth.ServerLogin) *conversation {
@@ -62,7 +63,7 @@ func (s *conversation) send(b []byte) error {
 
 // authenticate answers the server until it says AuthenticationOk.
 func (s *conversation) authenticate() error {
-	for {
+	for first := true; ; first = false {
 		kind, body, err := s.in.message()
 		if err != nil {
 			return err
@@ -80,11 +81,23 @@ func (s *conversation) authenticate() error {
 			return s.refused(body)
 		case pgwire.KindNoticeResponse:
 		case pgwire.KindNegotiate:
-			return violation("the server does not accept protocol 3.0 or one of our start-up parameters", kind)
+			if err := s.negotiate(body, first); err != nil {
+				return err
+			}
 		default:
 			return violation("unexpected message during login", kind)
 		}
 	}
+}
+
+// negotiate takes the server's word that it speaks an older version of the protocol than was asked for. It is its first word.
+func (s *conversation) negotiate(body []byte, first bool) error {
+	minor, unknown, err := pgwire.ParseNegotiate(body)
+	if err != nil || !first || minor >= s.minor || len(unknown) > 0 {
+		return violation("the server does not accept our version of the protocol or one of our start-up parameters", pgwire.KindNegotiate)
+	}
+	s.minor = minor
+	return nil
 }
 
 // awaitReady reads what a server tells of itself before it is ready for the first query.

@@ -16,7 +16,8 @@ import (
 // the fraction of a second that deriving keys from a password may take.
 func Dial(ctx context.Context, cfg Config, t Target, l Login) (*Conn, error) {
 	cfg = cfg.withDefaults()
-	packet, err := l.checked(cfg, t).restrained(t).startupPacket()
+	minor := askedMinor(cfg, t)
+	packet, err := l.checked(cfg, t).restrained(t).startupPacket(minor)
 	if err != nil {
 		return nil, &DialError{Op: OpLogin, Node: t.Node, Address: t.Address, Err: err, permanent: true}
 	}
@@ -27,7 +28,7 @@ func Dial(ctx context.Context, cfg Config, t Target, l Login) (*Conn, error) {
 	socket := reactor.NewSocket(raw)
 	c := &Conn{Socket: socket, Target: t}
 	s := newConversation(socket, c, auth.NewServerLogin(l.User, l.Secret))
-	s.pooler = cfg.Pooler
+	s.pooler, s.minor = cfg.Pooler, minor
 	err = bounded(ctx, cfg.LoginTimeout, socket, func() error { return s.open(packet, l.isReplication()) })
 	if err != nil {
 		_ = socket.Close()

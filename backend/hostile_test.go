@@ -52,7 +52,7 @@ func TestHostileServersGetADefinedError(t *testing.T) {
 		{"key before login", pgwire.AppendBackendKeyData(nil, 1, []byte("1234")), OpLogin, "unexpected message during login"},
 		{"parameter before login", pgwire.AppendParameterStatus(nil, "a", "b"), OpLogin, "unexpected message during login"},
 		{"row before login", pgwire.AppendDataRow(nil, []string{"x"}), OpLogin, "unexpected message during login"},
-		{"negotiation", pgwire.AppendNegotiate(nil, 0, []string{"_pq_.x"}), OpLogin, "protocol 3.0"},
+		{"negotiation", pgwire.AppendNegotiate(nil, 0, []string{"_pq_.x"}), OpLogin, "our version of the protocol"},
 		{"unknown method", message('R', "\x00\x00\x00\x63"), OpLogin, "unsupported method"},
 		{"SCM credentials", message('R', "\x00\x00\x00\x06"), OpLogin, "unsupported method"},
 		{"SSPI", message('R', "\x00\x00\x00\x09"), OpLogin, "unsupported method"},
@@ -406,9 +406,11 @@ func FuzzDial(f *testing.F) {
 		pgwire.AppendCommandComplete(nil, "SELECT 1"), pgwire.AppendReadyForQuery(nil, 'I')))
 	f.Add([]byte("Etoo many connections\x00"))
 	f.Add(pgwire.AppendAuthSASL(nil, "SCRAM-SHA-256"))
+	f.Add(join(pgwire.AppendNegotiate(nil, 0, nil), greeting("in_hot_standby", "off")))
 	f.Fuzz(func(t *testing.T, sends []byte) {
 		c := &Conn{Target: Target{Address: "a", SystemID: 7, WantPrimary: true}}
 		s := newConversation(&scripted{bytes.NewReader(sends)}, c, auth.NewServerLogin("u", auth.PlainSecret("p")))
+		s.minor = pgwire.ProtocolMinor
 		err := s.open([]byte("startup"), false)
 		if err == nil {
 			if c.HotStandby {

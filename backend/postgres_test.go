@@ -50,6 +50,7 @@ func TestRealPostgreSQL(t *testing.T) {
 		{"what stands in for a primary writes nothing", writesNothing},
 		{"only the right node is admitted", onlyTheRightNode},
 		{"a cancel request ends the query and nothing else", cancelEndsTheQuery},
+		{"the newest protocol that the server speaks", speaksItsOwnVersion},
 		{"a connection moves to a loop", movesToALoop},
 		{"a frozen server is given up", frozenServer}, // the last two: they change the cluster
 		{"a stopped server refuses", stoppedServer},
@@ -370,30 +371,36 @@ func cancelEndsTheQuery(t *testing.T, c *testcluster.Cluster) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for range 20 {
+		isCancelled(t, c, conn)
+	}
+}
+
+// isCancelled runs a query that is cancelled, and the next that is not.
+func isCancelled(t *testing.T, c *testcluster.Cluster, conn *Conn) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), testLimit)
 	defer cancel()
-	for range 20 { // cancelled, and the next query is not
-		if err := conn.Socket.SetDeadline(time.Now().Add(testLimit)); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := conn.Socket.Write(pgwire.AppendQuery(nil, "SELECT 1; SELECT pg_sleep(60)")); err != nil {
-			t.Fatal(err)
-		}
-		if err := Cancel(ctx, testConfig(), conn.Target.Address, conn.PID, []byte("nope")); err != nil {
-			t.Fatal(err)
-		}
-		awaitActive(t, c, conn.PID)
-		if err := Cancel(ctx, testConfig(), conn.Target.Address, conn.PID, conn.Key); err != nil {
-			t.Fatal(err)
-		}
-		_, err := results(t, conn)
-		var server *pgwire.Error
-		if !errors.As(err, &server) || server.Code != pgwire.CodeQueryCanceled {
-			t.Fatalf("the query ended with %v", err)
-		}
-		if rows, err := query(t, conn, "SELECT 2"); err != nil || rows[0] != "2" {
-			t.Fatalf("the next query gives %v, %v", rows, err)
-		}
+	if err := conn.Socket.SetDeadline(time.Now().Add(testLimit)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Socket.Write(pgwire.AppendQuery(nil, "SELECT 1; SELECT pg_sleep(60)")); err != nil {
+		t.Fatal(err)
+	}
+	if err := Cancel(ctx, testConfig(), conn.Target.Address, conn.PID, []byte("nope")); err != nil {
+		t.Fatal(err)
+	}
+	awaitActive(t, c, conn.PID)
+	if err := Cancel(ctx, testConfig(), conn.Target.Address, conn.PID, conn.Key); err != nil {
+		t.Fatal(err)
+	}
+	_, err := results(t, conn)
+	var server *pgwire.Error
+	if !errors.As(err, &server) || server.Code != pgwire.CodeQueryCanceled {
+		t.Fatalf("the query ended with %v", err)
+	}
+	if rows, err := query(t, conn, "SELECT 2"); err != nil || rows[0] != "2" {
+		t.Fatalf("the next query gives %v, %v", rows, err)
 	}
 }
 

@@ -39,7 +39,7 @@ func appendAuth(dst []byte, code uint32, data []byte) []byte {
 	return finish(append(dst, data...), at)
 }
 
-// AppendNegotiate appends a NegotiateProtocolVersion: 3.minor is the newest version spoken here, unknown are the protocol
+// AppendNegotiate appends a NegotiateProtocolVersion: 3.minor is the version of the session, unknown are the protocol
 // options that are not known here. It goes out once, before the first AuthenticationRequest.
 func AppendNegotiate(dst []byte, minor uint16, unknown []string) []byte {
 	dst, at := begin(dst, KindNegotiate)

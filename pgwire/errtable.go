@@ -36,7 +36,7 @@ var errorRows = [errCount]errorRow{
 		message:   "invalid startup packet layout: expected terminator as last byte",
 		situation: "The parameters of the start-up packet do not end where the packet ends."},
 	ErrProtocolVersion: {name: "ErrProtocolVersion", severity: SeverityFatal, code: CodeFeatureNotSupported,
-		message: "unsupported frontend protocol %d.%d: server supports 3.0 to 3.0", args: []string{"major", "minor"},
+		message: "unsupported frontend protocol %d.%d: server supports 3.0 to 3.2", args: []string{"major", "minor"},
 		situation: "The client speaks another major version of the protocol than 3, or repeats SSLRequest or GSSENCRequest. A client of protocol 2.0 or older gets the text in its own form. Newer minor versions are no error: they are answered with NegotiateProtocolVersion."},
 	ErrUnencryptedAfterSSL: {name: "ErrUnencryptedAfterSSL", severity: SeverityFatal, code: CodeProtocolViolation,
 		message: "received unencrypted data after SSL request", detail: detailStuffing,

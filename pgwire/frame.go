@@ -101,7 +101,7 @@ var backendWindows = [256]window{
 	KindEmptyQueryResponse: headerOnly, KindCopyDone: headerOnly,
 	KindReadyForQuery:        oneByteBody,
 	KindAuthentication:       {8, serverLength},
-	KindBackendKeyData:       {12, 8 + maxCancelKey},
+	KindBackendKeyData:       {12, 8 + MaxCancelKey},
 	KindCommandComplete:      {5, serverLength},
 	KindCopyInResponse:       {7, serverLength},
 	KindCopyOutResponse:      {7, serverLength},

@@ -16,9 +16,9 @@ import (
 
 var update = flag.Bool("update", false, "write golden files and docs/errors.md anew")
 
-const goldenFile = "testdata/postgres15.json"
+const goldenFile = "testdata/postgres18.json"
 
-// golden is what a PostgreSQL 15 (without TLS, trust authentication, superuser postgres) answers; written by
+// golden is what a PostgreSQL 18 (without TLS, trust authentication, superuser postgres) answers; written by
 // TestRealPostgreSQLAnswersAsInTheGoldenFile -update.
 type golden struct {
 	Startup map[string]string   `json:"startup"` // name of startupCase → answer
@@ -59,10 +59,15 @@ func startupCases() []startupCase {
 		{"protocol 1.0", [][]byte{packet(0x00010000, "user\x00postgres\x00\x00")}},
 		{"protocol 2.0", [][]byte{packet(0x00020000, "user\x00postgres\x00\x00")}},
 		{"protocol 4.0", [][]byte{packet(0x00040000, "user\x00postgres\x00\x00")}},
+		{"protocol 3.1", [][]byte{packet(0x00030001, "user\x00postgres\x00\x00")}},
 		{"protocol 3.2", [][]byte{packet(0x00030002, "user\x00postgres\x00\x00")}},
+		{"protocol 3.3", [][]byte{packet(0x00030003, "user\x00postgres\x00\x00")}},
 		{"protocol 3.9999", [][]byte{packet(0x0003270f, "user\x00postgres\x00\x00")}},
 		{"a protocol option", [][]byte{packet(0x00030000, "user\x00postgres\x00_pq_.grease\x001\x00_pq_.b\x00\x00\x00")}},
-		{"a newer protocol and a protocol option", [][]byte{packet(0x00030002, "user\x00postgres\x00_pq_.grease\x001\x00\x00")}},
+		{"protocol 3.1 and a protocol option", [][]byte{packet(0x00030001, "user\x00postgres\x00_pq_.grease\x001\x00\x00")}},
+		{"protocol 3.2 and a protocol option", [][]byte{packet(0x00030002, "user\x00postgres\x00_pq_.grease\x001\x00\x00")}},
+		{"libpq's grease", [][]byte{packet(0x0003270f, "user\x00postgres\x00_pq_.test_protocol_negotiation\x00\x00\x00")}},
+		{"a newer protocol and a protocol option", [][]byte{packet(0x00030003, "user\x00postgres\x00_pq_.grease\x001\x00\x00")}},
 		{"no user", [][]byte{packet(0x00030000, "database\x00postgres\x00\x00")}},
 		{"an empty user", [][]byte{packet(0x00030000, "user\x00\x00database\x00postgres\x00\x00")}},
 		{"no database", [][]byte{packet(0x00030000, "user\x00postgres\x00\x00")}},
@@ -144,8 +149,8 @@ func ourAnswer(writes [][]byte) string {
 		case pgwire.EventCancel:
 			out = append(out, "closed")
 		case pgwire.EventMessage:
-			if ev.Message.NeedsNegotiate(0) {
-				out = append(out, fmt.Sprintf("negotiate 3.0 %q", ev.Message.Unknown))
+			if ev.Message.NeedsNegotiate() {
+				out = append(out, fmt.Sprintf("negotiate 3.%d %q", ev.Message.SpokenMinor(), ev.Message.Unknown))
 			}
 			out = append(out, login(ev.Message))
 		case pgwire.EventNeedMore:
@@ -174,7 +179,7 @@ func login(m pgwire.StartupMessage) string {
 	if m.Database != "postgres" {
 		return fmt.Sprintf("FATAL 3D000 database %q does not exist\nclosed", m.Database)
 	}
-	return "welcome"
+	return fmt.Sprintf("a cancel key of %d bytes\nwelcome", pgwire.CancelKeyLen(m.SpokenMinor()))
 }
 
 // sent is the answer that carries e.

@@ -89,9 +89,6 @@ const (
 	codeGSSENCRequest uint32 = 1234<<16 | 5680
 )
 
-// ProtocolMajor is the only major version of the protocol that is spoken here.
-const ProtocolMajor = 3
-
 // Param is a name and a value: a start-up parameter, a setting, a ParameterStatus.
 type Param struct {
 	Name  string

@@ -30,10 +30,10 @@ func ParseParameterStatus(body []byte) (name, value []byte, err error) {
 
 // ParseBackendKeyData reads the body of a BackendKeyData. key, 4 to 256 bytes, is borrowed from body.
 func ParseBackendKeyData(body []byte) (pid uint32, key []byte, err error) {
-	if len(body) < 4+minCancelKey {
+	if len(body) < 4+MinCancelKey {
 		return 0, nil, errTooShort
 	}
-	if len(body) > 4+maxCancelKey {
+	if len(body) > 4+MaxCancelKey {
 		return 0, nil, errTrailing
 	}
 	return binary.BigEndian.Uint32(body), body[4:], nil
@@ -62,8 +62,8 @@ func ParseMechanisms(data []byte) ([]string, error) {
 	}
 }
 
-// ParseNegotiate reads the body of a NegotiateProtocolVersion: the newest minor version of the server and the protocol
-// options that it does not know.
+// ParseNegotiate reads the body of a NegotiateProtocolVersion: the minor version of the session, or the newest of the server, and
+// the protocol options that it does not know.
 func ParseNegotiate(body []byte) (minor uint16, unknown []string, err error) {
 	if len(body) < 8 {
 		return 0, nil, errTooShort

@@ -5,12 +5,6 @@ import (
 	"errors"
 )
 
-// Lengths of cancel keys, in bytes. Protocol 3.0 has 4; 3.2 has 4 to 256.
-const (
-	minCancelKey = 4
-	maxCancelKey = 256
-)
-
 const (
 	lengthWord   = 4
 	codeWord     = 4
@@ -152,7 +146,7 @@ func refuseFirst(e *Error) *Error {
 }
 
 func cancelEvent(b []byte) (StartupEvent, error) {
-	if len(b) < 4+minCancelKey || len(b) > 4+maxCancelKey {
+	if len(b) < 4+MinCancelKey || len(b) > 4+MaxCancelKey {
 		return StartupEvent{}, ErrStartupLength.New("")
 	}
 	return StartupEvent{Kind: EventCancel, PID: binary.BigEndian.Uint32(b), Key: append([]byte(nil), b[4:]...)}, nil

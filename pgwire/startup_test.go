@@ -51,15 +51,17 @@ func TestAStartupMessageIsReadInOrder(t *testing.T) {
 
 func TestAMessageTellsWhetherItNeedsNegotiation(t *testing.T) {
 	for _, c := range []struct {
-		m      pgwire.StartupMessage
-		newest uint16
-		want   bool
+		m     pgwire.StartupMessage
+		needs bool
+		minor uint16
+		key   int
 	}{
-		{pgwire.StartupMessage{}, 0, false}, {pgwire.StartupMessage{Minor: 2}, 0, true}, {pgwire.StartupMessage{Minor: 2}, 2, false},
-		{pgwire.StartupMessage{Minor: 3}, 2, true}, {pgwire.StartupMessage{Unknown: []string{"_pq_.a"}}, 2, true},
+		{pgwire.StartupMessage{}, false, 0, 4}, {pgwire.StartupMessage{Minor: 1}, false, 1, 4}, {pgwire.StartupMessage{Minor: 2}, false, 2, 32},
+		{pgwire.StartupMessage{Minor: 9999}, true, 2, 32}, {pgwire.StartupMessage{Unknown: []string{"_pq_.a"}}, true, 0, 4},
 	} {
-		if got := c.m.NeedsNegotiate(c.newest); got != c.want {
-			t.Errorf("%+v at %d: %v", c.m, c.newest, got)
+		minor := c.m.SpokenMinor()
+		if needs, key := c.m.NeedsNegotiate(), pgwire.CancelKeyLen(minor); needs != c.needs || minor != c.minor || key != c.key {
+			t.Errorf("%+v: %v, 3.%d, a key of %d bytes", c.m, needs, minor, key)
 		}
 	}
 }

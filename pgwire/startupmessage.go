@@ -29,11 +29,6 @@ type StartupMessage struct {
 	Unknown      []string // names of the _pq_.* options, none of which is known here
 }
 
-// NeedsNegotiate reports whether the answer begins with NegotiateProtocolVersion, for a server that speaks minor newest.
-func (m *StartupMessage) NeedsNegotiate(newest uint16) bool {
-	return m.Minor > newest || len(m.Unknown) > 0
-}
-
 // Param returns the value of the setting called name; case does not matter.
 func (m *StartupMessage) Param(name string) (value string, ok bool) {
 	for _, p := range m.Params {

@@ -12,11 +12,8 @@ import (
 	"github.com/pgrouter/pgrouter/relay"
 )
 
-// Lengths of cancel keys in bytes: 4 in protocol 3.0, up to 256 in 3.2.
-const (
-	cancelKeyShort = 4
-	cancelKeyMax   = 32
-)
+// cancelKeyMax is the length of our longest cancel key, in bytes.
+const cancelKeyMax = 32
 
 // cancelKey is what a client gets in BackendKeyData. The upper bits of pid are left for a router id, so that routers behind
 // one address will be able to pass each other's cancel requests on.
@@ -50,8 +47,8 @@ type cancelTable struct {
 func (t *cancelTable) init() { t.mu.byPID = make(map[uint32]keyed) }
 
 // issue makes a key that no other client has, and enters the client under it.
-func (t *cancelTable) issue(k keyed, length uint8) error {
-	key := cancelKey{length: length}
+func (t *cancelTable) issue(k keyed, length int) error {
+	key := cancelKey{length: uint8(length)}
 	if _, err := rand.Read(key.secret[:length]); err != nil {
 		return err
 	}

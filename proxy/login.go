@@ -11,9 +11,6 @@ import (
 	"github.com/pgrouter/pgrouter/state"
 )
 
-// newestMinor is the minor version of protocol 3 that is spoken here.
-const newestMinor = 0
-
 // register enters the client into the registry and goes on with the login.
 func (l *login) register(ctx context.Context, stop func() bool) {
 	p := l.proxy
@@ -31,8 +28,8 @@ func (l *login) register(ctx context.Context, stop func() bool) {
 // proceed is the way of a login: what it asks for, who it is, what a server says, and the hand-over.
 func (l *login) proceed(ctx context.Context, stop func() bool) *pgwire.Error {
 	p := l.proxy
-	if l.message.NeedsNegotiate(newestMinor) {
-		if _, err := l.sock.Write(pgwire.AppendNegotiate(nil, newestMinor, l.message.Unknown)); err != nil {
+	if l.message.NeedsNegotiate() {
+		if _, err := l.sock.Write(pgwire.AppendNegotiate(nil, l.message.SpokenMinor(), l.message.Unknown)); err != nil {
 			return pgwire.ErrStartupIncomplete.New("")
 		}
 	}
@@ -130,7 +127,7 @@ func (l *login) welcome(pl *place, policy Policy, g *greeting, last []byte) *pgw
 	s.home.Store(s.loop)
 	s.waiter = pool.Waiter{Grantee: s, Loop: s.loop, Client: l.id}
 	s.timer.SetTarget(s)
-	if err := p.cancels.issue(s, cancelKeyShort); err != nil {
+	if err := p.cancels.issue(s, pgwire.CancelKeyLen(l.message.SpokenMinor())); err != nil {
 		return pgwire.ErrInternal.New("")
 	}
 	msg := pgwire.AppendAuthOk(last)
@@ -184,7 +181,7 @@ func (l *login) serveVirtual(ctx context.Context, v Virtual) *pgwire.Error {
 	if fault := v.Admit(l.message.User); fault != nil {
 		return fault
 	}
-	if err := l.proxy.cancels.issue(l, cancelKeyShort); err != nil {
+	if err := l.proxy.cancels.issue(l, pgwire.CancelKeyLen(l.message.SpokenMinor())); err != nil {
 		return pgwire.ErrInternal.New("")
 	}
 	defer l.proxy.cancels.remove(l.key)
