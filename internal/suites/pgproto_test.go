@@ -3,16 +3,11 @@
 package suites
 
 import (
-	"context"
-	"fmt"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pgrouter/pgrouter/internal/testcluster"
 )
@@ -31,8 +26,7 @@ func TestPgprotoSeesNoDifference(t *testing.T) {
 	// The name that pgproto gives itself: a server of the router's would go back to its own default when it is reset.
 	prepare(t, c, "ALTER ROLE "+testcluster.AppUser+" SET application_name = 'pgproto'")
 	oracle := direct(t, c, "directly")
-	ways := []way{throughSet(t, c, "transaction", fmt.Sprintf("size = %d", strangers)), through(t, c, "session")}
-	crowd(t, ways[0])
+	ways := []way{throughCrowd(testcluster.DefaultDatabase, 2, 2)(t, c, "transaction"), through(t, c, "session")}
 	same := make([]int, len(ways))
 	began := time.Now()
 	for _, file := range files {
@@ -55,36 +49,6 @@ func TestPgprotoSeesNoDifference(t *testing.T) {
 	for i, w := range ways {
 		t.Logf("pgproto, %s: %d of %d files show no difference (all: %v)", w.name, same[i], len(files), time.Since(began).Round(time.Second))
 	}
-}
-
-// strangers is how many other clients are in a pool of as many servers.
-const strangers = 3
-
-// crowd lets strangers use the servers between any two transactions, and leave unnamed statements of their own there, until the test
-// ends.
-func crowd(t *testing.T, w way) {
-	t.Helper()
-	ctx, stop := context.WithCancel(t.Context())
-	var all sync.WaitGroup
-	for range strangers {
-		conn, err := pgconn.Connect(ctx, fmt.Sprintf("postgres://%s@%s/%s?sslmode=disable", testcluster.AppUser, w.address, testcluster.DefaultDatabase))
-		if err != nil {
-			t.Fatal(err)
-		}
-		all.Go(func() {
-			defer conn.Close(context.Background())
-			for ctx.Err() == nil {
-				if _, err := conn.ExecParams(ctx, "SELECT pg_sleep(0.005)", nil, nil, nil, nil).Close(); err != nil && ctx.Err() == nil {
-					t.Errorf("a stranger: %v", err)
-					return
-				}
-			}
-		})
-	}
-	t.Cleanup(func() {
-		stop()
-		all.Wait()
-	})
 }
 
 // play plays one file and returns the conversation, without what is another one in each.

@@ -18,7 +18,7 @@ import (
 const pipelineLimit = 2 * time.Minute
 
 // TestLibPQPipelinePasses runs the tests of libpq's pipeline mode. Where PostgreSQL has written down what goes over the wire,
-// message for message, that must be the same.
+// message for message, that must be the same. In transaction mode strangers use the servers too.
 func TestLibPQPipelinePasses(t *testing.T) {
 	c := startCluster(t)
 	empty := []string{"DROP SCHEMA public CASCADE", "CREATE SCHEMA public AUTHORIZATION " + testcluster.AppUser}
@@ -27,7 +27,7 @@ func TestLibPQPipelinePasses(t *testing.T) {
 	if err != nil || len(names) == 0 {
 		t.Fatalf("no tests: %v %s", err, listed)
 	}
-	for _, w := range []way{direct(t, c, "directly"), through(t, c, "transaction"), through(t, c, "session")} {
+	for _, w := range []way{direct(t, c, "directly"), throughCrowd(testcluster.DefaultDatabase, 3, 2)(t, c, "transaction"), through(t, c, "session")} {
 		prepare(t, c, empty...)
 		passed := 0
 		began := time.Now()

@@ -49,6 +49,11 @@ func (w way) env() []string {
 	return []string{"PGHOST=" + host, "PGPORT=" + port, "PGUSER=" + testcluster.AppUser, "PGSSLMODE=disable"}
 }
 
+// url is where a Go driver goes this way.
+func (w way) url(user, database string) string {
+	return fmt.Sprintf("postgres://%s@%s/%s?sslmode=disable", user, w.address, database)
+}
+
 // startCluster runs a PostgreSQL that lets everybody in and whose user of the application may do everything, as the suites want it.
 func startCluster(t *testing.T) *testcluster.Cluster {
 	t.Helper()
@@ -62,7 +67,13 @@ func startCluster(t *testing.T) *testcluster.Cluster {
 // prepare executes statements as the superuser, past the router.
 func prepare(t *testing.T, c *testcluster.Cluster, statements ...string) {
 	t.Helper()
-	conn, err := c.Primary().ConnectTo(t.Context(), testcluster.DefaultDatabase)
+	prepareIn(t, c, testcluster.DefaultDatabase, statements...)
+}
+
+// prepareIn does so in a database.
+func prepareIn(t *testing.T, c *testcluster.Cluster, database string, statements ...string) {
+	t.Helper()
+	conn, err := c.Primary().ConnectTo(t.Context(), database)
 	if err != nil {
 		t.Fatal(err)
 	}
