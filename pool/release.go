@@ -14,6 +14,7 @@ const (
 	errandReset                // send the reset query
 	errandHangUp               // removed: say good-bye
 	errandCutOff               // removed: close at once
+	errandAbort                // removed: nothing that was sent to it may still arrive
 )
 
 // Release gives a server back: exactly once for each server that Acquire or Granted gave (I6). It may call the oldest waiter's
@@ -46,7 +47,7 @@ func (q *Queue) returnLocked(s *Server, how Outcome, now int64, t *todo) (errand
 			q.doubtLocked(s.shelf, t)
 		}
 		q.fillLocked(now, t)
-		return errandCutOff, hand{}
+		return q.farewellLocked(s), hand{}
 	case s.retiring.Load():
 		q.removeLocked(s, s.fate)
 		q.fillLocked(now, t)
@@ -71,6 +72,15 @@ func (q *Queue) returnLocked(s *Server, how Outcome, now int64, t *todo) (errand
 		return errandReset, hand{}
 	}
 	return errandPass, q.settleLocked(s, now)
+}
+
+// farewellLocked says how a server is closed that may be in the middle of something. What its node has not acknowledged when it is cut off from
+// us would be sent on by the kernel, for minutes, and run there when the network is back: beside another primary.
+func (q *Queue) farewellLocked(s *Server) errand {
+	if s.cut == event.CutNodeGone || q.mu.hold == event.HoldNoPrimary || q.mu.hold == event.HoldSplitBrain {
+		return errandAbort
+	}
+	return errandCutOff
 }
 
 // makeRoomLocked removes a server that comes back if, as a place under a limit, it serves somebody of another queue better. Who waits
@@ -105,6 +115,8 @@ func (q *Queue) run(s *Server, e errand, h hand) {
 		q.pool.hangUp(s)
 	case errandCutOff:
 		w.cutOff(s.IO)
+	case errandAbort:
+		w.abort(s.IO)
 	}
 }
 

@@ -31,9 +31,10 @@ type wires interface {
 	// keep lets h hear what comes from now on, and reads.
 	keep(c *reactor.Conn, h reactor.Handler)
 	send(c *reactor.Conn, b []byte)
-	// hangUp says good-bye and closes; cutOff closes at once.
+	// hangUp says good-bye and closes; cutOff closes at once; so does abort, and what was sent and has not arrived never will.
 	hangUp(c *reactor.Conn, goodBye []byte)
 	cutOff(c *reactor.Conn)
+	abort(c *reactor.Conn)
 }
 
 // reactorWires are the real ones.
@@ -67,6 +68,7 @@ func (w reactorWires) keep(c *reactor.Conn, h reactor.Handler) {
 
 func (w reactorWires) send(c *reactor.Conn, b []byte) { c.Send(b) }
 func (w reactorWires) cutOff(c *reactor.Conn)         { c.Close() }
+func (w reactorWires) abort(c *reactor.Conn)          { c.Abort() }
 
 func (w reactorWires) hangUp(c *reactor.Conn, goodBye []byte) {
 	c.Send(goodBye)

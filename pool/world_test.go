@@ -62,6 +62,7 @@ type wire struct {
 	handler  reactor.Handler
 	dead     bool // the peer is gone
 	closed   bool // by us, or after Failed
+	aborted  bool // closed by us, with all that was on its way
 	gone     bool // closed behind the pool's back
 	resets   int  // reset queries not answered yet
 }
@@ -194,6 +195,11 @@ func (w *world) keep(c *reactor.Conn, h reactor.Handler) { w.wireOf(c, "keep").h
 func (w *world) send(c *reactor.Conn, _ []byte)          { w.wireOf(c, "send").resets++ }
 func (w *world) hangUp(c *reactor.Conn, goodBye []byte)  { w.wireOf(c, "hang up").closed = true }
 func (w *world) cutOff(c *reactor.Conn)                  { w.wireOf(c, "cut off").closed = true }
+
+func (w *world) abort(c *reactor.Conn) {
+	x := w.wireOf(c, "abort")
+	x.closed, x.aborted = true, true
+}
 
 // on runs f as a callback of a loop.
 func (w *world) on(l *reactor.Loop, f func()) {
