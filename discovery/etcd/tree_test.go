@@ -53,7 +53,7 @@ func TestThePatronisOfTwoAgesAreUnderstood(t *testing.T) {
 		"patroni-4.1.json": {
 			topology.Testimony{
 				SeesAll: true,
-				Lease: 20 * time.Second, Leader: "[2001:db8::1]:5432", SystemID: 7412345678901234567, Paused: true,
+				Lease:   20 * time.Second, Leader: "[2001:db8::1]:5432", SystemID: 7412345678901234567, Paused: true,
 				Asked: topology.Request{
 					Pending: true, From: "[2001:db8::1]:5432", To: "10.0.0.3:5432", At: time.Date(2026, 11, 10, 2, 0, 0, 0, time.UTC),
 				},

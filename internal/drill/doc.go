@@ -6,6 +6,8 @@
 // 25006 reaches anybody, the router's counters of faults stay 0. With synchronous_mode_strict nothing that was acknowledged is missing;
 // without it only the tail that the new primary never received.
 //
+// In a cluster whose members live apart the routers do so too, and clients, who are with the test, reach the routers and every node alike.
+//
 // It owns the cluster, the routers and the load, and takes all of them down with the test. The router is looked at from outside alone.
 // What a failover takes is told, and compared with what a direct connection sees at the same time; no speed is asserted.
 //

@@ -81,6 +81,7 @@ func (s *Scene) alone(ctx context.Context, rise func()) {
 	rise()
 	s.AwaitAlarm()
 	s.AwaitWrites(steadyAnswers)
+	s.awaitArrival(s.Leader)
 	if n := s.Written(ctx, s.Leader, since); n > 0 {
 		s.T.Errorf("%d rows were written on the old primary", n)
 	}
@@ -92,6 +93,12 @@ func (s *Scene) alone(ctx context.Context, rise func()) {
 func (s *Scene) bringBack(ctx context.Context, n *testcluster.PatroniNode) {
 	s.T.Helper()
 	s.restart(ctx, n)
+	s.awaitAllSeen()
+}
+
+// awaitAllSeen waits until every router sees every node.
+func (s *Scene) awaitAllSeen() {
+	s.T.Helper()
 	nodes := float64(len(s.Cluster.Nodes()))
 	for _, r := range s.Routers {
 		s.Await("the router sees all nodes", func() bool { return r.Metrics()["pgrouter_node_up"] == nodes })

@@ -65,13 +65,24 @@ func stage(ctx context.Context, t testing.TB, p Plan) *Scene {
 	s.Must(s.Leader.Exec(ctx, directTable))
 	s.awaitReplay(ctx)
 	for range p.Routers {
-		r := testrouter.StartPatroni(t, s.Cluster, p.Router)
+		r := testrouter.StartPatroni(t, s.Cluster, s.housed(p.Router))
 		nodes := float64(len(s.Cluster.Nodes()))
 		s.Routers = append(s.Routers, r)
 		s.Await("the router knows every node", func() bool { return r.Metrics()["pgrouter_node_up"] == nodes })
 		s.crews = append(s.crews, hire(s, r, p.Routers))
 	}
 	return s
+}
+
+// housed gives a router a place of its own where the nodes have theirs.
+func (s *Scene) housed(o testrouter.PatroniOptions) testrouter.PatroniOptions {
+	s.T.Helper()
+	if s.plan.Cluster.Apart {
+		place, err := s.Cluster.Guest()
+		s.Must(err)
+		o.Place = place
+	}
+	return o
 }
 
 // awaitReplay waits until every standby has what the leader has written.

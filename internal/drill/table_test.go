@@ -42,6 +42,12 @@ func strict() testcluster.PatroniOptions {
 	return testcluster.PatroniOptions{Synchronous: testcluster.SyncStrict}
 }
 
+// apart lets every member, and the routers, live on hosts of their own, as far as the network goes.
+func apart(o testcluster.PatroniOptions) testcluster.PatroniOptions {
+	o.Apart = true
+	return o
+}
+
 func size() Size { return Size{Rate: *rate} }
 
 // etcd and patroni are routers that hear of the leader from one of the two, and hold for long.
@@ -170,6 +176,25 @@ func TestStandbysThatComeAndGoAreNotNoticed(t *testing.T) {
 func TestARouterThatLosesSightOfThePrimaryWaitsForIt(t *testing.T) {
 	long(t)
 	Run(t, Plan{Name: "router-cut-off", Cluster: strict(), Load: size(), Proxied: true, Router: patroni(), Event: CutOffFromRouters})
+}
+
+// The primary's node is cut off from everybody, and comes back as a standby.
+func TestAPrimaryThatIsCutOffFromAllIsReplaced(t *testing.T) {
+	long(t)
+	Run(t, Plan{Name: "primary-cut-off", Cluster: apart(strict()), Load: size(), Router: etcd(), Event: CutOffPrimary, May: InFlight(size())})
+}
+
+// Without synchronous replication: what arrived at the old primary would be committed there, and seen.
+func TestAPrimaryThatComesBackFromBeyondTheNetworkGetsNothing(t *testing.T) {
+	long(t)
+	cluster := apart(testcluster.PatroniOptions{})
+	Run(t, Plan{Name: "primary-cut-off-unwatched", Cluster: cluster, Load: size(), Router: patroni(), Event: CutOffUnwatched, May: InFlight(size())})
+}
+
+// The routers are cut off from etcd and from one standby, and nobody else is.
+func TestARouterThatSeesHalfOfTheClusterDoesNotGuess(t *testing.T) {
+	long(t)
+	Run(t, Plan{Name: "router-half-blind", Cluster: apart(strict()), Load: size(), Router: etcd(), Event: PartRouters, May: InFlight(size())})
 }
 
 func TestAPrimaryThatLosesEtcdIsReplaced(t *testing.T) {

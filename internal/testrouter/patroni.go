@@ -33,6 +33,8 @@ type PatroniOptions struct {
 	Cluster string        // appended to [cluster.main]
 	Replica string        // appended to the replicas' [[listener]]
 
+	Place *testcluster.Place // where it lives; nil: loopback
+
 	// Via says where what members announce, "host:port", is reached: at proxies. FromPatroni only; nil: directly.
 	Via func(announced string) string
 }
@@ -67,7 +69,8 @@ fallback = "primary"
 func StartPatroni(t testing.TB, c *testcluster.PatroniCluster, o PatroniOptions) *Process {
 	t.Helper()
 	dir := t.TempDir()
-	p := &Process{t: t, dir: dir, Write: FreeAddress(t), Read: FreeAddress(t), Admin: FreeAddress(t), log: filepath.Join(dir, "router.log")}
+	p := &Process{t: t, dir: dir, place: o.Place, log: filepath.Join(dir, "router.log")}
+	p.Write, p.Read, p.Admin = p.freeAddress(), p.freeAddress(), p.freeAddress()
 	pool := o.Pool
 	if o.Hold > 0 {
 		pool += fmt.Sprintf("\nhold_timeout = %q\nlogin_hold_timeout = %[1]q\n", o.Hold)

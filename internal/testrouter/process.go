@@ -27,9 +27,10 @@ type Process struct {
 	cmd       *exec.Cmd
 	log       string
 	dir       string
-	args, env []string   // of its command line
-	inherited []*os.File // sockets
-	ended     bool       // by the test, which has its exit status
+	place     *testcluster.Place // where it lives; nil: loopback
+	args, env []string           // of its command line
+	inherited []*os.File         // sockets
+	ended     bool               // by the test, which has its exit status
 }
 
 // Options say how the router runs in front of a cluster.
@@ -144,7 +145,7 @@ func (p *Process) begin() {
 	p.cmd.Env = append(append(os.Environ(), "PGROUTER_VERIFY=1"), p.env...)
 	p.cmd.Stdout, p.cmd.Stderr, p.cmd.ExtraFiles = log, log, p.inherited
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := p.cmd.Start(); err != nil {
+	if err := p.place.Start(p.cmd); err != nil {
 		p.t.Fatal(err)
 	}
 }
@@ -290,6 +291,13 @@ func FreeAddress(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return address
+}
+
+// freeAddress returns an address of the router's host that nobody listens on.
+func (p *Process) freeAddress() string {
+	p.t.Helper()
+	_, port, _ := strings.Cut(FreeAddress(p.t), ":")
+	return p.place.Host() + ":" + port
 }
 
 // demoteScript stops whichever node is the old primary.
