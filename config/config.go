@@ -63,6 +63,7 @@ type Pool struct {
 	Lifetime         time.Duration `key:"lifetime" default:"1h" min:"0s" doc:"At what age, give or take a tenth, a server connection is closed when it is given back. 0s: never."`
 	Replay           string        `key:"replay" default:"standby-reads" oneof:"standby-reads never" doc:"Whether a single read that was sent to a standby, and of whose answer nothing came, is sent once more to another node."`
 	ResetQuery       string        `key:"reset_query" default:"DISCARD ALL" unit:"SQL" doc:"What is sent to a server connection that was somebody's own (a session, a pin) before anybody else gets it."`
+	Reset            string        `key:"reset" default:"dirty" oneof:"dirty always" doc:"Before whom reset_query is sent: whoever gets a server connection that was somebody's own, or always, after each unit of work. That is a round trip of the server's for each, and takes away what functions have left there behind the router's back."`
 	ConnectTimeout   time.Duration `key:"connect_timeout" default:"5s" min:"1ms" doc:"How long opening a connection to a server may take."`
 	ServerLogin      time.Duration `key:"server_login_timeout" default:"5s" min:"1ms" doc:"How long the login to a server may take after that."`
 	CheckInterval    time.Duration `key:"client_connection_check_interval" default:"5s" min:"0s" doc:"How often a server of PostgreSQL 14 or later looks, while it works on a query, whether we have closed the connection. 0s: nothing is asked for, which servers on Windows and macOS need."`
@@ -127,6 +128,7 @@ type Override struct {
 	IdleTimeout      *time.Duration `key:"idle_timeout" min:"0s" doc:"As in [pool]."`
 	Lifetime         *time.Duration `key:"lifetime" min:"0s" doc:"As in [pool]."`
 	ResetQuery       *string        `key:"reset_query" unit:"SQL" doc:"As in [pool]."`
+	Reset            *string        `key:"reset" oneof:"dirty always" doc:"As in [pool]."`
 	HoldTimeout      *time.Duration `key:"hold_timeout" min:"0s" doc:"As in [pool]."`
 	WaitTimeout      *time.Duration `key:"wait_timeout" min:"1ms" doc:"As in [pool]."`
 	NoPrimary        *string        `key:"no_primary" oneof:"hold read-only" doc:"As in [pool]."`

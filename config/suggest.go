@@ -10,7 +10,7 @@ import (
 var elsewhere = map[string]string{
 	"pool_mode": "pool.mode", "default_pool_size": "pool.size", "pool_size": "pool.size", "max_client_conn": "limits.max_clients",
 	"maxconn": "limits.max_clients", "query_wait_timeout": "pool.wait_timeout", "server_idle_timeout": "pool.idle_timeout",
-	"server_lifetime": "pool.lifetime", "server_connect_timeout": "pool.connect_timeout", "server_reset_query": "pool.reset_query",
+	"server_lifetime": "pool.lifetime", "server_connect_timeout": "pool.connect_timeout", "server_reset_query": "pool.reset_query", "server_reset_query_always": "pool.reset",
 	"auth_type": "auth.method", "auth_file": "auth.userlist", "admin_users": "admin.users", "stats_users": "admin.stats_users",
 	"client_login_timeout": "limits.login_timeout", "cancel_wait_timeout": "limits.cancel_timeout", "listen_addr": "listener.address",
 	"listen_port": "listener.address", "bind": "listener.address", "verbose": "log.level",

@@ -22,6 +22,7 @@ type Config struct {
 	DialBackoffMin time.Duration // pause after the first failure to open a connection; doubled with every further one
 	DialBackoffMax time.Duration
 	ResetQuery     string        // gives a server that was somebody's own to anybody
+	ResetAlways    bool          // it is sent whenever a server is given back
 	AnswerTimeout  time.Duration // how long a server may take to answer what we ask for ourselves, a reset or a prelude, before it is closed
 }
 

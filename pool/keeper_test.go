@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/pgrouter/pgrouter/pgwire"
+	"github.com/pgrouter/pgrouter/routing"
 	"github.com/pgrouter/pgrouter/state"
 )
 
@@ -217,5 +218,31 @@ func TestWhoHasLostAServerDoesNotGetAnotherThatIsAboutToEnd(t *testing.T) {
 	w.dialAll()
 	if c[0].server == nil {
 		t.Error("it does not get a new one")
+	}
+}
+
+// TestEachServerIsResetWhereThatIsWanted: whenever it is given back, but not once more for having been reset.
+func TestEachServerIsResetWhereThatIsWanted(t *testing.T) {
+	cfg := Defaults()
+	cfg.Size, cfg.ResetAlways = 1, true
+	w := newWorld(t, routing.Primary, 1, cfg)
+	w.publish(w.picture("a", 1, 1))
+	c := []*client{w.newClient(0), w.newClient(0)}
+	c[0].acquire()
+	w.dialAll()
+	c[1].acquire()
+	for turn := range 3 {
+		has, waits := c[turn%2], c[1-turn%2]
+		s := has.server
+		has.release(Clean)
+		x := w.wireByServer(s)
+		if waits.server != nil || x.resets != 1 || w.node("a").Resetting != 1 {
+			t.Fatal("not reset")
+		}
+		w.answerReset(x, resetAnswer())
+		if waits.server != s || s.Vector != nil {
+			t.Fatal("not served by the server that was reset")
+		}
+		has.acquire()
 	}
 }

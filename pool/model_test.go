@@ -30,6 +30,7 @@ func TestNothingIsLostAndNobodyServedTwiceWhateverHappens(t *testing.T) {
 		cfg := Defaults()
 		cfg.Size = rapid.IntRange(1, 3).Draw(t, "size")
 		cfg.MaxWaiters = rapid.SampledFrom([]int{0, 0, 3}).Draw(t, "max waiters")
+		cfg.ResetAlways = rapid.SampledFrom([]bool{false, false, true}).Draw(t, "reset always")
 		route := rapid.SampledFrom([]routing.Route{routing.Primary, routing.Primary, routing.Any, routing.PreferReplica}).Draw(t, "route")
 		key := testKey(route)
 		key.ReadOnly = route == routing.Primary && rapid.Bool().Draw(t, "read-only")

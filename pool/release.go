@@ -66,7 +66,7 @@ func (q *Queue) returnLocked(s *Server, how Outcome, now int64, t *todo) (errand
 		s.outcome = how
 		q.moveLocked(s, stateCancelPending, now)
 		return errandKeep, hand{}
-	case how == Dirty:
+	case how == Dirty, q.mu.cfg.ResetAlways && s.state != stateResetting:
 		q.mu.count.resets++
 		q.moveLocked(s, stateResetting, now)
 		return errandReset, hand{}

@@ -70,7 +70,7 @@ func poolConfig(c config.Pool, quota config.Quota) pool.Config {
 	out := pool.Defaults()
 	out.Size, out.MinSize, out.ReserveSize, out.ReserveTimeout = c.Size, c.MinSize, c.ReserveSize, c.ReserveTimeout
 	out.MaxDatabase, out.MaxUser = quota.DatabaseServers, quota.UserServers
-	out.NoPrimaryAfter = c.NoPrimaryAfter
+	out.NoPrimaryAfter, out.ResetAlways = c.NoPrimaryAfter, c.Reset == "always"
 	out.IdleTimeout, out.Lifetime = c.IdleTimeout, c.Lifetime
 	out.MaxWaiters, out.DialParallel, out.ResetQuery = c.HoldMaxClients, c.DialParallel, c.ResetQuery
 	out.DialBackoffMin, out.DialBackoffMax = c.DialBackoffMin, c.DialBackoffMax

@@ -59,3 +59,21 @@ func TestAPinLastsAsLongAsItsReason(t *testing.T) {
 	}
 	w.sound(t)
 }
+
+// TestAResetAfterEachUnitTakesAwayWhatAFunctionHides: a lock that no text shows is free when the unit is over, and not before.
+func TestAResetAfterEachUnitTakesAwayWhatAFunctionHides(t *testing.T) {
+	w := newWorld(t)
+	console := login(t, w.router, "pgrouter", nil)
+	ask(t, console, "set pool.reset = 'always'")
+	direct := login(t, w.direct, transaction, nil)
+	ask(t, direct, "create function hidden() returns boolean language sql as 'select pg_try_advisory_lock(11)'")
+	p := login(t, w.router, transaction, nil)
+	ask(t, p, "begin")
+	ask(t, p, "select hidden()")
+	if got := ask(t, direct, "select pg_try_advisory_lock(11) as got")[0]["got"]; got != "f" {
+		t.Fatalf("the lock is not held in the unit: %s", got)
+	}
+	ask(t, p, "commit")
+	ask(t, direct, "select pg_advisory_lock(11)") // waits until it is free
+	w.sound(t)
+}
