@@ -23,7 +23,7 @@ TEST_ENV := PGROUTER_VERIFY=1 PGROUTER_REQUIRE_PG=1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build demo test verify matrix check fuzz streams suites etcd drill patroni postgres18 bench bench-failover pgo soak storm docs clean setup unit arch allocs
+.PHONY: help build demo test verify matrix check fuzz streams suites drivers etcd drill patroni postgres18 bench bench-failover pgo soak storm docs clean setup unit arch allocs
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,7 @@ verify: test matrix ## Everything: test, PostgreSQL 17 and Patroni 4, test suite
 	PGROUTER_RELOADS=100 $(TEST_ENV) go test -race -count=1 -timeout 10m -run TestReloadsUnderLoad ./internal/system
 	scripts/fuzz $(FUZZ)
 	$(MAKE) --no-print-directory suites
+	$(MAKE) --no-print-directory drivers
 	$(MAKE) --no-print-directory etcd
 	$(MAKE) --no-print-directory postgres18
 	$(MAKE) --no-print-directory patroni
@@ -62,16 +63,20 @@ matrix: setup ## Run the tests against PostgreSQL 17 of Debian 13, and the quick
 
 check: $(LINT) ## Run the linters (the first run builds them: some minutes)
 	scripts/check-format
-	go vet -tags soak,suites,etcd,patroni ./...
+	go vet -tags soak,suites,drivers,etcd,patroni ./...
 	$(LINT) run
 
 fuzz: ## Fuzz each target for a while: make fuzz FUZZ=5m
 	@scripts/setup-go
 	scripts/fuzz $(FUZZ)
 
-suites: setup ## Run PostgreSQL's own tests, libpq_pipeline and pgproto through the router and directly
+suites: setup ## Run PostgreSQL's own tests, libpq_pipeline, pgproto and the tests of Go's drivers through the router and directly
 	@scripts/setup-suites
 	$(TEST_ENV) go test -count=1 -tags suites -timeout 3h -v ./internal/suites
+
+drivers: setup ## Run programs with the drivers of other languages through the router and directly
+	@scripts/setup-drivers
+	$(TEST_ENV) go test -count=1 -tags drivers -timeout 1h -v ./internal/drivers
 
 etcd: ## Run the source that reads Patroni's keys on a real etcd
 	@scripts/setup-go
@@ -129,7 +134,7 @@ setup: # what tests need of the system
 
 unit: setup # all tests, with the race detector
 	scripts/check-format
-	go vet -tags soak,suites,etcd,patroni ./...
+	go vet -tags soak,suites,drivers,etcd,patroni ./...
 	$(TEST_ENV) go test -race -timeout 20m ./...
 
 arch: # the rules of the house, always looked at anew

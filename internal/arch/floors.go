@@ -49,6 +49,7 @@ func PGRouter() House {
 			{Path: "internal/soak"},
 			{Path: "internal/system"},
 			{Path: "internal/suites"},
+			{Path: "internal/drivers"},
 			{Path: "internal/oracle"},
 			{Path: "internal/arch"},
 			{Path: "bench/...", UsedBy: []string{"bench/..."}},
