@@ -92,8 +92,8 @@ postgres18: setup ## Run the tests of the protocol on PostgreSQL 18, the first w
 		$(TEST_ENV) go test -count=1 -timeout 20m ./pgwire ./backend ./proxy && \
 		$(TEST_ENV) go test -count=1 -timeout 5m -run Protocol32 -v ./internal/system
 
-streams: setup ## Send random streams to PostgreSQL and through the router, and count rows: make streams STREAMS=5m ROWS=100000000
-	$(TEST_ENV) go test -count=1 -timeout $(STREAMS_LIMIT) -run 'Streams|Stranger' -v ./internal/oracle -stream-time $(STREAMS) -rows $(ROWS)
+streams: setup ## Send random streams and programs to PostgreSQL and through the router, and count rows: make streams STREAMS=5m ROWS=100000000
+	$(TEST_ENV) go test -count=1 -timeout $(STREAMS_LIMIT) -run 'Streams|Programs|Stranger' -v ./internal/oracle -stream-time $(STREAMS) -program-time $(STREAMS) -rows $(ROWS)
 
 bench: build ## Compare CPU and speed with PgBouncer's in paired rounds: make bench BENCH='-rounds 10 -write'
 	@scripts/setup-postgres

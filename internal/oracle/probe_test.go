@@ -65,9 +65,7 @@ func (s *suspicion) parametersOfStrangers() map[string]string {
 
 // expect asks a server that nobody has used, and lets the router have no other.
 func (s *suspicion) expect() {
-	console := login(s.t, s.router, "pgrouter", nil)
-	ask(s.t, console, "reconnect") // what another probe has left is not this one's affair
-	leave(s.t, console)
+	s.reconnect(s.t) // what another probe has left is not this one's affair
 	s.fresh = s.look(login(s.t, s.direct, transaction, s.parametersOfStrangers()))
 	s.freshInBlock = s.lookInBlock(login(s.t, s.direct, transaction, s.parametersOfStrangers()), func() {})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -58,19 +59,19 @@ type world struct {
 	process *testrouter.Process
 }
 
-// newWorld starts both. Nobody is asked for a password: that is other tests' affair.
-func newWorld(t *testing.T) *world {
+// newWorld starts both, with more databases of mode transaction. Nobody is asked for a password: that is other tests' affair.
+func newWorld(t *testing.T, databases ...string) *world {
 	t.Helper()
 	c := clustertest.Start(t, testcluster.Options{HBA: []string{"host all app,boss,nobody 127.0.0.1/32 trust"}})
 	node := c.Primary()
 	if err := node.Exec(t.Context(), "create role helper; grant helper to app; create role boss login superuser"); err != nil {
 		t.Fatal(err)
 	}
-	for _, mode := range modes {
-		if err := node.Exec(t.Context(), "create database "+mode+" owner app"); err != nil {
+	for _, name := range slices.Concat(modes, databases) {
+		if err := node.Exec(t.Context(), "create database "+name+" owner app"); err != nil {
 			t.Fatal(err)
 		}
-		p := login(t, node.Addr(), mode, nil)
+		p := login(t, node.Addr(), name, nil)
 		for _, sql := range tables {
 			ask(t, p, sql)
 		}
@@ -89,6 +90,14 @@ func (w *world) sound(t *testing.T) {
 			t.Errorf("%s is %v, known: %v", name, n, ok)
 		}
 	}
+}
+
+// reconnect lets the router have no server that anybody has used.
+func (w *world) reconnect(t testing.TB) {
+	t.Helper()
+	console := login(t, w.router, "pgrouter", nil)
+	ask(t, console, "reconnect")
+	leave(t, console)
 }
 
 // startup is the packet that begins a session.

@@ -14,10 +14,11 @@ import (
 )
 
 // Dialogue is what a client has said and heard on one connection, in a form that can be compared with that of another server.
-// What differs from server to server and from run to run is left out: process ids, cancel keys, and where in PostgreSQL's
-// source an error was raised.
+// What differs from server to server and from run to run is left out: process ids, cancel keys, the numbers of tables that users have
+// made, and where in PostgreSQL's source an error was raised.
 type Dialogue struct {
-	lines []remark
+	lines  []remark
+	tables tables
 }
 
 // remark is one message of a dialogue.
@@ -71,7 +72,7 @@ func (d *Dialogue) heard(m Message) {
 	if d == nil {
 		return
 	}
-	line, i := remark{text: received + m.Text, exact: exact(m)}, len(d.lines)
+	line, i := remark{text: received + m.Text, exact: d.exact(m)}, len(d.lines)
 	for m.Kind == 'S' && i > 0 && strings.HasPrefix(d.lines[i-1].exact, "S") && d.lines[i-1].exact > line.exact {
 		i--
 	}
@@ -159,9 +160,11 @@ func padded(s string, width int) string {
 }
 
 // exact is what of a server's message is compared.
-func exact(m Message) string {
+func (d *Dialogue) exact(m Message) string {
 	body := string(m.Body())
 	switch v := m.Value.(type) {
+	case *pgproto3.RowDescription:
+		body = d.tables.renumbered(m.Body(), v)
 	case *pgproto3.BackendKeyData:
 		body = ""
 	case *pgproto3.NotificationResponse:

@@ -1,0 +1,106 @@
+package oracle
+
+import (
+	"flag"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+var (
+	programTime = flag.Duration("program-time", 2*time.Second, "how long random programs are played")
+	onlyProgram = flag.Int("program", -1, "the one to be played of those of the seed")
+)
+
+// TestRandomProgramsAreAnsweredAsByPostgreSQL plays random programs of statements that touch what a session holds, by all protocols, directly
+// and through the router in transaction mode, where the client gets another server between any two units of work. One that differs is
+// shortened as long as it does.
+func TestRandomProgramsAreAnsweredAsByPostgreSQL(t *testing.T) {
+	const workers = 2
+	if *seed == 0 {
+		*seed = uint64(time.Now().UnixNano())
+	}
+	t.Logf("seed %d", *seed)
+	databases := make([]string, workers)
+	for n := range workers {
+		databases[n] = "programs" + strconv.Itoa(n)
+	}
+	w := newWorld(t, databases...)
+	until := time.Now().Add(*programTime)
+	var next atomic.Int64
+	t.Run("of a seed", func(t *testing.T) {
+		for _, database := range databases {
+			t.Run(database, func(t *testing.T) {
+				t.Parallel()
+				h := newTheatre(t, w, database)
+				if *onlyProgram >= 0 {
+					h.try(*onlyProgram)
+					return
+				}
+				for time.Now().Before(until) && !t.Failed() {
+					h.try(int(next.Add(1)) - 1)
+				}
+			})
+		}
+	})
+	t.Logf("%d programs", next.Load())
+	w.sound(t)
+}
+
+// try plays the n-th program of the seed.
+func (h *theatre) try(n int) {
+	h.t.Helper()
+	p := written(n)
+	first := h.difference(p)
+	if first == "" {
+		return
+	}
+	shortest, why := h.shrunk(p)
+	if why == "" {
+		why = "It does not differ when it is played again: an earlier client has left something. The first time:\n" + first
+	}
+	h.t.Errorf("-seed %d -program %d, %v:\n%s", *seed, n, shortest, why)
+}
+
+func written(n int) program {
+	a := &author{dice: rand.New(rand.NewPCG(*seed, uint64(n)))}
+	return a.write()
+}
+
+// TestWhatIsNotServedDiffersStill plays what random programs leave out.
+func TestWhatIsNotServedDiffersStill(t *testing.T) {
+	w := newWorld(t)
+	h := newTheatre(t, w, transaction)
+	for _, u := range unservedNow {
+		p := program{parameters: u.parameters}
+		for _, sql := range u.witness {
+			p.acts = append(p.acts, simple(sql))
+		}
+		if h.difference(p) == "" {
+			t.Errorf("this is served, take it out of the list: %s", u.why)
+		}
+	}
+}
+
+// TestTheGrammarIsWhole finds names that have no line, and names that nobody uses.
+func TestTheGrammarIsWhole(t *testing.T) {
+	used := map[string]bool{"statement": true}
+	for name, lines := range grammar {
+		for _, line := range lines {
+			for _, part := range strings.Split(line, "{")[1:] {
+				symbol, _, _ := strings.Cut(part, "}")
+				if used[symbol] = true; len(grammar[symbol]) == 0 {
+					t.Errorf("%s: nothing is called %q", name, symbol)
+				}
+			}
+		}
+	}
+	for name := range grammar {
+		if !used[name] {
+			t.Errorf("nobody uses %q", name)
+		}
+	}
+}

@@ -1,0 +1,246 @@
+package oracle
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+)
+
+// grammar is what statements are made of. {name} is replaced by one of that name's lines, at random; a line that stands there twice is
+// taken twice as often. Every statement is good for something at any time, be it for an error.
+var grammar = map[string][]string{
+	"statement": {
+		"{look}", "{look}", "{look}", "{rows}", "{rows}", "{set}", "{set}", "{set}", "{reset}", "{begin}", "{end}", "{end}", "{savepoint}",
+		"{role}", "{prepare}", "{prepare}", "{temp}", "{lock}", "{listen}", "{cursor}", "{cursor}", "{sequence}", "{code}", "{table}", "{wrong}",
+	},
+	"look": {
+		"show {parameter}", "select current_setting('{parameter}')", "select current_user, session_user", "select current_schemas(false)",
+		"select current_setting('timezone'), current_setting('datestyle'), current_setting('work_mem'), current_setting('search_path')",
+		"select coalesce(current_setting('app.tenant', true), '')", "select '2001-02-03 04:05:06+00'::timestamptz, '1 day'::interval, '\\x41'::bytea",
+		"show transaction_isolation", "show transaction_read_only",
+	},
+	"parameter": {
+		"timezone", "datestyle", "intervalstyle", "work_mem", "statement_timeout", "search_path", "bytea_output", "extra_float_digits",
+		"application_name", "enable_seqscan", "default_transaction_isolation", "client_encoding", "default_transaction_read_only",
+	},
+	"set":   {"set {scope}{value}", "set {scope}{value}", "set {scope}{value}", "set {scope}{value}", "set {scope}time zone 'Asia/Seoul'", "{set characteristics}", "set names 'utf8'"},
+	"scope": {"", "", "session ", "local "},
+	"value": {
+		"timezone = '{zone}'", "datestyle to '{style}'", "intervalstyle = {interval}", "work_mem = '{memory}'", "statement_timeout = '{time}'",
+		"search_path = {path}", "search_path to {path}, public", "bytea_output = {bytea}", "extra_float_digits = 0", "application_name = '{word}'", "enable_seqscan = off",
+		"default_transaction_isolation = 'serializable'", "client_encoding = 'latin1'", "app.tenant = '{word}'", "app.tenant to {word}", "timezone to default",
+		"work_mem to default", "default_transaction_read_only = on", "standard_conforming_strings = off",
+	},
+	"zone": {"UTC", "Asia/Tokyo", "Europe/Vienna", "europe/london"}, "style": {"German", "ISO, DMY", "sql", "ymd"}, "interval": {"iso_8601", "postgres_verbose"},
+	"memory": {"1MB", "2MB", "3000kB"}, "time": {"50s", "2min"}, "path": {"other", "pg_catalog", "public", `"$user"`}, "bytea": {"escape", "hex"}, "word": {"one", "two", "three"},
+	"set characteristics": {
+		"set session characteristics as transaction isolation level {level}", "set session characteristics as transaction read {only}",
+		"set transaction isolation level {level}", "set transaction read {only}", "set constraints all {when}",
+	},
+	"level": {"serializable", "repeatable read", "read committed"}, "only": {"only", "write"}, "when": {"immediate", "deferred"},
+	"reset": {"reset {parameter}", "reset {parameter}", "reset time zone", "reset all", "discard all", "discard plans", "discard temp", "discard sequences", "set app.tenant = 'x'; reset app.tenant"},
+	"begin": {
+		"begin", "begin", "begin", "start transaction", "begin isolation level {level}", "begin read only", "begin transaction read write, isolation level {level}",
+	},
+	"end":       {"commit", "commit", "commit", "rollback", "rollback", "end", "abort", "commit and chain", "rollback and chain", "prepare transaction 'x'"},
+	"savepoint": {"savepoint {point}", "savepoint {point}", "rollback to {point}", "rollback to {point}", "release {point}"}, "point": {"a", "b"},
+	"role": {"set {scope}role helper", "set {scope}role none", "reset role", "set {scope}session authorization app", "set {scope}session authorization default", "reset session authorization"},
+	"prepare": {
+		"prepare {name} as {plan}", "prepare {name}(int) as select $1 + 1", "execute {name}", "execute {name}", "execute {name}(7)", "deallocate {name}", "deallocate prepare {name}",
+		"deallocate all", "explain (costs off) execute {name}",
+	},
+	"name": {"p", "q", `"P"`},
+	"plan": {"select * from w order by n", "select current_setting('timezone'), current_user", "insert into w values (9, 'nine') returning n", "select count(*) from w", "select 7"},
+	"temp": {
+		"create temp table mine(n int){on commit}", "create temp table mine as select n from generate_series(1, 3) n", "insert into mine values (4)", "select count(*) from mine",
+		"drop table mine", "drop table if exists mine", "select 1 as n into temp mine", "truncate mine",
+	},
+	"on commit": {"", "", " on commit drop", " on commit delete rows"},
+	"lock": {
+		"select pg_advisory_lock({key})", "select pg_try_advisory_lock({key})", "select pg_advisory_unlock({key})", "select pg_advisory_unlock_all()", "select pg_advisory_lock_shared({key})",
+		"select pg_advisory_xact_lock({key})", "select pg_try_advisory_lock(1, {key})", myLocks, myLocks,
+	},
+	"key":    {"1", "2"},
+	"listen": {"listen {channel}", "listen {channel}", "unlisten {channel}", "unlisten *", "notify {channel}", "notify {channel}, '{word}'", "select pg_notify('{channel}', '{word}')", "select pg_listening_channels() c order by c"}, "channel": {"x", "y"},
+	"cursor": {
+		"declare {name} cursor for select n + 0 from generate_series(1, 9) n", "declare {name} cursor with hold for select n + 0 from generate_series(1, 9) n",
+		"declare {name} scroll cursor with hold for select n, s || '' from w order by n", "fetch {name}", "fetch 2 from {name}", "fetch backward 1 from {name}", "move all in {name}",
+		"close {name}", "close all", "select name, is_holdable from pg_cursors order by name",
+	},
+	"sequence": {"select nextval('numbers')", "select nextval('numbers')", "select setval('numbers', {key}0)", "{currval}", "{currval}"},
+	"currval":  {"select currval('numbers')", "select lastval()"},
+	"code": {
+		"select set_config('{parameter}', current_setting('{parameter}'), {boolean})", "select set_config('timezone', '{zone}', {boolean})", "select set_config('work_mem', '{memory}', {boolean})",
+		"select set_config('app.tenant', '{word}', {boolean})", "do $$begin perform set_config('work_mem', '{memory}', false); end$$",
+		"do $$begin set search_path = other; end$$", "do $$begin raise notice 'in %', current_setting('timezone'); end$$",
+		"do $$begin create temp table mine(n int); end$$", "select shout('{word}')",
+	},
+	"boolean": {"true", "false"},
+	"rows": {
+		"select * from w order by n", "select count(*) from w", "insert into w values (4, 'four')", "insert into w values (5, 'five') returning *", "delete from w where n > 3", "update w set s = s || '{word}'",
+		"insert into d values (1)", "insert into d values (1), (1)", "select 1; select 2", "", "select n + 0 as n, repeat('x', 300) as x from generate_series(1, 200) n", "values (1), (2)",
+	},
+	"table": {
+		"alter table w add column {column} int", "alter table w drop column {column}", "alter table w alter column s type varchar(100)", "create table extra(n int)", "drop table extra",
+		"truncate w", "create index on w(s)", "analyze w", "vacuum w",
+	},
+	"column": {"x", "y"},
+	"wrong": {
+		"select 1/0", "selekt", "select nothing from w", "select * from nowhere", "insert into w values (1, 'again')", "set timezone = 'Nowhere'", "set work_mem = 'much'", "set nothing = 1",
+		"do $$begin raise 'no' using errcode = '40001'; end$$", "select 'x'::int", "set role nobody_at_all", "insert into w values (6, 'six'), (6, 'six')", "commit prepared 'x'", "lock w", "drop table w",
+	},
+}
+
+// unserved is what the router does not answer as PostgreSQL does. No program has it, and its own differs: one that differs no more
+// fails the test.
+type unserved struct {
+	why        string // begins with "until", if it is to be repaired
+	symbol     string // of the grammar; "": a start-up parameter
+	parameters map[string]string
+	witness    []string // statements, each of which gets another server
+}
+
+var unservedNow = []unserved{
+	{why: "until the last server is preferred: currval and lastval are those of the server", symbol: "currval", witness: []string{"select nextval('numbers')", "select lastval()"}},
+	{why: "until RESET goes to the client's own default", parameters: map[string]string{"timezone": "Asia/Tokyo"}, witness: []string{"set timezone = 'UTC'", "reset timezone", "show timezone"}},
+	{why: "until DISCARD ALL goes to the client's own default", parameters: map[string]string{"application_name": "fuzz"}, witness: []string{"discard all"}},
+}
+
+// starts are the start-up parameters with which programs begin.
+var starts = []map[string]string{
+	{}, {}, {"application_name": "fuzz"}, {"user": "boss"}, {"timezone": "Asia/Tokyo"}, {"search_path": "other, public"}, {"options": "-c work_mem=2MB -c app.tenant=seven"},
+}
+
+// author writes programs.
+type author struct {
+	dice *rand.Rand
+}
+
+// write makes a program.
+func (a *author) write() program {
+	p := program{parameters: one(a.dice, servedStarts())}
+	for range 3 + a.dice.IntN(25) {
+		p.acts = append(p.acts, a.act())
+	}
+	return p
+}
+
+func servedStarts() []map[string]string {
+	return slices.DeleteFunc(slices.Clone(starts), func(parameters map[string]string) bool {
+		return slices.ContainsFunc(unservedNow, func(u unserved) bool {
+			for name := range u.parameters {
+				if _, has := parameters[name]; has {
+					return true
+				}
+			}
+			return false
+		})
+	})
+}
+
+func one[T any](dice *rand.Rand, all []T) T { return all[dice.IntN(len(all))] }
+
+// expand replaces each {name} of a text.
+func (a *author) expand(text string) string {
+	for {
+		before, rest, found := strings.Cut(text, "{")
+		if !found {
+			return text
+		}
+		name, after, _ := strings.Cut(rest, "}")
+		text = before + one(a.dice, served(name)) + after
+	}
+}
+
+// served are the lines of a name but for those that are not served.
+func served(name string) []string {
+	return slices.DeleteFunc(slices.Clone(grammar[name]), func(line string) bool {
+		return slices.ContainsFunc(unservedNow, func(u unserved) bool { return u.symbol != "" && strings.Contains(line, "{"+u.symbol+"}") })
+	})
+}
+
+func (a *author) statement() string { return a.expand("{statement}") }
+
+// act is one of the ways in which a client says something.
+func (a *author) act() act {
+	switch a.dice.IntN(16) {
+	case 0:
+		return pipelined(a.part(), a.part())
+	case 1:
+		return pipelined(a.part(), a.part(), a.part(), a.part())
+	default:
+		return a.part()
+	}
+}
+
+// part is something that is answered by one ReadyForQuery.
+func (a *author) part() act {
+	switch a.dice.IntN(12) {
+	case 0:
+		return simple(a.statement() + "; " + a.statement())
+	case 1:
+		return simple(a.statement() + "; " + a.statement() + "; " + a.statement())
+	case 2, 3, 4:
+		return extended(batch(a.statement())...)
+	case 5:
+		return extended(slices.Concat(batch(a.statement()), batch(a.statement()), batch(a.statement()))...)
+	case 6, 7:
+		return extended(a.named()...)
+	case 8:
+		return a.copy()
+	default:
+		return simple(a.statement())
+	}
+}
+
+// named uses the extended protocol with names, of which SQL knows those of statements too.
+func (a *author) named() []message {
+	name := strings.Trim(a.expand("{name}"), `"`)
+	switch a.dice.IntN(9) {
+	case 0, 1:
+		return []message{parse(name, a.expand("{plan}"))}
+	case 2:
+		return []message{parse(name, "select $1::int + 1"), describeStatement(name)}
+	case 3:
+		return []message{parse("r", a.statement()), bind("", "r"), execute("", 0)} // no SQL knows r: PostgreSQL dies of a statement that explains itself
+	case 4:
+		return []message{bind("", name, "7"), describePortal(""), execute("", 0)}
+	case 5:
+		return []message{closeStatement(name)}
+	case 6:
+		return []message{bind(name, name), execute(name, 2)}
+	case 7:
+		return []message{execute(name, 0), closePortal(name)}
+	default:
+		return []message{bind("", name), execute("", 0)}
+	}
+}
+
+// copy copies rows in or out; those that come in may be wrong.
+func (a *author) copy() act {
+	switch a.dice.IntN(4) {
+	case 0:
+		return simple("copy w to stdout")
+	case 1:
+		return act{messages: []message{query("copy w(n, s) from stdin"), data("1\ttaken\n"), copyDone()}, owed: 1}
+	case 2:
+		return act{messages: []message{query("copy w(n, s) from stdin"), data("7\tseven\n"), copyFail("enough")}, owed: 1}
+	default:
+		return act{messages: []message{query("copy w(n, s) from stdin"), data("7\tsev"), data("en\n8\teight\n"), copyDone()}, owed: 1}
+	}
+}
+
+func simple(sql string) act     { return act{messages: []message{query(sql)}, owed: 1} }
+func extended(m ...message) act { return act{messages: append(slices.Clone(m), sync()), owed: 1} }
+func pipelined(parts ...act) (a act) {
+	for _, p := range parts {
+		a.messages = append(a.messages, p.messages...)
+		a.owed += p.owed
+	}
+	return a
+}
+
+func (p program) String() string {
+	return fmt.Sprintf("%d acts, start-up parameters %v", len(p.acts), p.parameters)
+}
