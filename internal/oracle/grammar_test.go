@@ -71,7 +71,7 @@ var grammar = map[string][]string{
 	"sequence": {"select nextval('numbers')", "select nextval('numbers')", "select setval('numbers', {key}0)", "{currval}", "{currval}"},
 	"currval":  {"select currval('numbers')", "select lastval()"},
 	"code": {
-		"select set_config('{parameter}', current_setting('{parameter}'), {boolean})", "select set_config('timezone', '{zone}', {boolean})", "select set_config('work_mem', '{memory}', {boolean})",
+		"select set_config('search_path', '{path}', {boolean})", "select set_config('timezone', '{zone}', {boolean})", "select set_config('work_mem', '{memory}', {boolean})",
 		"select set_config('app.tenant', '{word}', {boolean})", "do $$begin perform set_config('work_mem', '{memory}', false); end$$",
 		"do $$begin set search_path = other; end$$", "do $$begin raise notice 'in %', current_setting('timezone'); end$$",
 		"do $$begin create temp table mine(n int); end$$", "select shout('{word}')",
