@@ -14,7 +14,7 @@ type Config struct {
 	Cluster       topology.ClusterID
 	ProbeInterval time.Duration // from the beginning of one probe of a node to the next
 	HeldInterval  time.Duration // the same while there is no primary, or while somebody holds (SetHeld), unless that is longer
-	MinInterval   time.Duration // the least between two probes of a node, whatever triggers them
+	MinInterval   time.Duration // the least between two probes of a node, whatever triggers them; the interval for one that is being promoted
 	Heartbeat     time.Duration // a question without an answer for so long makes the node suspect
 	StateDir      string        // where CLUSTER.json keeps the floor; "" keeps it in memory only
 

@@ -160,7 +160,7 @@ func (m *Manager) Trigger(node topology.NodeID) {
 }
 
 // SetHeld tells whether units of work are held for this cluster: while they are, and while there is no primary, all probes
-// run at Config.HeldInterval.
+// run at Config.HeldInterval; the probe of a node that answers, and that the DCS names before it is the primary, at Config.MinInterval.
 func (m *Manager) SetHeld(held bool) {
 	if m.held.Swap(held) != held && held {
 		m.Trigger("")
@@ -193,10 +193,14 @@ func (m *Manager) send(done <-chan struct{}, msg message) {
 	}
 }
 
-// pace returns the interval of the probes at this moment.
-func (m *Manager) pace() time.Duration {
-	cfg := m.config.Load()
-	if m.held.Load() || m.snapshot.Load().Primary == "" {
+// pace returns the interval of the probes of a node at this moment. Everybody waits for the one that is just being promoted.
+func (m *Manager) pace(node topology.NodeID) time.Duration {
+	cfg, snap := m.config.Load(), m.snapshot.Load()
+	n := snap.Node(node)
+	switch {
+	case snap.Primary == "" && snap.Leader == node && n != nil && n.Usable():
+		return min(cfg.MinInterval, cfg.ProbeInterval)
+	case m.held.Load() || snap.Primary == "":
 		return min(cfg.HeldInterval, cfg.ProbeInterval)
 	}
 	return cfg.ProbeInterval

@@ -91,7 +91,7 @@ func (w *watcher) report(ctx context.Context, o topology.Observation, began time
 // rest waits until the next probe is due, somebody asks for one or the line says something; at least Config.MinInterval after
 // the last one began, whatever happens.
 func (w *watcher) rest(ctx context.Context, session Session, began time.Time) {
-	waiting, cancel := context.WithDeadline(ctx, began.Add(w.manager.pace()))
+	waiting, cancel := context.WithDeadline(ctx, began.Add(w.manager.pace(w.member.ID)))
 	if w.lieDown(cancel) {
 		session.Wait(waiting)
 	}

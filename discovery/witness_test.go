@@ -118,6 +118,44 @@ func TestALeaderKeyThatMovesAndARequestProbeAtOnce(t *testing.T) {
 	})
 }
 
+func TestTheNodeThatTheDCSNamesIsAskedUntilItIsThePrimary(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, feedOf := withDCS(t)
+		s.steady()
+		defer s.close()
+		feed, b := feedOf(), s.prober.node("b")
+		say := func(leader topology.NodeID) {
+			said := word(leader)
+			said.At = time.Now()
+			feed.Testify(said)
+			synctest.Wait()
+			b.asked()
+		}
+		count := func(what string, least, most int) {
+			t.Helper()
+			after(time.Second)
+			if n := len(b.asked()); n < least || n > most {
+				t.Errorf("%s: %d probes in a second, not %d to %d", what, n, least, most)
+			}
+		}
+		say("a")
+		after(2 * time.Second)
+		say("")
+		count("nobody is named", 10, 11)
+		say("b")
+		count("it is named", 39, 41)
+		b.fails(topology.OutcomeMissed)
+		after(time.Second)
+		b.asked()
+		count("it does not answer", 10, 11)
+		b.primary(2, 1)
+		after(time.Second)
+		s.expect(topology.PhaseSteady, "b", 2)
+		b.asked()
+		count("it is the primary", 1, 2)
+	})
+}
+
 func TestWhatBecomesOfThePrimaryWithoutTheDCSIsReloaded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, feedOf := withDCS(t)
