@@ -178,11 +178,17 @@ func (c *Conn) Close() { c.dispose(connClosed) }
 
 // Abort closes at once with RST instead of FIN. No callback follows.
 func (c *Conn) Abort() {
+	c.takeBack()
+	c.Close()
+}
+
+// takeBack lets the kernel forget, when c is closed, what was sent and has not arrived. It would send that for minutes otherwise, to a peer that
+// may be back by then.
+func (c *Conn) takeBack() {
 	if c.fd >= 0 {
 		// Where it fails (unix sockets), closing is what is left to do.
 		_ = unix.SetsockoptLinger(int(c.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 	}
-	c.Close()
 }
 
 // CloseAfterFlush closes when everything sent before is out, or when the limit is over. No callback follows.

@@ -83,6 +83,7 @@ func (l *Loop) lookAt(c *Conn) {
 		return
 	}
 	if s.looks++; s.looks > silenceLooks {
+		c.takeBack()
 		l.broken(c, "send to", unix.ETIMEDOUT)
 	}
 }

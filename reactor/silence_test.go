@@ -4,7 +4,10 @@ package reactor
 
 import (
 	"errors"
+	"fmt"
 	"net"
+	"os"
+	"regexp"
 	"testing"
 	"time"
 
@@ -69,11 +72,26 @@ func TestAPeerThatHasVanishedIsGivenUp(t *testing.T) {
 					if !errors.Is(got.err, unix.ETIMEDOUT) {
 						t.Errorf("failed with %v", got.err)
 					}
+					if sendsOn(t, client) {
+						t.Error("the kernel goes on sending to the peer that was given up")
+					}
 					return
 				}
 			}
 		})
 	}
+}
+
+// sendsOn reports whether the kernel still has the other side of a connection, which is closed.
+func sendsOn(t *testing.T, to net.Conn) bool {
+	t.Helper()
+	table, err := os.ReadFile("/proc/self/net/tcp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := func(a net.Addr) int { return a.(*net.TCPAddr).Port }
+	line := fmt.Sprintf(`: [0-9A-F]{8}:%04X [0-9A-F]{8}:%04X `, port(to.RemoteAddr()), port(to.LocalAddr()))
+	return regexp.MustCompile(line).Match(table)
 }
 
 func TestAPeerThatDoesNotReadIsNotGivenUp(t *testing.T) {
