@@ -19,7 +19,7 @@ func TestAPrimaryThatIsMadeReadOnlyHoldsWrites(t *testing.T) {
 	const clients, refused = 8, "25006"
 	c := clustertest.Start(t, testcluster.Options{Standbys: 1})
 	r := testrouter.Start(t, c, testrouter.Options{})
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	load := writers(ctx, t, c, r, clients)
 	var all sync.WaitGroup
