@@ -34,7 +34,7 @@ func connectionColumns() []column {
 		{"remote_pid", typeInt4, "process of the server; 0 for clients"},
 		{"tls", typeText, "always empty: there is no TLS"},
 		{"application_name", typeText, "of the client, or of the client that has the server"},
-		{"prepared_statements", typeInt4, "always 0: named statements stay on their server, and pin it"},
+		{"prepared_statements", typeInt4, "of a client: named statements that it has; of a server: statements of all its clients that are prepared on it"},
 		{"id", typeInt8, "number of the client or server connection, given once; PgBouncer's int4 would run over"},
 	}
 }
@@ -57,6 +57,7 @@ type connection struct {
 	id, link                                   uint64
 	pid                                        uint32
 	app                                        string
+	prepared                                   uint32
 }
 
 const (
@@ -84,7 +85,7 @@ func (c connection) row() []string {
 	return []string{
 		c.kind, c.user, c.database, "none", c.state, remote, portNumber(c.remote), host(c.local), portNumber(c.local), timeText(c.connected),
 		timeText(c.requested), seconds(c.waited), micros(c.waited), bit(c.closing), pointer(c.kind, c.id), pointer(peer, c.link),
-		number(uint64(c.pid)), "", c.app, "0", number(c.id),
+		number(uint64(c.pid)), "", c.app, number(uint64(c.prepared)), number(c.id),
 	}
 }
 
@@ -142,7 +143,7 @@ func (n connections) ofClient(c proxy.ClientInfo) connection {
 	server, linked := n.links[c.ID]
 	row := connection{
 		kind: kindClient, user: c.User, database: c.Database, state: c.State, remote: c.Remote, local: c.Local, connected: c.Connected,
-		waited: c.Waits, id: c.ID, link: server.ID, app: c.ApplicationName,
+		waited: c.Waits, id: c.ID, link: server.ID, app: c.ApplicationName, prepared: c.Prepared,
 	}
 	switch {
 	case c.State == "waiting":
@@ -158,7 +159,7 @@ func (n connections) ofServer(s pool.ServerStats) connection {
 	return connection{
 		kind: kindServer, user: s.Key.User, database: s.Key.Database, state: serverState(s.State), remote: s.Remote, local: s.Local,
 		connected: s.Opened, requested: time.Now().Add(-s.For), closing: s.Retiring, id: s.ID, link: s.Client, pid: s.PID,
-		app: n.names[s.Client],
+		app: n.names[s.Client], prepared: s.Prepared,
 	}
 }
 

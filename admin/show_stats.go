@@ -57,7 +57,7 @@ func stats() []stat {
 			func(t *proxy.Traffic) uint64 { return micro(t.WaitTime) }, assignments, "an assignment",
 		},
 		prepared("client_parse_count", "statements prepared by clients, named or not", func(t *proxy.Traffic) uint64 { return t.ClientParses }),
-		prepared("server_parse_count", "statements prepared on servers: the same, and the unnamed one once more when its client has got another server",
+		prepared("server_parse_count", "statements prepared on servers: those that were not there already, and once more where a client has got another server",
 			func(t *proxy.Traffic) uint64 { return t.ServerParses }),
 		prepared("bind_count", "statements bound by clients", func(t *proxy.Traffic) uint64 { return t.Binds }),
 		logins,

@@ -49,6 +49,7 @@ type Pool struct {
 	ReserveSize      int           `key:"reserve_size" default:"0" min:"0" max:"10000" unit:"connections per node" doc:"How many more it may have when a client has waited for reserve_timeout."`
 	ReserveTimeout   time.Duration `key:"reserve_timeout" default:"5s" min:"0s" doc:"When the reserve is opened up, to the second."`
 	HoldTimeout      time.Duration `key:"hold_timeout" default:"8s" min:"0s" doc:"How long work waits while no node may take it (a failover). Then the client gets FATAL 57P03."`
+	MaxPrepared      int           `key:"max_prepared_statements" default:"200" min:"1" max:"100000" unit:"statements per server connection" doc:"How many statements one server connection keeps prepared, whoever of its clients has prepared them. The one not used for longest is closed for another, and prepared again when it is needed."`
 	WaitTimeout      time.Duration `key:"wait_timeout" default:"2m" min:"1ms" doc:"How long work waits while all server connections are taken. Then the client gets FATAL 53300."`
 	NoPrimary        string        `key:"no_primary" default:"hold" oneof:"hold read-only" doc:"What the route primary does while no node may take writes. read-only: after no_primary_after work goes to the freshest standby, where reads are served, as old as they may be, and writes get ERROR 25006; with the next primary it goes back there."`
 	NoPrimaryAfter   time.Duration `key:"no_primary_after" default:"5s" min:"0s" doc:"How long work is held before that, so that a failover is a wait and not an error. Shorter than hold_timeout, and than login_hold_timeout."`
@@ -130,6 +131,7 @@ type Override struct {
 	ResetQuery       *string        `key:"reset_query" unit:"SQL" doc:"As in [pool]."`
 	Reset            *string        `key:"reset" oneof:"dirty always" doc:"As in [pool]."`
 	HoldTimeout      *time.Duration `key:"hold_timeout" min:"0s" doc:"As in [pool]."`
+	MaxPrepared      *int           `key:"max_prepared_statements" min:"1" max:"100000" unit:"statements per server connection" doc:"As in [pool]."`
 	WaitTimeout      *time.Duration `key:"wait_timeout" min:"1ms" doc:"As in [pool]."`
 	NoPrimary        *string        `key:"no_primary" oneof:"hold read-only" doc:"As in [pool]."`
 	NoPrimaryAfter   *time.Duration `key:"no_primary_after" min:"0s" doc:"As in [pool]."`

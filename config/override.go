@@ -15,6 +15,7 @@ func (o *Override) over(p Pool) Pool {
 	set(&p.ResetQuery, o.ResetQuery)
 	set(&p.Reset, o.Reset)
 	set(&p.HoldTimeout, o.HoldTimeout)
+	set(&p.MaxPrepared, o.MaxPrepared)
 	set(&p.WaitTimeout, o.WaitTimeout)
 	set(&p.NoPrimary, o.NoPrimary)
 	set(&p.NoPrimaryAfter, o.NoPrimaryAfter)

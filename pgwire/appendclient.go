@@ -106,6 +106,15 @@ func appendTarget(dst []byte, kind, target byte, name string) []byte {
 	return finish(appendString(append(dst, target), name), at)
 }
 
+// AppendRenamed appends the front of a Parse, Bind, Describe or Close that names a statement: what stands before the name, the name,
+// and its NUL. rest is how many bytes of the message the caller puts behind it.
+func AppendRenamed(dst []byte, kind byte, before []byte, name string, rest int) []byte {
+	dst, at := begin(dst, kind)
+	dst = appendString(append(dst, before...), name)
+	binary.BigEndian.PutUint32(dst[at:], uint32(len(dst)-at+rest))
+	return dst
+}
+
 // AppendExecute appends an Execute; limit 0 means all rows.
 func AppendExecute(dst []byte, portal string, limit uint32) []byte {
 	dst, at := begin(dst, KindExecute)

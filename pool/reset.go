@@ -60,7 +60,10 @@ func (q *Queue) readReset(s *Server, b []byte) (p progress, rest []byte) {
 
 func (q *Queue) readResetMessage(s *Server, kind byte, body []byte) progress {
 	switch kind {
-	case pgwire.KindCommandComplete, pgwire.KindEmptyQueryResponse:
+	case pgwire.KindCommandComplete:
+		s.Prepared.Completed(body)
+		s.answered = true
+	case pgwire.KindEmptyQueryResponse:
 		s.answered = true
 	case pgwire.KindReadyForQuery:
 		return resetEnd(s.answered, body[0])
@@ -122,6 +125,7 @@ func (q *Queue) resetOver(s *Server) {
 		return
 	}
 	s.Vector, s.answer = nil, nil
+	s.CountPrepared()
 	e, h := q.returnLocked(s, Clean, now, &t)
 	q.verifyLocked()
 	q.mu.Unlock()

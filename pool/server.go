@@ -7,6 +7,7 @@ import (
 	"github.com/pgrouter/pgrouter/backend"
 	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/reactor"
+	"github.com/pgrouter/pgrouter/relay"
 	"github.com/pgrouter/pgrouter/state"
 	"github.com/pgrouter/pgrouter/topology"
 )
@@ -39,11 +40,14 @@ type Server struct {
 	Holder Holder        // set by whoever got it, before the callback returns; the pool clears it at Release
 	Served bool          // it has answered something; the holder sets it
 
+	Prepared relay.Prepared // what clients have prepared on it
+
 	id       uint64
 	queue    *Queue
 	shelf    *shelf
-	retiring atomic.Bool // written with the queue's lock: it is closed instead of being handed out again
-	resting  atomic.Bool // its holder keeps it between two units of work
+	retiring atomic.Bool   // written with the queue's lock: it is closed instead of being handed out again
+	resting  atomic.Bool   // its holder keeps it between two units of work
+	prepared atomic.Uint32 // a copy of how many statements it has
 
 	// Guarded by queue.mu.
 	state      serverState
@@ -130,6 +134,13 @@ func (s *Server) Node() topology.NodeID { return s.Conn.Target.Node }
 
 // Incarnation returns the life of the node that the connection belongs to.
 func (s *Server) Incarnation() topology.Incarnation { return s.Conn.Target.Incarnation }
+
+// CountPrepared lets others see how many statements the server has. Its loop only.
+func (s *Server) CountPrepared() {
+	if n := uint32(s.Prepared.Len()); n != s.prepared.Load() {
+		s.prepared.Store(n)
+	}
+}
 
 // Retiring reports whether the connection will be closed when it is released: its node has changed, its time is over. A
 // holder that keeps servers for long may give it back early. Any goroutine.

@@ -16,6 +16,7 @@ type ServerStats struct {
 	Client   uint64 // who has it, by the number in its Waiter; 0: nobody
 	Resting  bool   // of a linked one: no unit of work runs, its client keeps it all the same
 	Retiring bool   // it is closed when it is released
+	Prepared uint32 // how many statements it has
 	PID      uint32 // of the server process
 	Local    string // the addresses of the connection's two ends
 	Remote   string
@@ -40,7 +41,7 @@ func (q *Queue) appendServers(all []ServerStats) []ServerStats {
 		sh.eachLocked(func(s *Server) {
 			all = append(all, ServerStats{
 				Key: q.key, ID: s.id, Node: sh.node, State: s.state.String(), For: time.Duration(max(now-s.since, 0)), Client: s.client,
-				Resting: s.resting.Load(), Retiring: s.retiring.Load(), PID: s.Conn.PID, Local: s.Conn.Local, Remote: s.Conn.Remote, Opened: s.Conn.CreatedAt,
+				Resting: s.resting.Load(), Retiring: s.retiring.Load(), Prepared: s.prepared.Load(), PID: s.Conn.PID, Local: s.Conn.Local, Remote: s.Conn.Remote, Opened: s.Conn.CreatedAt,
 			})
 		})
 	}

@@ -10,6 +10,7 @@ import (
 // Received takes bytes from the client.
 func (e *clientEnd) Received(_ *reactor.Conn, b []byte) {
 	s := (*Session)(e)
+	s.scratch().begin()
 	if s.ending {
 		return // after Terminate nothing is read
 	}
@@ -121,8 +122,12 @@ func (s *Session) upstream(b []byte) (rest []byte, more bool) {
 	case relay.Drop:
 		return b[v.Skip:], true
 	case relay.Insert:
-		s.server.IO.Send(s.link.Insertion())
+		s.server.IO.Send(s.scratch().add(s.link.Insertion()))
 		return b, true
+	case relay.Replace:
+		s.keep(b[:v.Skip])
+		s.server.IO.Send(s.scratch().add(s.link.Replacement()))
+		return b[v.Skip:], true
 	case relay.UnitEnd:
 		return b, s.finishUnit()
 	case relay.Terminate:
@@ -138,8 +143,17 @@ func (s *Session) upstream(b []byte) (rest []byte, more bool) {
 	return b, false
 }
 
-// forward sends bytes of the client's to its server, and keeps them as long as the unit is short.
+// forward sends bytes of the client's to its server. Few of them join what was put together before, so that all go in one piece.
 func (s *Session) forward(b []byte) {
+	s.keep(b)
+	if c := s.scratch(); len(c.buf) > 0 && len(b) <= joinLimit {
+		b = c.add(b)
+	}
+	s.server.IO.Send(b)
+}
+
+// keep keeps what the client has sent of a unit as long as that is short: its own bytes, whatever its server gets in their place.
+func (s *Session) keep(b []byte) {
 	if !s.unitSent {
 		s.unitSent = true
 		s.server.Work()
@@ -153,7 +167,6 @@ func (s *Session) forward(b []byte) {
 			s.keptAll, s.kept = false, s.kept[:0]
 		}
 	}
-	s.server.IO.Send(b)
 }
 
 // pauseClient stops reading the client until its server has answered or it has got one.

@@ -148,28 +148,6 @@ var queryScenarios = []scenario{
 			n1.says(&pgproto3.CloseComplete{}, failure("26000", "unnamed prepared statement does not exist"), ready('I'))
 			b.hears("EZ")
 		}},
-	{"extended_named",
-		"A named statement cannot be moved: from its Parse on the client keeps its server, which is reset when it leaves.",
-		nil, func(s *stage) {
-			n := s.primary("n")
-			a, n1 := s.enters("a", n)
-			b := s.joins("b")
-			a.says(parse("mine", "select 1"), &pgproto3.Sync{})
-			n1.hears("PS")
-			n1.says(parsed, ready('I'))
-			a.hears("1Z")
-			b.asks("select 2")
-			n2 := n.opensFor("a keeps n.1")
-			n2.hears("Q")
-			n2.says(wiretest.Row("v", "2")...)
-			b.hears("TDCZ")
-			a.says(bind("mine"), execute(), &pgproto3.Sync{})
-			n1.hears("BES")
-			n1.says(bound, row("1"), complete("SELECT 1"), ready('I'))
-			a.hears("2DCZ")
-			a.saysGoodbye()
-			n1.isReset()
-		}},
 	{"function_call",
 		"A call of a function of large objects, as libpq does it. It leaves nothing behind, so that the server is anybody's " +
 			"afterwards.",

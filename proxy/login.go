@@ -123,7 +123,7 @@ func (l *login) welcome(pl *place, policy Policy, g *greeting, last []byte) *pgw
 		id: l.id, user: l.message.User, database: l.message.Database, remote: l.sock.RemoteAddr().String(),
 		local: l.sock.LocalAddr().String(), app: g.vector.Get(applicationName), connected: l.began,
 	}
-	s.link.Observer = s
+	s.link.Observer, s.link.Library = s, s
 	s.home.Store(s.loop)
 	s.waiter = pool.Waiter{Grantee: s, Loop: s.loop, Client: l.id}
 	s.timer.SetTarget(s)

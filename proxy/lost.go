@@ -167,13 +167,18 @@ func (s *Session) tellLost(outcome relay.Outcome, pin event.PinReason, said []by
 	}
 }
 
-// again sends the unit a second time, ahead of the others: nothing of it was accepted, or it was a read on a standby of
-// which the client has seen nothing.
-func (s *Session) again(replay bool) {
+// takeBack puts what was sent of the unit in front of what was not.
+func (s *Session) takeBack() {
 	unit := append(append([]byte(nil), s.kept...), s.up.pending()...)
 	s.up.clear()
 	s.up.keep(unit, false)
 	s.resetUnit()
+}
+
+// again sends the unit a second time, ahead of the others: nothing of it was accepted, or it was a read on a standby of
+// which the client has seen nothing.
+func (s *Session) again(replay bool) {
+	s.takeBack()
 	s.replayed = replay
 	if s.waitSince == 0 { // the limits count from the first loss
 		s.waitSince = s.loop.Now()

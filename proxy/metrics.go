@@ -54,6 +54,7 @@ type metrics struct {
 	closes                                                                  [closeKinds]atomic.Uint64
 	losses                                                                  [cutKinds][outcomeKinds]atomic.Uint64
 	waits                                                                   waits
+	statements                                                              statementCounters
 	errors                                                                  struct {
 		sync.Mutex
 		byCode map[string]uint64
@@ -138,7 +139,8 @@ type collector struct {
 
 	clients, moves, connections, refused, closed, units, wait, errors, losses, pins, unpins, pinned, cancels, preludes, postludes, violations, held, disabled *prometheus.Desc
 
-	traffic []trafficSeries
+	traffic    []trafficSeries
+	statements statementSeries
 }
 
 // Collector returns the proxy's metrics for a registry.
@@ -167,6 +169,7 @@ func (p *Proxy) Collector() prometheus.Collector {
 		disabled:    desc("disabled", "1 while an operator lets nobody in to the database.", "database"),
 		held:        desc("held_bytes", "Bytes of queries that wait for a server."),
 		traffic:     newTrafficSeries(),
+		statements:  newStatementSeries(desc),
 	}
 }
 
@@ -181,6 +184,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, s := range c.traffic {
 		ch <- s.desc
 	}
+	c.statements.describe(ch)
 }
 
 // Collect reads the counters (prometheus.Collector).
@@ -219,6 +223,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	c.collectClients(ch)
 	c.collectWaits(ch)
 	c.collectTraffic(ch)
+	c.collectStatements(ch)
 }
 
 func (c *collector) collectLosses(count func(*prometheus.Desc, uint64, ...string)) {

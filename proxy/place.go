@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/pgrouter/pgrouter/pgwire"
 	"github.com/pgrouter/pgrouter/pool"
@@ -20,7 +21,9 @@ type place struct {
 	route   routing.Route
 	rules   routing.Rules
 	queue   *pool.Queue
-	mu      struct {
+
+	generation atomic.Uint64 // of its tables: it moves on with each DDL that is seen
+	mu         struct {
 		sync.Mutex
 		vectors   map[*state.Vector]struct{}
 		greetings map[*state.Vector]*greeting

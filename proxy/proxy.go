@@ -66,6 +66,7 @@ type Proxy struct {
 	cfg      atomic.Pointer[Config]
 	renewals atomic.Uint64 // how often Renew was called
 	vectors  *state.Table
+	prepared state.Statements
 	log      *slog.Logger
 	registry registry
 	cancels  cancelTable
@@ -76,6 +77,7 @@ type Proxy struct {
 	nextID    atomic.Uint64
 	moved     []atomic.Int64 // by loop: when a client last moved away
 	meters    []meter        // by loop
+	scratches []scratch      // by loop
 	betterOff func(*Session) *reactor.Loop
 	draining  atomic.Bool
 	verifies  bool
@@ -105,6 +107,7 @@ func New(cfg Config, deps Deps) (*Proxy, error) {
 	p.cfg.Store(&cfg)
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	p.moved = make([]atomic.Int64, len(deps.Reactor.Loops()))
+	p.scratches = make([]scratch, len(deps.Reactor.Loops()))
 	p.meters = make([]meter, len(deps.Reactor.Loops()))
 	p.betterOff = p.relief
 	if p.deps.Trouble == nil {

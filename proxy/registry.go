@@ -26,10 +26,11 @@ type ClientInfo struct {
 	Connected       time.Time
 	Waits           time.Duration // for a server; 0 unless it does
 	Pinned          string        // why it keeps its server; "" when it does not
+	Prepared        uint32        // named statements that it has
+	Units           uint64        // units of work that have ended
+	Mode            string        // its pool mode; "" unless it is an ordinary client
+	Pool            pool.Key      // of the queue in which it gets servers; empty unless it is an ordinary client
 	pin             event.PinReason
-	Units           uint64   // units of work that have ended
-	Mode            string   // its pool mode; "" unless it is an ordinary client
-	Pool            pool.Key // of the queue in which it gets servers; empty unless it is an ordinary client
 }
 
 // Member is anything that a client connection has become: a login in progress, a session, a console. Its methods may be
@@ -247,7 +248,7 @@ func (s *Session) Info() ClientInfo {
 		ID: s.facts.id, Kind: "client", State: s.state().String(), User: s.facts.user, Database: s.facts.database,
 		Cluster: string(now.place.cluster), Route: now.place.route.String(), Remote: s.facts.remote, Local: s.facts.local,
 		ApplicationName: s.facts.app, Connected: s.facts.connected, Units: s.units.Load(), Mode: now.mode.String(),
-		Pool: now.place.queue.Key(),
+		Pool: now.place.queue.Key(), Prepared: s.prepared.Load(),
 	}
 	if s.state() == stateWaiting {
 		info.Waits = max(time.Duration(s.proxy.deps.Reactor.Now()-s.inLine.Load()), 0)

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"bytes"
+
 	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/pgwire"
 	"github.com/pgrouter/pgrouter/reactor"
@@ -10,6 +12,7 @@ import (
 // Received takes bytes from the linked server.
 func (e *serverEnd) Received(_ *reactor.Conn, b []byte) {
 	s := (*Session)(e)
+	s.scratch().begin()
 	s.relayAnswer(b)
 	s.verify()
 }
@@ -40,6 +43,9 @@ func (s *Session) relayAnswer(b []byte) {
 		return
 	case reached == relay.Settled, reached == relay.SettleFailed:
 		s.unitSettled(reached)
+		return
+	case reached == relay.Again:
+		s.heal()
 		return
 	}
 	s.afterAnswer()
@@ -83,7 +89,7 @@ func (s *Session) follow(all []byte) (rest []byte, reached relay.Verb, mine bool
 }
 
 func endsSomething(verb relay.Verb) bool {
-	return verb == relay.UnitEnd || verb == relay.PreludeDone ||
+	return verb == relay.UnitEnd || verb == relay.PreludeDone || verb == relay.Again ||
 		verb == relay.Settle || verb == relay.Settled || verb == relay.SettleFailed
 }
 
@@ -95,6 +101,9 @@ func (s *Session) serverSaid(verb relay.Verb, msg []byte) bool {
 	case relay.Row:
 		s.postludeRow(msg)
 		return true
+	case relay.Replace:
+		s.say(bytes.Clone(s.link.Replacement()))
+		return true
 	case relay.PreludeFailed:
 		s.preludeFailed(msg)
 		return false
@@ -105,7 +114,7 @@ func (s *Session) serverSaid(verb relay.Verb, msg []byte) bool {
 		s.proxy.violation(s.place, s.server)
 		s.serverLost(event.CutProtocol)
 		return false
-	default: // More: wait for the rest. UnitEnd, PreludeDone, Fatal and Dying are the caller's
+	default: // More: wait for the rest. UnitEnd, PreludeDone, Again, Fatal and Dying are the caller's
 		return true
 	}
 }
@@ -208,7 +217,7 @@ func (s *Session) finishUnit() bool {
 
 // resetUnit forgets what was kept of a unit that has ended or is lost.
 func (s *Session) resetUnit() {
-	s.keptAll, s.unitSent, s.replayed = true, false, false
+	s.keptAll, s.unitSent, s.replayed, s.healed = true, false, false, false
 	s.clock = stopwatch{}
 	s.kept = s.kept[:0]
 	if cap(s.kept) > tailKept {

@@ -50,6 +50,7 @@ type Session struct {
 	keptAll     bool            // kept is the whole unit
 	unitSent    bool            // a byte of the client's has gone to a server in this unit
 	replayed    bool            // the unit is a replay
+	healed      bool            // the unit was sent again to the same server
 	limited     bool            // it has time limits
 	leaving     event.CutReason // why the server is to go when the unit is over; CutNone: it is not
 	readOnly    bool            // the client was last told that it is on a standby in the place of the primary
@@ -75,6 +76,7 @@ type Session struct {
 	vector   *state.Vector // the parameters that the client has
 	actual   *state.Vector // those that its server has
 	units    atomic.Uint64 // that have ended; for others to read as well
+	prepared atomic.Uint32 // a copy of how many named statements the client has
 	unitMark uint64
 
 	traffic *Traffic // of its database on its loop

@@ -24,7 +24,7 @@ type Traffic struct {
 	QueryTime         uint64 // nanoseconds in which servers had something to answer; pipelined queries do not count twice
 	WaitTime          uint64 // nanoseconds that clients waited for a server that they got in the end
 	ClientParses      uint64 // statements prepared by clients; PgBouncer leaves the unnamed one out, which it does not keep
-	ServerParses      uint64 // … on servers: the same, and the unnamed one once more when its client has got another server
+	ServerParses      uint64 // … on servers: those that were not there already, and once more where the client has got another server
 	Binds             uint64 // of named and unnamed statements
 	ClientLogins      uint64
 }
@@ -194,6 +194,7 @@ func (s *Session) account() {
 		return
 	}
 	s.link.Tally = relay.Tally{}
+	s.accountStatements(n)
 	t, now := s.traffic, s.loop.Now()
 	t.Queries += uint64(n.Queries)
 	t.Transactions += uint64(n.Transactions)

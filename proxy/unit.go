@@ -68,6 +68,8 @@ func (s *Session) linkTo(server *pool.Server) bool {
 		server.Vector = s.proxy.vectorOf(server.Conn.Params)
 	}
 	s.actual = server.Vector
+	s.link.Prepared = &server.Prepared
+	server.Prepared.Limit = s.policy.MaxPrepared
 	s.link.Attach(server.Conn.HotStandby, s.modePin())
 	s.keptAll = true
 	s.spoke()

@@ -20,6 +20,8 @@ const (
 	Drop
 	// Insert (from the client): send Insertion() first, then call again with the rest.
 	Insert
+	// Replace: drop the next Skip bytes and send Replacement() in their place, then call again behind them.
+	Replace
 	// Start (from a client without a server): a unit of work begins here; link a server, then use FromClient.
 	Start
 	// Ready (from a client without a server): drop Skip bytes and answer ReadyForQuery 'I'; see Cancelled.
@@ -43,6 +45,9 @@ const (
 	SettleFailed
 	// PreludeDone (from the server): our own prelude was accepted; drop Skip bytes.
 	PreludeDone
+	// Again (from the server): drop Skip bytes, a ReadyForQuery. The unit of work has failed at something that is mended now, and
+	// nothing of it was shown or done: send all of it once more.
+	Again
 	// PreludeFailed (from the server): our own prelude was refused; Skip bytes are the ErrorResponse.
 	PreludeFailed
 	// Fatal (from the server): the next Skip bytes are an ErrorResponse after which the server goes.
@@ -177,7 +182,9 @@ func needed(f pgwire.Frame) int {
 		return f.Len
 	}
 	switch f.Kind {
-	case pgwire.KindQuery, pgwire.KindParse, pgwire.KindBind:
+	case pgwire.KindParse:
+		return min(f.Len, statementLimit)
+	case pgwire.KindQuery, pgwire.KindBind:
 		return holdLimit
 	}
 	return pgwire.HeaderLen
@@ -187,7 +194,7 @@ func needed(f pgwire.Frame) int {
 // but More stands before the message.
 func (l *Link) admit(f pgwire.Frame, msg []byte) Verdict {
 	whole := len(msg) == f.Len
-	if l.fifo.full() {
+	if l.healing || l.fifo.full() {
 		return Verdict{Verb: Full}
 	}
 	switch kind := entryOf(f.Kind); {
@@ -203,6 +210,7 @@ func (l *Link) admit(f pgwire.Frame, msg []byte) Verdict {
 		return l.admitIntoCopy(kind)
 	case kind == EntrySync:
 		l.skipping, l.unnamed.inBatch = false, false
+		l.nextBatch()
 		l.unit.open, l.unit.bound = false, false
 		l.doubtful()
 		l.fifo.push(Entry(EntrySync))
@@ -210,9 +218,46 @@ func (l *Link) admit(f pgwire.Frame, msg []byte) Verdict {
 	case l.skipping: // the server reads over it, and answers nothing
 		l.doubtful()
 		return Verdict{}
-	default:
-		return l.admitRequest(kind, msg, whole)
 	}
+	if v, named := l.admitNamed(f, msg); named {
+		return v
+	}
+	return l.admitRequest(entryOf(f.Kind), msg, whole)
+}
+
+// admitNamed takes a request that names a prepared statement. named is false when it does not.
+func (l *Link) admitNamed(f pgwire.Frame, msg []byte) (v Verdict, named bool) {
+	body := msg[pgwire.HeaderLen:]
+	switch f.Kind {
+	case pgwire.KindParse:
+		if name, parse, ok := cutString(body); ok && len(name) > 0 {
+			return l.inserted(l.parseNamed(f, name, parse)), true
+		}
+	case pgwire.KindBind:
+		portal, rest, _ := cutString(body)
+		if name, _, ok := cutString(rest); ok && len(name) > 0 {
+			return l.inserted(l.bindNamed(f, body[:len(portal)+1], name)), true
+		}
+	case pgwire.KindDescribe, pgwire.KindClose:
+		if len(body) < 3 || body[0] != pgwire.TargetStatement {
+			return Verdict{}, false
+		}
+		name, _, ok := cutString(body[1:])
+		switch {
+		case !ok || len(name)+2 != len(body):
+		case f.Kind == pgwire.KindClose:
+			return l.closeNamed(f, name), true
+		default:
+			return l.inserted(l.describeNamed(f, name)), true
+		}
+	}
+	return Verdict{}, false
+}
+
+// inserted notes for whom Insertion is asked.
+func (l *Link) inserted(v Verdict) Verdict {
+	l.inserts = v.Verb == Insert
+	return v
 }
 
 // doubtful is for what is sent before it is known whether a Sync sent into a COPY will be answered: this request, or that Sync,
@@ -242,15 +287,15 @@ func (l *Link) admitRequest(kind EntryKind, msg []byte, whole bool) Verdict {
 		}
 	case EntryBind:
 		portal, rest, _ := cutString(body)
-		statement, _, ok := cutString(rest)
-		if ok && len(statement) == 0 {
+		if _, _, ok := cutString(rest); ok {
 			if verb := l.useUnnamed(); verb != More {
 				return Verdict{Verb: verb}
 			}
 		}
 		l.Tally.Binds++
-		l.sawBind(portal, statement)
+		l.sawBind(body[:min(len(portal)+1, len(body))], l.doesUnnamed())
 	case EntryDescribe:
+		l.unit.describes = true
 		if isUnnamedStatement(body) {
 			if verb := l.useUnnamed(); verb != More {
 				return Verdict{Verb: verb}
@@ -283,6 +328,7 @@ func (l *Link) admitRequest(kind EntryKind, msg []byte, whole bool) Verdict {
 // sawQuery notes a Query. A long one of which only the beginning is here is judged on while it passes.
 func (l *Link) sawQuery(text []byte, whole bool) {
 	l.unnamed.inBatch = false
+	l.nextBatch()
 	l.unit.statements++
 	if !whole {
 		l.passing = new(state.Stream)

@@ -101,7 +101,7 @@ func (s *cutSession) keepsState() bool {
 		case i == 0 && s.setting.prelude && s.free == 0:
 		case m[0] == pgwire.KindQuery && bytes.Contains(m, []byte("set work_mem")):
 			return true
-		case m[0] == pgwire.KindParse && (m[pgwire.HeaderLen] != 0 || bytes.Contains(m, []byte("set work_mem"))):
+		case m[0] == pgwire.KindParse && m[pgwire.HeaderLen] == 0 && bytes.Contains(m, []byte("set work_mem")):
 			return true
 		}
 	}
@@ -128,6 +128,7 @@ func (z *sinceZ) note(m []byte, ref, names *truth) {
 		name, rest, _ := bytes.Cut(body, []byte{0})
 		statement, _, _ := bytes.Cut(rest, []byte{0})
 		z.batch = true
+		z.writes = z.writes || unknown(string(statement), names, ref)
 		z.text(names.statements[string(statement)])
 		z.text(ref.statements[string(statement)])
 		names.portals[string(name)] = &portal{text: names.statements[string(statement)]}
@@ -150,6 +151,13 @@ func (z *sinceZ) note(m []byte, ref, names *truth) {
 	case pgwire.KindSync:
 		z.batch = z.batch && ref.copying != 0 // a COPY reads over it
 	}
+}
+
+// unknown reports whether nobody has prepared what is bound: it is not known what it would do.
+func unknown(statement string, names, ref *truth) bool {
+	_, prepared := names.statements[statement]
+	_, there := ref.statements[statement]
+	return statement != "" && !prepared && !there
 }
 
 func (z *sinceZ) text(text string) {

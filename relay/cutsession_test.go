@@ -26,6 +26,8 @@ type cutSession struct {
 	base    [2][]string // durable and outside as they were when the server was linked
 
 	ours       map[int]bool // where in toServer a message of our own begins
+	parsed     map[int]bool // where in it a Close begins that stands for a Parse
+	evicts     bool         // its servers keep two statements only
 	pending    []byte       // from the client, not used yet
 	toServer   []byte       // everything sent to this server, the prelude and what was inserted too
 	free       int          // how much of toServer was sent before the server was found to hold nothing
@@ -62,7 +64,11 @@ func (s *cutSession) attach() {
 	s.toServer, s.taken, s.unsaid, s.down, s.given, s.asides, s.unit = nil, 0, nil, nil, 0, 0, -1
 	s.free = 0
 	s.gotHere, s.gotUnit = len(s.got), len(s.got)
-	s.ours = make(map[int]bool)
+	s.ours, s.parsed = make(map[int]bool), make(map[int]bool)
+	s.link.Prepared = new(Prepared)
+	if s.evicts {
+		s.link.Prepared.Limit = 2
+	}
 	pin := event.PinNone
 	if s.setting.session {
 		pin = event.PinSession
@@ -106,8 +112,15 @@ func (s *cutSession) feed(b []byte) {
 		case Start:
 			s.attach()
 		case Insert:
-			s.ours[len(s.toServer)] = true
-			s.toServer = append(s.toServer, s.link.Insertion()...)
+			for _, msg := range wholeMessages(s.link.Insertion()) {
+				s.ours[len(s.toServer)] = true
+				s.toServer = append(s.toServer, msg...)
+			}
+		case Replace:
+			by := s.link.Replacement()
+			s.parsed[len(s.toServer)] = by[0] == pgwire.KindClose && s.pending[0] == pgwire.KindParse
+			s.sends(s.pending[:v.Skip], by)
+			s.pending = s.pending[v.Skip:]
 		case UnitEnd:
 			s.unitEnd()
 		case Ready:
@@ -124,15 +137,19 @@ func (s *cutSession) feed(b []byte) {
 }
 
 func (s *cutSession) forward(b []byte) {
-	if len(b) == 0 {
-		return
+	if len(b) > 0 {
+		s.sends(b, b)
 	}
+}
+
+// sends passes on bytes of the client's as others.
+func (s *cutSession) sends(b, as []byte) {
 	if s.unit < 0 {
 		s.unit = len(s.toServer)
 	}
 	s.kept = append(s.kept, b...)
 	s.keptAll = s.keptAll && len(s.kept) <= holdLimit
-	s.toServer = append(s.toServer, b...)
+	s.toServer = append(s.toServer, as...)
 }
 
 // serve lets the server process every whole message that it was sent.
@@ -186,9 +203,13 @@ func (s *cutSession) deliver(n int, last []byte) (violation bool) {
 		if v.Verb == More {
 			break
 		}
-		if v.Verb == Settle {
+		switch v.Verb {
+		case Settle:
 			s.settle()
 			s.got = append(s.got, all[:v.Skip]...)
+		case Replace:
+			s.got = append(s.got, s.link.Replacement()...)
+		default:
 		}
 		all = all[v.Skip:]
 		ended = ended || v.Verb == UnitEnd || v.Verb == Settle

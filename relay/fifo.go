@@ -18,7 +18,7 @@ const (
 )
 
 // Entry is one outstanding request: its kind and how its answer is to be treated.
-type Entry uint8
+type Entry uint16
 
 const (
 	kindMask Entry = 0x0f
@@ -31,6 +31,14 @@ const (
 	// Answered marks a Query or FunctionCall whose answer has come to a point at which it may be over: ReadyForQuery ends it only
 	// then. One that comes sooner belongs to nobody.
 	Answered Entry = 0x80
+	// Named marks a request that changes a named statement, of the client's or on the server: the oldest of statements.changes.
+	Named Entry = 0x100
+	// Parsed marks a Close that was sent in the place of a Parse, because the server has the statement: the client is told that it
+	// has parsed.
+	Parsed Entry = 0x200
+	// Reworded marks a request that was sent in the place of another and must fail. The client gets the error in the words that
+	// wait in Link.words.
+	Reworded Entry = 0x400
 )
 
 // Kind returns what the entry asks.
@@ -46,6 +54,12 @@ func (e Entry) EndsUnit() bool {
 	return false
 }
 
+// moves reports whether the entry may change what the client's texts mean: it runs something, or ends a batch in which something
+// failed.
+func (e Entry) moves() bool {
+	return e&Injected == 0 && (e.EndsUnit() || e.Kind() == EntryExecute)
+}
+
 const (
 	fifoInline = 16      // entries kept without allocation: enough for one extended query
 	fifoLimit  = 1 << 16 // outstanding requests of one client; past it the client is not read (PostgreSQL has no such limit, its socket buffers have)
@@ -58,6 +72,7 @@ type fifo struct {
 	spill  []Entry // used instead of inline once it exists; its length is a power of two
 	head   uint32
 	count  uint32
+	moving uint32 // how many of them move, see Entry.moves
 }
 
 func (q *fifo) ring() []Entry {
@@ -80,6 +95,9 @@ func (q *fifo) push(e Entry) {
 	}
 	q.count++
 	*q.at(q.count - 1) = e
+	if e.moves() {
+		q.moving++
+	}
 }
 
 func (q *fifo) grow() {
@@ -102,6 +120,7 @@ func (q *fifo) first() Entry {
 func (q *fifo) answered() { *q.at(0) |= Answered }
 
 func (q *fifo) pop() {
+	q.passes(0)
 	q.head++
 	q.count--
 	if q.count == 0 {
@@ -109,8 +128,16 @@ func (q *fifo) pop() {
 	}
 }
 
+// passes counts the entry at place i as gone.
+func (q *fifo) passes(i uint32) {
+	if q.at(i).moves() {
+		q.moving--
+	}
+}
+
 // removeAt takes out the entry at place i.
 func (q *fifo) removeAt(i uint32) {
+	q.passes(i)
 	for ; i+1 < q.count; i++ {
 		*q.at(i) = *q.at(i + 1)
 	}
@@ -118,4 +145,4 @@ func (q *fifo) removeAt(i uint32) {
 }
 
 // reset forgets everything; a spill is given back so that an idle client holds none.
-func (q *fifo) reset() { q.spill, q.head, q.count = nil, 0, 0 }
+func (q *fifo) reset() { q.spill, q.head, q.count, q.moving = nil, 0, 0, 0 }

@@ -18,7 +18,7 @@ func (deaf) Stray()                {}
 
 // feedAll reads a stream in pieces of at most step bytes, as a session does, and returns what was forwarded. A verdict must
 // stay inside what it was given, and must get on.
-func feedAll(t *testing.T, stream []byte, step int, read func([]byte) Verdict, insertion func() []byte) (out []byte, last Verb) {
+func feedAll(t *testing.T, stream []byte, step int, l *Link, read func([]byte) Verdict) (out []byte, last Verb) {
 	t.Helper()
 	var pending []byte
 	for len(stream) > 0 {
@@ -34,7 +34,13 @@ func feedAll(t *testing.T, stream []byte, step int, read func([]byte) Verdict, i
 			last = v.Verb
 			switch v.Verb {
 			case Insert:
-				out = append(out, insertion()...)
+				out = append(out, l.Insertion()...)
+				continue
+			case Replace:
+				if v.Skip == 0 {
+					t.Fatal("nothing is replaced")
+				}
+				out = append(out, l.Replacement()...)
 				continue
 			case Drop, UnitEnd, PreludeDone:
 				if v.N+v.Skip == 0 && v.Verb == Drop {
@@ -61,8 +67,8 @@ func FuzzFromClient(f *testing.F) {
 		whole, cut := &Link{Observer: deaf{}}, &Link{Observer: deaf{}}
 		whole.Attach(false, event.PinNone)
 		cut.Attach(false, event.PinNone)
-		a, verbA := feedAll(t, stream, len(stream)+1, whole.FromClient, whole.Insertion)
-		b, verbB := feedAll(t, stream, 1, cut.FromClient, cut.Insertion)
+		a, verbA := feedAll(t, stream, len(stream)+1, whole, whole.FromClient)
+		b, verbB := feedAll(t, stream, 1, cut, cut.FromClient)
 		if !bytes.Equal(a, b) || verbA != verbB || whole.Outstanding() != cut.Outstanding() {
 			t.Fatalf("whole %q (%d), cut %q (%d); outstanding %d and %d", a, verbA, b, verbB, whole.Outstanding(), cut.Outstanding())
 		}
@@ -82,8 +88,8 @@ func FuzzFromServer(f *testing.F) {
 		for i, step := range []int{len(stream) + 1, 1} {
 			l := &Link{Observer: deaf{}}
 			l.Attach(true, event.PinNone)
-			feedAll(t, ask, len(ask), l.FromClient, l.Insertion)
-			outs[i], ends[i] = feedAll(t, stream, step, l.FromServer, l.Insertion)
+			feedAll(t, ask, len(ask), l, l.FromClient)
+			outs[i], ends[i] = feedAll(t, stream, step, l, l.FromServer)
 			l.Lost(Loss{Accepted: true})
 		}
 		if !bytes.Equal(outs[0], outs[1]) && ends[0] == ends[1] {
@@ -131,9 +137,9 @@ func TestLostFollowsTheContract(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			l := &Link{Observer: deaf{}}
 			l.Attach(tc.standby, tc.pin)
-			feedAll(t, tc.sent, 1<<20, l.FromClient, l.Insertion)
-			feedAll(t, tc.reply, 1<<20, l.FromServer, l.Insertion)
-			feedAll(t, tc.running, 1<<20, l.FromClient, l.Insertion)
+			feedAll(t, tc.sent, 1<<20, l, l.FromClient)
+			feedAll(t, tc.reply, 1<<20, l, l.FromServer)
+			feedAll(t, tc.running, 1<<20, l, l.FromClient)
 			if got := l.Lost(tc.loss); got != tc.want {
 				t.Errorf("%v, want %v", got, tc.want)
 			}

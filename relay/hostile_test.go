@@ -67,7 +67,7 @@ func TestAnswersThatNobodyIsOwedEndTheServer(t *testing.T) {
 	} {
 		for _, step := range []int{1, 7, 1 << 20} {
 			l := linked(t, false, event.PinNone, tc.asked)
-			if _, last := feedAll(t, tc.says, step, l.FromServer, l.Insertion); last != tc.want {
+			if _, last := feedAll(t, tc.says, step, l, l.FromServer); last != tc.want {
 				t.Errorf("%s, in pieces of %d: %v, want %v", name, step, last, tc.want)
 			}
 		}
@@ -89,7 +89,7 @@ func TestAPreludeIsDoneOnlyWhenTheServerSaysSo(t *testing.T) {
 	} {
 		l := linked(t, false, event.PinNone)
 		l.Prelude()
-		if _, last := feedAll(t, tc.says, len(tc.says), l.FromServer, l.Insertion); last != tc.want {
+		if _, last := feedAll(t, tc.says, len(tc.says), l, l.FromServer); last != tc.want {
 			t.Errorf("%s: %v, want %v", name, last, tc.want)
 		}
 	}
@@ -102,7 +102,7 @@ func TestAnImpossibleLengthIsFoundAtItsHeader(t *testing.T) {
 			for _, asked := range [][]byte{nil, query("select 1"), syncMsg()} {
 				l := linked(t, false, event.PinNone, asked)
 				header := binary.BigEndian.AppendUint32([]byte{byte(kind)}, length)
-				if out, last := feedAll(t, header, 1, l.FromServer, l.Insertion); last != Violation || len(out) > 0 {
+				if out, last := feedAll(t, header, 1, l, l.FromServer); last != Violation || len(out) > 0 {
 					t.Errorf("%q of length %#x: %v, %d bytes forwarded", byte(kind), length, last, len(out))
 				}
 			}
@@ -127,8 +127,8 @@ func TestANotificationReachesOnlyWhoListens(t *testing.T) {
 			stray := &strays{}
 			l := &Link{Observer: stray}
 			l.Attach(false, tc.pin)
-			feedAll(t, tc.asked, len(tc.asked)+1, l.FromClient, l.Insertion)
-			out, _ := feedAll(t, news, step, l.FromServer, l.Insertion)
+			feedAll(t, tc.asked, len(tc.asked)+1, l, l.FromClient)
+			out, _ := feedAll(t, news, step, l, l.FromServer)
 			if hears := bytes.Equal(out, news); hears != tc.hears || len(out) > 0 != tc.hears || stray.n > 0 == tc.hears {
 				t.Errorf("a client that %s: got %q, %d strays", name, out, stray.n)
 			}
@@ -149,7 +149,7 @@ func TestAServerCannotMakeUsKeepALongMessage(t *testing.T) {
 	huge := func(kind byte) []byte { return []byte{kind, 0x3f, 0xff, 0xff, 0} }
 	for _, kind := range "ENSA" {
 		l := linked(t, false, event.PinNone, query("begin"), begunThen)
-		if _, last := feedAll(t, huge(byte(kind)), pgwire.HeaderLen, l.FromServer, l.Insertion); last != Violation {
+		if _, last := feedAll(t, huge(byte(kind)), pgwire.HeaderLen, l, l.FromServer); last != Violation {
 			t.Errorf("%c of a gigabyte in a transaction in which nothing is asked: %v", kind, last)
 		}
 	}
@@ -163,7 +163,7 @@ func TestAServerCannotMakeUsKeepALongMessage(t *testing.T) {
 		"notice": {said('N', "SNOTICE\x00C00000\x00M"+long+"\x00\x00"), More},
 	} {
 		l := linked(t, false, event.PinNone, query("select 1"))
-		out, last := feedAll(t, tc.says, 1000, l.FromServer, l.Insertion)
+		out, last := feedAll(t, tc.says, 1000, l, l.FromServer)
 		if last != tc.want || tc.want == More && !bytes.Equal(out, tc.says) {
 			t.Errorf("a long %s: %v, %d of %d bytes", name, last, len(out), len(tc.says))
 		}

@@ -38,7 +38,9 @@ type stream struct {
 // Observer, is a client without a server. Ownership: the session that embeds it.
 type Link struct {
 	Observer Observer
-	Tally    Tally // counts on; its reader empties it
+	Library  Library   // of the client; nil: its statements are its own
+	Prepared *Prepared // of the linked server, set before Attach; nil: it is a new one
+	Tally    Tally     // counts on; its reader empties it
 
 	fifo fifo
 	up   stream // client to server
@@ -57,8 +59,11 @@ type Link struct {
 	unit     unit
 	settling settling
 	unnamed  unnamed
-	named    map[string]does // what prepared statements do: of those whose text may end a transaction, on a standby of all
-	unnoted  bool            // there were too many of them to remember: any named statement may be one
+
+	statements *statements // named ones; nil before the first
+	inserts    bool        // Insertion is for a named statement
+	healing    bool        // an answer is read over up to its ReadyForQuery, then the unit is sent again
+	before     int         // of the bytes that FromServer reads, how many are shown before the message that it looks at
 }
 
 // Tally counts what a client has asked for, and what was answered.
@@ -66,7 +71,10 @@ type Tally struct {
 	Queries      uint32 // answered with ReadyForQuery: a Query, a FunctionCall, a batch of the extended protocol up to its Sync
 	Transactions uint32 // … that left the server outside of a transaction block
 	ClientParses uint32 // Parse messages of the client's
-	ServerParses uint32 // … and those that were sent again for it, to a server that did not have the statement
+	ServerParses uint32 // … that went to a server, and those of the router's own, to a server that did not have the statement
+	Injected     uint32 // of these the router's own, of named statements
+	Evictions    uint32 // statements that were closed on a server because it had too many
+	Heals        uint32 // units that were sent again because the server's statement was of no use any more
 	Binds        uint32
 }
 
@@ -81,6 +89,10 @@ type unit struct {
 	copySync   bool   // a Sync was sent into a COPY: whether it will be answered cannot be known
 	syncsRead  uint32 // Syncs sent before the COPY began that are held to be read over by it
 	lateCopy   bool   // the unit is over but for the rest of a CopyData that nobody waits for
+	uses       *named // the named statement that it uses
+	usesMany   bool   // … and others
+	describes  bool   // a portal or a statement is described in it
+	altered    bool   // it has changed tables, and is not committed
 	portalEnds bool   // a portal of a statement that may end a transaction was bound; it may outlive its batch
 
 	pins   event.Pins // what its texts pin for
@@ -101,16 +113,20 @@ func (l *Link) Attach(standby bool, pin event.PinReason) {
 }
 
 // NextUnit ends a unit of work while the server stays linked.
-func (l *Link) NextUnit() { l.unit = unit{} }
+func (l *Link) NextUnit() {
+	l.unit = unit{}
+	if l.statements != nil {
+		l.statements.unseen = nil
+	}
+}
 
 // Detach ends the link, at a unit's end or because the server is lost. What the client had sent and nobody answered is
-// forgotten; the client's unnamed statement is kept. A pin ends with its server.
+// forgotten; the client's statements are kept. A pin ends with its server.
 func (l *Link) Detach() {
 	l.linked, l.keeps, l.pins = false, false, 0
 	l.status = StatusIdle
-	clear(l.named)
-	l.unnoted = false
 	l.restart()
+	l.Prepared = nil
 }
 
 // restart forgets what belonged to the last unit. The client's own stream stays where it is: a message under way goes on.
@@ -118,8 +134,9 @@ func (l *Link) restart() {
 	l.fifo.reset()
 	l.down, l.passing = stream{}, nil
 	l.skipping, l.copyIn = false, false
-	l.unit, l.settling = unit{}, settling{}
 	l.unnamed.forgetUnsettled()
+	l.forgetChanges()
+	l.unit, l.settling, l.healing = unit{}, settling{}, false
 }
 
 // Standby reports whether the linked server is in hot standby, as far as it has said.

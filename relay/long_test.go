@@ -30,7 +30,7 @@ func TestALongQueryPinsForWhatStandsAtItsEnd(t *testing.T) {
 		msg := query(longText(end))
 		for _, step := range []int{1000, 16 << 10, 17 << 10, len(msg) - 1, len(msg)} {
 			l := linked(t, false, event.PinNone)
-			if out, _ := feedAll(t, msg, step, l.FromClient, l.Insertion); len(out) != len(msg) {
+			if out, _ := feedAll(t, msg, step, l, l.FromClient); len(out) != len(msg) {
 				t.Fatalf("%d of %d bytes were forwarded", len(out), len(msg))
 			}
 			if got := l.Pinned(); got != want {
@@ -64,11 +64,11 @@ func TestALongQueryIsDoubtfulUntilItHasPassed(t *testing.T) {
 		}
 		msg := query(longText(tc.end))
 		cut := len(msg) - 100
-		feedAll(t, msg[:cut], cut, l.FromClient, l.Insertion)
+		feedAll(t, msg[:cut], cut, l, l.FromClient)
 		if got := l.Lost(Loss{Accepted: true}); tc.block && got != OutcomeUnknown || got == Replay {
 			t.Errorf("%s, cut: %v", tc.name, got)
 		}
-		feedAll(t, msg[cut:], len(msg), l.FromClient, l.Insertion)
+		feedAll(t, msg[cut:], len(msg), l, l.FromClient)
 		if got := l.Lost(Loss{Accepted: true}); got != tc.want {
 			t.Errorf("%s: %v, want %v", tc.name, got, tc.want)
 		}
@@ -79,13 +79,13 @@ func TestALongQueryIsDoubtfulUntilItHasPassed(t *testing.T) {
 func TestALongQueryIsForgottenWithItsServer(t *testing.T) {
 	msg := query(longText("; set role x"))
 	l := linked(t, false, event.PinNone)
-	feedAll(t, msg[:len(msg)/2], len(msg), l.FromClient, l.Insertion)
+	feedAll(t, msg[:len(msg)/2], len(msg), l, l.FromClient)
 	l.Detach()
 	if v := l.Begin(msg[len(msg)/2:]); v.Verb != Drop || v.Skip != len(msg)-len(msg)/2 {
 		t.Fatalf("the rest: %+v", v)
 	}
 	l.Attach(false, event.PinNone)
-	feedAll(t, query("select 1"), 1<<20, l.FromClient, l.Insertion)
+	feedAll(t, query("select 1"), 1<<20, l, l.FromClient)
 	if l.Pinned() != event.PinNone || l.passing != nil {
 		t.Errorf("pinned for %v", l.Pinned())
 	}

@@ -38,7 +38,9 @@ func (m *relayModel) read() bool {
 		return false
 	}
 	out := s.server.take(list[0])
-	if !s.ours[s.taken] {
+	if s.parsed[s.taken] {
+		m.want = append(m.want, bytes.Replace(out, pgwire.AppendCloseComplete(nil), pgwire.AppendParseComplete(nil), 1)...)
+	} else if !s.ours[s.taken] || out != nil && out[0] == pgwire.KindErrorResponse && list[0][0] != pgwire.KindQuery {
 		m.want = append(m.want, out...)
 	}
 	s.taken += len(list[0])
@@ -181,7 +183,7 @@ func requests(t *rapid.T) (list [][]byte) {
 		"rollback to a", "select 1; select 2", "insert into t values (1); commit; select 1", "copy t from stdin; select 1", "copy guarded from stdin", "call p()", "broken",
 	}
 	text := func() string { return rapid.SampledFrom(texts).Draw(t, "text") }
-	name := func() string { return rapid.SampledFrom([]string{"", "", "", "a"}).Draw(t, "name") }
+	name := func() string { return rapid.SampledFrom([]string{"", "", "a", "a", "b", "c", "pgr1"}).Draw(t, "name") }
 	for range rapid.IntRange(1, 20).Draw(t, "requests") {
 		var m []byte
 		switch rapid.IntRange(0, 13).Draw(t, "request") {
@@ -236,6 +238,7 @@ func anySession(t *rapid.T) {
 	s := newCutSession(cutSetting{
 		standby: rapid.Bool().Draw(t, "standby"), session: rapid.Bool().Draw(t, "session"), prelude: rapid.Bool().Draw(t, "prelude"),
 	})
+	s.evicts = rapid.Bool().Draw(t, "evicts")
 	m := &relayModel{t: t, s: s}
 	s.link.Observer, s.released, s.shows = m, m.released, true
 	for i, msg := range stream {

@@ -94,6 +94,11 @@ func (s *server) extended(kind byte, body []byte) {
 	case pgwire.KindParse:
 		name, rest, _ := cutString(body)
 		text, _, _ := cutString(rest)
+		if _, taken := s.named[string(name)]; taken || s.status == StatusFailed && string(text) != "rollback" && len(text) > 0 {
+			s.fail("42P05")
+			s.ignoring = true
+			return
+		}
 		if string(text) == "broken" {
 			if len(name) == 0 {
 				s.unnamed = ""
@@ -115,10 +120,12 @@ func (s *server) extended(kind byte, body []byte) {
 			name = body[1:]
 		}
 		text := s.unnamed
-		if n, _, _ := cutString(name); len(n) > 0 {
-			text = s.named[string(n)]
+		n, _, _ := cutString(name)
+		named := len(n) > 0
+		if named {
+			text, named = s.named[string(n)]
 		}
-		if text == "" {
+		if text == "" && !named {
 			s.fail("26000")
 			s.ignoring = true
 			return
@@ -141,6 +148,7 @@ func (s *server) extended(kind byte, body []byte) {
 		if isUnnamedStatement(body) {
 			s.unnamed = ""
 		}
+		delete(s.named, string(body[1:len(body)-1]))
 		s.out = pgwire.AppendCloseComplete(s.out)
 	}
 }
@@ -184,14 +192,16 @@ type harness struct {
 	t       *rapid.T
 	link    Link
 	servers [2]*server
-	at      int
-	stream  [][]byte
-	pending []byte // from the client, not used yet
-	toSrv   []byte // forwarded, not processed
-	fromSrv []byte // answered, not relayed
-	got     []byte // what the client has received
-	refused bool
-	sent    bool // something of a unit is under way
+
+	prepared [2]Prepared
+	at       int
+	stream   [][]byte
+	pending  []byte // from the client, not used yet
+	toSrv    []byte // forwarded, not processed
+	fromSrv  []byte // answered, not relayed
+	got      []byte // what the client has received
+	refused  bool
+	sent     bool // something of a unit is under way
 }
 
 func (h *harness) Parameter(name, value []byte) {}
@@ -211,11 +221,15 @@ func (h *harness) client() {
 			h.pending = h.pending[v.Skip:]
 		case Insert:
 			h.toSrv = append(h.toSrv, h.link.Insertion()...)
+		case Replace:
+			h.toSrv = append(h.toSrv, h.link.Replacement()...)
+			h.pending = h.pending[v.Skip:]
 		case Full:
 			return // until the server has answered
 		case UnitEnd:
 			h.unitEnd()
 		case Start:
+			h.link.Prepared = &h.prepared[h.at]
 			h.link.Attach(false, event.PinNone)
 			h.sent = true
 		case Refuse:
@@ -267,8 +281,8 @@ func (h *harness) answer(n int) {
 			}
 			return
 		case Drop:
-		case Full:
-			return // until the server has answered
+		case Replace:
+			h.got = append(h.got, h.link.Replacement()...)
 		case UnitEnd:
 			h.unitEnd()
 			return
@@ -304,6 +318,7 @@ func (h *harness) unitEnd() {
 func messages(t *rapid.T) [][]byte {
 	texts := []string{"select 1", "select 2", "begin", "commit", "rollback", "error", "", "copy in", "copy out"}
 	text := func() string { return rapid.SampledFrom(texts).Draw(t, "text") }
+	name := func() string { return rapid.SampledFrom([]string{"", "", "a", "b", "c", "pgr1"}).Draw(t, "name") }
 	var out [][]byte
 	for range rapid.IntRange(1, 25).Draw(t, "messages") {
 		var m []byte
@@ -311,17 +326,17 @@ func messages(t *rapid.T) [][]byte {
 		case 0, 1, 2:
 			m = pgwire.AppendQuery(nil, text())
 		case 3:
-			m = pgwire.AppendParse(nil, "", rapid.SampledFrom(append(texts, "broken")).Draw(t, "parse"), nil)
+			m = pgwire.AppendParse(nil, name(), rapid.SampledFrom(append(texts, "broken")).Draw(t, "parse"), nil)
 		case 4:
-			m = pgwire.AppendBind(nil, "", "", nil)
+			m = pgwire.AppendBind(nil, "", name(), nil)
 		case 5:
-			m = pgwire.AppendDescribe(nil, 'S', "")
+			m = pgwire.AppendDescribe(nil, 'S', name())
 		case 6:
 			m = pgwire.AppendExecute(nil, "", 0)
 		case 7:
 			m = pgwire.AppendSync(nil)
 		case 8:
-			m = pgwire.AppendClose(nil, 'S', "")
+			m = pgwire.AppendClose(nil, 'S', name())
 		case 9:
 			m = []byte{'c', 0, 0, 0, 4}
 		case 10:
@@ -345,6 +360,7 @@ func TestRelayedAnswersEqualDirectOnes(t *testing.T) {
 		direct := newServer()
 		h := &harness{t: t, stream: stream, servers: [2]*server{newServer(), newServer()}}
 		h.link.Observer = h
+		h.prepared[0].Limit, h.prepared[1].Limit = 2, 2
 		h.servers[0].unnamed = "stranger"
 		for i, m := range stream {
 			direct.message(m[0], m[pgwire.HeaderLen:])

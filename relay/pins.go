@@ -10,7 +10,13 @@ const Told event.Pins = 1<<event.PinPreparedStatement | 1<<event.PinListen | 1<<
 	1<<event.PinAdvisoryLock
 
 // Held takes the answer to AskPins: what really holds of what the server can tell. The words of a text had it pinned for more.
-func (l *Link) Held(held event.Pins) { l.pins = l.pins&^Told | held&Told }
+// A statement that is too long to be moved bears a name of the router's, by which the server does not tell it from the others.
+func (l *Link) Held(held event.Pins) {
+	if l.statements.keepsOwn() {
+		held = held.With(event.PinPreparedStatement)
+	}
+	l.pins = l.pins&^Told | held&Told
+}
 
 func (l *Link) pinFor(why event.PinReason) {
 	if why != event.PinNone {
@@ -31,10 +37,10 @@ func (l *Link) mayBeFree() bool {
 	return l.pins != 0 && l.pins&^Told == 0 && (u.frees || u.pins != 0 && (u.failed || u.ended))
 }
 
-// heardTag takes the tag of a statement that was done. It is the best evidence there is: of a statement that was prepared long ago,
+// heedPins takes the tag of a statement that was done. It is the best evidence there is: of a statement that was prepared long ago,
 // too, and in any spelling. What a statement does that runs others, the tag does not say. Of one that is not here to its end nothing
 // is known.
-func (l *Link) heardTag(tag []byte, whole bool) {
+func (l *Link) heedPins(tag []byte, whole bool) {
 	if l.pins == 0 && (len(tag) == 0 || tag[0] != 'L') {
 		return
 	}

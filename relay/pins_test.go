@@ -44,7 +44,7 @@ func TestWhatMayBeFreeIsAskedAbout(t *testing.T) {
 					l.pinFor(event.PinListen)
 					l.NextUnit()
 				}
-				feedAll(t, query(tc.sql), 1<<20, l.FromClient, l.Insertion)
+				feedAll(t, query(tc.sql), 1<<20, l, l.FromClient)
 				got, _ := verbs(l, join(tc.answered, readyIdle), step)
 				whole := step > len(tc.answered)
 				if last := got[len(got)-1]; last != tc.want && (whole || tc.want == Settle) {
@@ -64,11 +64,11 @@ func TestAStatementPinsEachTimeItRuns(t *testing.T) {
 	if l.Pinned() != event.PinNone {
 		t.Fatalf("pinned for %v", l.Pinned())
 	}
-	feedAll(t, bindTo("", "s"), 1<<20, l.FromClient, l.Insertion)
+	feedAll(t, bindTo("", "s"), 1<<20, l, l.FromClient)
 	if l.Pinned() != event.PinAdvisoryLock {
 		t.Errorf("the named statement pins for %v", l.Pinned())
 	}
-	feedAll(t, bindTo("", ""), 1<<20, l.FromClient, l.Insertion)
+	feedAll(t, bindTo("", ""), 1<<20, l, l.FromClient)
 	if l.Pinned() != event.PinListen {
 		t.Errorf("the unnamed statement pins for %v", l.Pinned())
 	}

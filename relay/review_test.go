@@ -2,7 +2,6 @@ package relay
 
 import (
 	"encoding/binary"
-	"fmt"
 	"testing"
 
 	"github.com/pgrouter/pgrouter/event"
@@ -16,9 +15,9 @@ func linked(t *testing.T, standby bool, pin event.PinReason, steps ...[]byte) *L
 	l.Attach(standby, pin)
 	for i, b := range steps {
 		if i%2 == 0 {
-			feedAll(t, b, len(b)+1, l.FromClient, l.Insertion)
+			feedAll(t, b, len(b)+1, l, l.FromClient)
 		} else {
-			feedAll(t, b, len(b)+1, l.FromServer, l.Insertion)
+			feedAll(t, b, len(b)+1, l, l.FromServer)
 		}
 	}
 	return l
@@ -64,29 +63,6 @@ func TestADoubtfulServerIsDoubtfulWhateverPinnedItBefore(t *testing.T) {
 		if got := l.Pinned(); got != event.PinUncertain {
 			t.Errorf("pinned for %v", got)
 		}
-	}
-}
-
-// TestTheNamesOfEndersAreBounded: a client that gives each COMMIT a name of its own costs no more than so many names, and none
-// of them is taken for harmless.
-func TestTheNamesOfEndersAreBounded(t *testing.T) {
-	const limit = 1000
-	l := linked(t, false, event.PinNone)
-	begun := pgwire.AppendReadyForQuery(pgwire.AppendCommandComplete(nil, "BEGIN"), StatusBlock)
-	feedAll(t, query("begin"), 1<<20, l.FromClient, l.Insertion)
-	feedAll(t, begun, 1<<20, l.FromServer, l.Insertion)
-	ready := pgwire.AppendReadyForQuery(pgwire.AppendParseComplete(nil), StatusBlock)
-	for i := range 2 * limit {
-		feedAll(t, join(parse(fmt.Sprint("c", i), "commit"), syncMsg()), 1<<20, l.FromClient, l.Insertion)
-		feedAll(t, ready, 1<<20, l.FromServer, l.Insertion)
-	}
-	if len(l.named) > limit {
-		t.Errorf("%d names are kept", len(l.named))
-	}
-	last := fmt.Sprint("c", 2*limit-1)
-	feedAll(t, join(bindTo("", last), execute("", 0), syncMsg()), 1<<20, l.FromClient, l.Insertion)
-	if got := l.Lost(Loss{Accepted: true}); got != OutcomeUnknown {
-		t.Errorf("the last of them: %v", got)
 	}
 }
 

@@ -26,13 +26,14 @@ func (l *Link) FromServer(b []byte) Verdict {
 		if !ok || have < f.Len && have < l.awaited(f) {
 			break
 		}
+		l.before = n
 		v := l.observe(f, b[n:n+have])
 		switch v.Verb {
 		case More:
 			l.down.rest, l.down.drop = f.Len-have, false
 			n += have
 			continue
-		case Drop, PreludeDone, Settle, Row, Settled, SettleFailed:
+		case Drop, PreludeDone, Settle, Row, Settled, SettleFailed, Again, Replace:
 			l.down.rest, l.down.drop = f.Len-have, true
 			v.Skip = have
 		case UnitEnd:
@@ -49,7 +50,7 @@ func (l *Link) FromServer(b []byte) Verdict {
 
 func (l *Link) passed(v Verdict) Verdict {
 	if v.Verb != Fatal && v.Verb != Dying { // what stands before them is the caller's to forward or not, see Lost
-		l.unit.answered = l.unit.answered || v.N > 0
+		l.unit.answered = l.unit.answered || v.N > 0 || v.Verb == Replace
 	}
 	return v
 }
@@ -66,7 +67,8 @@ const unaskedLimit = 64 * 1024
 // awaited whole, because the client may get another server before the rest is here (I8).
 func (l *Link) awaited(f pgwire.Frame) int {
 	switch f.Kind {
-	case pgwire.KindReadyForQuery, pgwire.KindErrorResponse, pgwire.KindParameterStatus, pgwire.KindNoticeResponse, pgwire.KindNotification:
+	case pgwire.KindReadyForQuery, pgwire.KindErrorResponse, pgwire.KindParameterStatus, pgwire.KindNoticeResponse, pgwire.KindNotification,
+		pgwire.KindCommandComplete:
 	case pgwire.KindDataRow:
 		if l.settling.underWay {
 			return min(f.Len, settleRowLimit)
@@ -99,8 +101,11 @@ func (l *Link) observe(f pgwire.Frame, msg []byte) Verdict {
 			return l.settleRow(f, len(msg))
 		}
 		return l.partOf(head, EntryQuery, EntryExecute)
-	case pgwire.KindCommandComplete, pgwire.KindEmptyQueryResponse:
-		return l.completed(head, msg[pgwire.HeaderLen:], len(msg) == f.Len)
+	case pgwire.KindCommandComplete:
+		l.heedTag(head, msg[pgwire.HeaderLen:], len(msg) == f.Len)
+		return l.completed(head)
+	case pgwire.KindEmptyQueryResponse:
+		return l.completed(head)
 	case pgwire.KindReadyForQuery:
 		return l.ready(head, msg)
 	case pgwire.KindRowDescription:
@@ -118,14 +123,14 @@ func (l *Link) observe(f pgwire.Frame, msg []byte) Verdict {
 		l.unit.writes = true
 		return l.partOf(head, EntryQuery, EntryExecute)
 	default:
-		return l.observeExtended(f.Kind, head)
+		return l.observeExtended(msg, head)
 	}
 }
 
 // observeExtended takes the answers of the extended protocol and of FunctionCall.
-func (l *Link) observeExtended(kind byte, head Entry) Verdict {
+func (l *Link) observeExtended(msg []byte, head Entry) Verdict {
 	want := EntryNone
-	switch kind {
+	switch msg[0] {
 	case pgwire.KindParseComplete:
 		want = EntryParse
 	case pgwire.KindBindComplete:
@@ -143,6 +148,9 @@ func (l *Link) observeExtended(kind byte, head Entry) Verdict {
 	}
 	if want == EntryNone || head.Kind() != want {
 		return violation
+	}
+	if head&Parsed != 0 {
+		msg[0] = pgwire.KindParseComplete
 	}
 	return l.answered(head)
 }
@@ -165,9 +173,15 @@ func (l *Link) done() {
 
 // answered passes a message that ends an answer.
 func (l *Link) answered(head Entry) Verdict {
+	if head&Reworded != 0 { // it was sent to fail
+		return violation
+	}
 	l.done()
 	if head&Unnamed != 0 {
 		l.settleUnnamed(head)
+	}
+	if head&Named != 0 {
+		l.settleChange()
 	}
 	return shown(head)
 }
@@ -180,11 +194,8 @@ func shown(head Entry) Verdict {
 }
 
 // completed passes CommandComplete or EmptyQueryResponse: the end of an Execute, one of several statements of a Query.
-func (l *Link) completed(head Entry, tag []byte, whole bool) Verdict {
+func (l *Link) completed(head Entry) Verdict {
 	l.copyIn, l.unit.syncsRead = false, 0
-	if head&Injected == 0 {
-		l.heardTag(tag, whole)
-	}
 	switch head.Kind() {
 	case EntryExecute:
 		return l.answered(head)
@@ -214,11 +225,14 @@ func (l *Link) ready(head Entry, msg []byte) Verdict {
 		return l.told(msg)
 	}
 	early := head.Kind() != EntrySync && head&Answered == 0
-	if !head.EndsUnit() || early || head&Injected != 0 && msg[pgwire.HeaderLen] != StatusIdle {
+	if !head.EndsUnit() || early || head&Reworded != 0 || head&Injected != 0 && msg[pgwire.HeaderLen] != StatusIdle {
 		return violation
 	}
 	l.done()
 	l.copyIn = false
+	if l.healing {
+		return l.again(msg)
+	}
 	switch {
 	case l.settling.underWay:
 		return l.settled()
@@ -237,6 +251,7 @@ func (l *Link) told(msg []byte) Verdict {
 	l.Tally.Queries++
 	if l.status == StatusIdle {
 		l.Tally.Transactions++
+		l.committed()
 	}
 	if l.fifo.count > 0 {
 		return forward
@@ -310,6 +325,10 @@ func (l *Link) failed(head Entry, msg []byte, whole bool) Verdict {
 	if head&Injected != 0 && head.Kind() == EntryQuery {
 		return Verdict{Verb: PreludeFailed}
 	}
+	if whole && l.heals(head, code, msg) {
+		return swallow
+	}
+	verdict := l.reworded(head, code, msg, whole)
 	l.fifo.answered()
 	l.copyIn, l.unit.failed = false, true
 	if l.unit.syncsRead > 0 { // or it failed before it read the Sync, which is answered then
@@ -321,7 +340,7 @@ func (l *Link) failed(head Entry, msg []byte, whole bool) Verdict {
 	if !head.EndsUnit() {
 		l.skipToSync()
 	}
-	return forward
+	return verdict
 }
 
 // skipToSync forgets the requests that the server will not answer: the one that failed, and those up to the next Sync.
@@ -333,12 +352,23 @@ func (l *Link) skipToSync() {
 			l.skipping = false
 			return
 		}
-		if head&Unnamed != 0 {
-			l.unsettleUnnamed(head, failed)
-		}
+		l.unsettle(head, failed)
 		l.fifo.pop()
 	}
 	l.unit.open = true // be it that a Query behind it was to end the batch
+}
+
+// unsettle notes that the server does not do what an entry asks: it reads over it, or has failed at it.
+func (l *Link) unsettle(e Entry, failed bool) {
+	if e&Unnamed != 0 {
+		l.unsettleUnnamed(e, failed)
+	}
+	if e&Named != 0 {
+		l.unsettleChange()
+	}
+	if e&Reworded != 0 {
+		l.statements.words.pop()
+	}
 }
 
 // copyBegins takes CopyInResponse. The server now reads CopyData; a Sync or Flush that was sent before it said so is read
@@ -362,9 +392,7 @@ func (l *Link) copyBegins(head Entry) Verdict {
 		default:
 		}
 		// anything else fails the COPY and is consumed by that; nobody else gets this server
-		if next&Unnamed != 0 {
-			l.unsettleUnnamed(next, false)
-		}
+		l.unsettle(next, false)
 		l.fifo.removeAt(1)
 		l.doubt()
 		return forward
@@ -389,6 +417,22 @@ func isLastWarning(msg []byte) bool {
 		return true
 	}
 	return false
+}
+
+// errorField returns one field of an ErrorResponse, nil when it is missing.
+func errorField(msg []byte, kind byte) []byte {
+	body := msg[pgwire.HeaderLen:]
+	for len(body) > 0 && body[0] != 0 {
+		value, rest, ended := cutString(body[1:])
+		switch {
+		case !ended:
+			return nil
+		case body[0] == kind:
+			return value
+		}
+		body = rest
+	}
+	return nil
 }
 
 // severityAndCode reads two fields of an ErrorResponse or NoticeResponse, either of which may be missing. The severity is the

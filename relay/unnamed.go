@@ -95,10 +95,14 @@ func (u *unnamed) forgetUnsettled() {
 	u.next, u.unsettled, u.parses, u.inBatch, u.onServer = u.next[:0], 0, 0, false, false
 }
 
-// Insertion returns the message that must go to the server before the client's next bytes, after FromClient said Insert, and
-// notes it as outstanding: the client's own unnamed Parse, or, when it has none, a Close that takes away a stranger's. It is
-// valid until the next call.
+// Insertion returns the messages that must go to the server before the client's next bytes, after FromClient said Insert: what a
+// named statement needs, or the client's own unnamed Parse, or, when it has none, a Close that takes away a stranger's. It is valid
+// until the next call.
 func (l *Link) Insertion() []byte {
+	if l.inserts {
+		l.inserts = false
+		return l.statements.scratch
+	}
 	l.unnamed.inBatch = true
 	if len(l.unnamed.parse) > 0 {
 		l.Tally.ServerParses++
@@ -127,9 +131,9 @@ func (l *Link) useUnnamed() Verb {
 	return More
 }
 
-// sawParse notes a Parse. msg may be only its beginning.
+// sawParse notes a Parse of the unnamed statement. msg may be only its beginning.
 func (l *Link) sawParse(msg []byte, whole bool) {
-	name, rest, ok := cutString(msg[pgwire.HeaderLen:])
+	_, rest, ok := cutString(msg[pgwire.HeaderLen:])
 	if !ok {
 		l.pinFor(event.PinUncertain)
 		l.unit.mayEnd, l.unit.writes = true, true
@@ -142,70 +146,28 @@ func (l *Link) sawParse(msg []byte, whole bool) {
 		l.pinFor(class.Pin)
 		what = does{mayEnd: class.MayEnd, writes: l.mayWrite(text), pins: event.PinsOf(class.Pin), frees: class.Frees}
 	}
-	if len(name) == 0 {
-		if !l.unnamed.keep(msg, whole, what) {
-			l.pinFor(event.PinUncertain)
-		}
-		return
-	}
-	l.pinFor(event.PinPreparedStatement)
-	l.noteNamed(name, what)
-}
-
-// namedLimit bounds how many names of prepared statements are remembered.
-const namedLimit = 1000
-
-// noteNamed remembers what a named statement does, if it may end a transaction, pins or frees, or if only those that are remembered are taken
-// for reads. It is not forgotten before the server is: whether a Close or another Parse of the name is carried out is known
-// only when the server has answered.
-func (l *Link) noteNamed(name []byte, what does) {
-	if !what.mayEnd && what.pins == 0 && !what.frees && !l.standby {
-		return
-	}
-	before, known := l.named[string(name)]
-	switch {
-	case !known && len(l.named) >= namedLimit:
-		l.unnoted = true
-		return
-	case l.named == nil:
-		l.named = make(map[string]does)
-	}
-	l.named[string(name)] = does{
-		mayEnd: what.mayEnd || before.mayEnd, writes: what.writes || before.writes,
-		pins: what.pins | before.pins, frees: what.frees || before.frees,
+	if !l.unnamed.keep(msg, whole, what) {
+		l.pinFor(event.PinUncertain)
 	}
 }
 
-// doesNamed returns what is known of a named statement. One that was not noted may have come by SQL's PREPARE.
-func (l *Link) doesNamed(name []byte) does {
-	what, known := l.named[string(name)]
-	if !known {
-		what = does{mayEnd: l.unnoted, writes: true, frees: l.unnoted}
-		if l.unnoted {
-			what.pins = event.PinsOf(event.PinUncertain)
-		}
+// doesUnnamed returns what a Bind of the unnamed statement may run.
+func (l *Link) doesUnnamed() does {
+	if u := &l.unnamed; u.parses > 0 { // a Parse of the same batch
+		return u.nextDoes
 	}
-	return what
+	return l.unnamed.does
 }
 
-// sawBind notes a Bind: from here on its statement may run.
-func (l *Link) sawBind(portal, statement []byte) {
-	var what does
-	switch u := &l.unnamed; {
-	case len(statement) > 0:
-		what = l.doesNamed(statement)
-	case u.parses > 0: // a Parse of the same batch
-		what = u.nextDoes
-	default:
-		what = u.does
-	}
+// sawBind notes a Bind: from here on its statement may run. front is what stands before the statement's name.
+func (l *Link) sawBind(front []byte, what does) {
 	if what.mayEnd {
 		l.unit.mayEnd, l.unit.portalEnds = true, true
 	}
 	l.pinsFor(what.pins)
 	l.unit.frees = l.unit.frees || what.frees
 	l.unit.writes = l.unit.writes || what.writes
-	l.unit.bound = l.unit.bound || len(portal) == 0
+	l.unit.bound = l.unit.bound || len(front) == 1
 }
 
 // sawExecute notes an Execute. Its portal may have been bound long before, in the same transaction.

@@ -1,0 +1,53 @@
+package relay
+
+import "bytes"
+
+// Tags of commands that prepared statements depend on. Constant.
+var (
+	tagDeallocateAll = []byte("DEALLOCATE ALL\x00")
+	tagDiscardAll    = []byte("DISCARD ALL\x00")
+	tagsOfChanges    = [...][]byte{[]byte("ALTER "), []byte("CREATE "), []byte("DROP "), []byte("IMPORT ")}
+)
+
+// heedTag reads the tag of a command that is done. What a function has done in secret it does not say.
+func (l *Link) heedTag(head Entry, tag []byte, whole bool) {
+	if head&Injected == 0 {
+		l.heedPins(tag, whole)
+	}
+	switch {
+	case dropsStatements(tag):
+		l.dropStatements()
+	case changesTables(tag):
+		l.unit.altered = true
+		l.library().Altered()
+	}
+}
+
+// committed tells once more that tables have changed: what others have parsed meanwhile was of before.
+func (l *Link) committed() {
+	if l.unit.altered {
+		l.unit.altered = false
+		l.library().Altered()
+	}
+}
+
+// dropsStatements reports whether a command has dropped all prepared statements.
+func dropsStatements(tag []byte) bool {
+	return len(tag) > 0 && tag[0] == 'D' && (bytes.Equal(tag, tagDeallocateAll) || bytes.Equal(tag, tagDiscardAll))
+}
+
+func changesTables(tag []byte) bool {
+	for _, begin := range tagsOfChanges {
+		if bytes.HasPrefix(tag, begin) {
+			return true
+		}
+	}
+	return false
+}
+
+// Completed notes a command that was done on the server between two links, by its tag: a reset.
+func (p *Prepared) Completed(tag []byte) {
+	if dropsStatements(tag) {
+		p.Forget()
+	}
+}
