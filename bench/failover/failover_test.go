@@ -116,6 +116,9 @@ func TestTheResultsAreSavedWithWhatTheyDependOn(t *testing.T) {
 	r.tell([]string{"HAProxy 2.6"})
 	r.tell([]string{"PgBouncer 1.24", "HAProxy 2.6"})
 	path := filepath.Join(t.TempDir(), "FAILOVER.md")
+	if err := os.WriteFile(path, []byte("an older run\n\n"+byHand+"\n\n## A profile\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if err := r.save(path); err != nil {
 		t.Fatal(err)
 	}
@@ -130,6 +133,9 @@ func TestTheResultsAreSavedWithWhatTheyDependOn(t *testing.T) {
 		if !strings.Contains(string(b), want) {
 			t.Errorf("no %q in\n%s", want, b)
 		}
+	}
+	if !strings.HasSuffix(string(b), method+"\n"+byHand+"\n\n## A profile\n") || strings.Contains(string(b), "older") {
+		t.Errorf("what was written by hand is not kept, or more than that:\n%s", b)
 	}
 	if strings.Contains(string(b), "asked of pgrouter") {
 		t.Error("an event that nobody took part in has a table")

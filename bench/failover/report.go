@@ -104,6 +104,22 @@ transaction pooling, 20 server connections. Everything runs on one machine and s
 that small differences mean nothing, and when in its loop an agent is hit moves a gap by up to loop_wait.
 `
 
+// byHand stands in front of what a written run leaves as it is.
+const byHand = "<!-- From here on it is written by hand, and kept by -write. -->"
+
+// handwritten returns what stands in a file from there on; "" when there is none.
+func handwritten(path string) string {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	_, kept, found := strings.Cut(string(b), byHand)
+	if !found {
+		return ""
+	}
+	return "\n" + byHand + kept
+}
+
 // save writes the report to a file in Markdown.
 func (r *report) save(path string) error {
 	var b strings.Builder
@@ -115,6 +131,7 @@ func (r *report) save(path string) error {
 	r.writeFacts(&b)
 	r.writeTables(&b)
 	b.WriteString(method)
+	b.WriteString(handwritten(path))
 	return os.WriteFile(path, []byte(b.String()), 0o644)
 }
 
