@@ -20,9 +20,9 @@ const (
 	loopbackOnly = loopback + "/32"
 
 	networkTries = 50
-	networks     = 256 // 198.18.0.0/24 to 198.18.255.0/24: nobody routes them (RFC 2544)
-	lostAddress  = "02:00:00:00:00:ff"
-	cableEnd     = "eth0" // in a place
+	networks     = 256                 // 198.18.0.0/24 to 198.18.255.0/24: nobody routes them (RFC 2544)
+	lostAddress  = "02:00:00:00:00:ff" // no interface has it
+	cableEnd     = "eth0"              // in a place
 
 	ourHost    = 1 // the last number of an address: of this process
 	firstNode  = 11

@@ -72,6 +72,8 @@ func (o PatroniOptions) Validate() error {
 		return fmt.Errorf("%d members of etcd: between 1 and %d are possible", o.Etcds, maxEtcds)
 	case o.Synchronous != SyncOff && o.Nodes == 1:
 		return errors.New("synchronous replication needs a standby")
+	case o.Apart && o.EtcdVia != nil:
+		return errors.New("members that live apart do not reach a proxy at loopback: EtcdVia is for the others")
 	case len(o.Tags) > o.Nodes:
 		return fmt.Errorf("tags for %d nodes, but there are %d", len(o.Tags), o.Nodes)
 	case o.LoopWait+2*o.RetryTimeout > o.TTL:
