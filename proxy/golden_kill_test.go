@@ -84,7 +84,7 @@ var killScenarios = []scenario{
 		"A client that keeps its server between its units of work. The server is closed, as all are while the database is paused.",
 		nil, func(s *stage) {
 			a, n1 := s.enters("a", s.primary("n"))
-			a.does(n1, "set work_mem to '64MB'", "SET", 'I')
+			a.does(n1, "load 'auto_explain'", "LOAD", 'I')
 			s.kills(1)
 			a.isTold()
 			n1.hears("X")

@@ -88,17 +88,17 @@ var loginScenarios = []scenario{
 			a.isTold()
 		}},
 	{"login_parameters",
-		"What a client wants to have set: TimeZone can be set on any server by SET, which the client does not see; work_mem " +
-			"goes into the server's own login.",
+		"What a client wants to have set: it can be set on any server, which the client does not see; what takes effect " +
+			"only at a connection's start goes into the server's own login.",
 		nil, func(s *stage) {
 			n := s.primary("n")
 			a := s.client("a")
-			a.says(startup("TimeZone", "europe/berlin", "work_mem", "64MB"))
+			a.says(startup("TimeZone", "europe/berlin", "work_mem", "64MB", "log_connections", "on"))
 			n1 := n.accepts()
 			n1.hearsStartup()
 			n1.admits(n)
 			n1.hears("Q")
-			n1.says(set("TimeZone", "Europe/Berlin")...)
+			n1.says(complete("SET"), complete("SELECT 1"), &pgproto3.ParameterStatus{Name: "TimeZone", Value: "Europe/Berlin"}, ready('I'))
 			a.hearsGreeting()
 		}},
 	{"login_parameters_session_mode",

@@ -177,7 +177,7 @@ var lostScenarios = []scenario{
 		"pinned_lost: nothing runs, but the server held what cannot be moved.",
 		nil, func(s *stage) {
 			a, n1 := s.enters("a", s.primary("n"))
-			a.does(n1, "set work_mem to '64MB'", "SET", 'I')
+			a.does(n1, "load 'auto_explain'", "LOAD", 'I')
 			n1.resets()
 			a.isTold()
 		}},
@@ -265,11 +265,11 @@ var lostScenarios = []scenario{
 			n := s.primary("n")
 			a, n1 := s.enters("a", n)
 			b, c := s.joins("b"), s.joins("c")
-			a.does(n1, "set work_mem to '64MB'", "SET", 'I')
-			b.asks("set work_mem to '64MB'; begin")
+			a.does(n1, "load 'auto_explain'", "LOAD", 'I')
+			b.asks("load 'auto_explain'; begin")
 			n2 := n.opensFor("a keeps n.1")
 			n2.hears("Q")
-			n2.says(complete("SET"), complete("BEGIN"), ready('T'))
+			n2.says(complete("LOAD"), complete("BEGIN"), ready('T'))
 			b.hears("CCZ")
 			c.asks("begin")
 			n3 := n.opensFor("b keeps n.2")
@@ -457,7 +457,7 @@ var shutdownScenarios = []scenario{
 		"A client that keeps its server between its units of work is told at once. The server is reset all the same.",
 		nil, func(s *stage) {
 			a, n1 := s.enters("a", s.primary("n"))
-			a.does(n1, "set work_mem to '64MB'", "SET", 'I')
+			a.does(n1, "load 'auto_explain'", "LOAD", 'I')
 			done := s.shutsDown()
 			a.isTold()
 			n1.isReset()

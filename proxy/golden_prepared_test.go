@@ -158,7 +158,7 @@ var preparedScenarios = []scenario{
 			n1.hears("PBES")
 			n1.says(parsed, bound, row("1"), complete("SELECT 1"), ready('I'))
 			a.hears("2DCZ")
-			a.does(n1, "discard all", "DISCARD ALL", 'I')
+			a.settled(n1, "discard all", "DISCARD ALL", "none", "app", "f", "--")
 			a.says(bind("mine"), execute(), &pgproto3.Sync{})
 			n1.hears("BES")
 			n1.says(failure("26000", `prepared statement "mine" does not exist`), ready('I'))

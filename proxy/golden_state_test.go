@@ -86,13 +86,13 @@ var stateScenarios = []scenario{
 			b.isTold()
 			n1.ends()
 		}},
-	{"pinned_by_setting",
-		"A setting that PostgreSQL does not report cannot be moved: the client keeps its server, which is reset when it leaves.",
+	{"pinned",
+		"What a library leaves behind cannot be moved: the client keeps its server, which is reset when it leaves.",
 		nil, func(s *stage) {
 			n := s.primary("n")
 			a, n1 := s.enters("a", n)
 			b := s.joins("b")
-			a.does(n1, "set work_mem to '64MB'", "SET", 'I')
+			a.does(n1, "load 'auto_explain'", "LOAD", 'I')
 			b.asks("select 1")
 			n2 := n.opensFor("a keeps n.1")
 			n2.hears("Q")

@@ -22,7 +22,8 @@ const traces = "traces" // the folder in testdata
 
 func scenarios() []scenario {
 	return slices.Concat(loginScenarios, queryScenarios, preparedScenarios, copyScenarios, stateScenarios, leaveScenarios, waitScenarios, lostScenarios,
-		standbyScenarios, shutdownScenarios, killScenarios, queryTimeoutScenarios, idleTimeoutScenarios, modeTimeoutScenarios, pinScenarios)
+		standbyScenarios, shutdownScenarios, killScenarios, queryTimeoutScenarios, idleTimeoutScenarios, modeTimeoutScenarios, pinScenarios,
+		settingScenarios)
 }
 
 // TestConversationsAreAsTheGoldenTracesShowThem plays each scenario on one event loop, and on three with every client moving to

@@ -70,6 +70,7 @@ type greeter struct {
 	server *pool.Server
 	link   relay.Link
 	down   tail
+	said   map[string]string // other parameters of which the server has said something meanwhile
 	over   bool
 	losses int
 	done   chan greeted // capacity 1: the loop never waits
@@ -157,6 +158,7 @@ func (g *greeter) Granted(server *pool.Server) {
 	}
 	g.full = g.proxy.vectors.Overlay(defaults, g.wanted)
 	g.actual = server.Vector
+	g.said = make(map[string]string)
 	g.link.Attach(server.Conn.HotStandby, event.PinNone)
 	// From the defaults to what is wanted: a value such as "SQL" is but a part of a DateStyle, and the rest must not be a stranger's.
 	sql := g.full.AppendChange(defaults.AppendChange(nil, server.Vector), defaults)
@@ -181,6 +183,7 @@ func (g *greeter) Expired(*reactor.Loop, *reactor.Timer) {
 // Parameter notes the server's own spelling (relay.Observer).
 func (g *greeter) Parameter(name, value []byte) {
 	g.actual = g.proxy.vectors.With(g.actual, string(name), string(value))
+	g.said[strings.ToLower(string(name))] = string(value)
 }
 
 // ReadOnly does not come: a greeting writes nothing (relay.Observer).
@@ -203,6 +206,7 @@ func (g *greeter) Received(_ *reactor.Conn, b []byte) {
 		case relay.Drop, relay.UnitEnd:
 		case relay.PreludeDone:
 			g.server.Served = true
+			g.actual = g.proxy.vectors.WithSettingsOf(g.actual, g.full)
 			g.place.accepted(g.full)
 			how := pool.Clean
 			if len(all) > 0 { // nobody has asked for that
@@ -210,10 +214,7 @@ func (g *greeter) Received(_ *reactor.Conn, b []byte) {
 			}
 			g.succeed(how)
 			return
-		case relay.PreludeFailed:
-			g.refusedBy(msg)
-			return
-		case relay.Fatal:
+		case relay.PreludeFailed, relay.Fatal:
 			g.endedBy(msg)
 			return
 		default: // Violation
@@ -235,7 +236,7 @@ func (g *greeter) refusedBy(msg []byte) {
 	g.finish(greeted{fault: e}, pool.Broken)
 }
 
-// endedBy hears the last words of a server. Those of one that goes down are not the client's affair.
+// endedBy hears what a server says that ends its use. The words of one that goes down, or was interrupted, are not the client's affair.
 func (g *greeter) endedBy(msg []byte) {
 	if e, err := pgwire.ParseError(msg[pgwire.HeaderLen:]); err == nil && strings.HasPrefix(e.Code, classOperatorIntervention) {
 		g.lost(afterFatal(msg))
@@ -253,12 +254,26 @@ func (g *greeter) succeed(how pool.Outcome) {
 		made.epoch = snap.Epoch
 	}
 	for _, param := range g.server.Conn.Params {
-		if value := g.actual.Get(param.Name); value != "" {
-			param.Value = value
-		}
+		param.Value = g.reports(param)
 		made.params = append(made.params, param)
 	}
 	g.finish(greeted{greeting: made}, how)
+}
+
+// reports returns what a server says of a parameter to a client with these settings.
+func (g *greeter) reports(param pgwire.Param) string {
+	if value := g.actual.Get(param.Name); value != "" {
+		return value
+	}
+	name := strings.ToLower(param.Name)
+	value, set := g.actual.Setting(name)
+	switch said, heard := g.said[name]; {
+	case heard:
+		return said
+	case set:
+		return value
+	}
+	return param.Value
 }
 
 // finish gives back what the greeter holds and answers, once.

@@ -490,7 +490,7 @@ func TestAResetThatGoesWrongIsNobodysServer(t *testing.T) {
 			}
 			hostile(t, 1, setup, func(s *stage, n *node, a, n1 *actor) {
 				s.joins("who keeps the queue in use")
-				a.does(n1, "set work_mem to '64MB'", "SET", 'I')
+				a.does(n1, "load 'auto_explain'", "LOAD", 'I')
 				a.saysGoodbye()
 				n1.hears("Q")
 				n1.must(n1.SendBytes(tc.says))

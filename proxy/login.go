@@ -8,7 +8,6 @@ import (
 	"github.com/pgrouter/pgrouter/pgwire"
 	"github.com/pgrouter/pgrouter/pool"
 	"github.com/pgrouter/pgrouter/reactor"
-	"github.com/pgrouter/pgrouter/state"
 )
 
 // register enters the client into the registry and goes on with the login.
@@ -40,7 +39,7 @@ func (l *login) proceed(ctx context.Context, stop func() bool) *pgwire.Error {
 		return l.serveVirtual(ctx, v)
 	}
 	policy, refused := p.deps.Policies.Policy(l.listener, l.message.User, l.message.Database)
-	identity, wanted, name, err := l.identity(policy)
+	asked, err := l.identity(policy, false)
 	if err != nil {
 		return asFault(err)
 	}
@@ -58,8 +57,7 @@ func (l *login) proceed(ctx context.Context, stop func() bool) *pgwire.Error {
 		return fault
 	}
 	l.sock.SetDeadline(time.Time{}) // the holds have limits of their own
-	pl := p.placeOf(identity, l.listener, policy)
-	g, fault := l.greet(ctx, pl, wanted, policy)
+	pl, g, fault := l.meet(ctx, asked, policy)
 	if fault == nil {
 		fault = l.closedTo() // meanwhile
 	}
@@ -68,7 +66,7 @@ func (l *login) proceed(ctx context.Context, stop func() bool) *pgwire.Error {
 	}
 	if fault == nil {
 		pl.stayFor(policy)
-		fault = l.welcome(pl, policy, g.withApplicationName(p.vectors, name), last)
+		fault = l.welcome(pl, policy, g.withApplicationName(p.vectors, asked.name), last)
 	}
 	if fault != nil {
 		pl.leave() // otherwise the session does
@@ -85,37 +83,32 @@ func (l *login) claim(policy Policy) *pgwire.Error {
 	return fault
 }
 
-// identity sorts what the client asked for: what makes up the queue's key, and the parameters that can be SET on any server
-// of it. The application's name is returned apart. A RESET goes back to what the server was given at its own login: who has a
-// server for the whole session gives it all but the name there, which would make too many queues.
-func (l *login) identity(policy Policy) (pool.Key, *state.Vector, string, error) {
-	params, err := pgwire.SplitOptions(l.message.Options)
-	if err != nil {
-		return pool.Key{}, nil, "", err
-	}
-	params = append(params, l.message.Params...)
-	wanted, name := l.proxy.vectors.Empty(), ""
-	var options []pgwire.Param
-	for _, param := range params {
-		switch {
-		case equalName(param.Name, applicationName):
-			name = param.Value
-		case equalName(param.Name, sessionAttrs): // it is in the route
-		case state.Tracked(param.Name) && policy.Mode != ModeSession:
-			wanted = l.proxy.vectors.With(wanted, param.Name, param.Value)
-		default:
-			options = append(options, param)
+// meet finds the place of what the client asks for, and what a server says there. When the server says that something cannot be
+// changed any more, all that can wait for no server is made part of the queue's key, and the next one hears it at its start.
+func (l *login) meet(ctx context.Context, asked identity, policy Policy) (*place, *greeting, *pgwire.Error) {
+	pl := l.proxy.placeOf(asked.key, l.listener, policy)
+	if !pl.isTooLate(asked.wanted) {
+		g, fault := l.greet(ctx, pl, asked.wanted, policy)
+		if fault == nil || fault.Code != pgwire.CodeCannotChangeNow {
+			return pl, g, fault
 		}
+		pl.tooLate(asked.wanted)
 	}
-	key := pool.Key{Cluster: l.listener.Cluster, Route: l.listener.Route, Options: EncodeOptions(options)}
-	return policy.Key(key, l.message.User, l.message.Database), wanted, name, nil
+	asked, err := l.identity(policy, true)
+	if err != nil {
+		return pl, nil, asFault(err)
+	}
+	pl.leave()
+	pl = l.proxy.placeOf(asked.key, l.listener, policy)
+	g, fault := l.greet(ctx, pl, asked.wanted, policy)
+	return pl, g, fault
 }
 
 // welcome sends the end of the login, and hands the client to an event loop.
 func (l *login) welcome(pl *place, policy Policy, g *greeting, last []byte) *pgwire.Error {
 	p := l.proxy
 	s := &Session{
-		proxy: p, door: l.door, attrs: l.attrs, renewals: l.renewals, place: pl, queue: pl.queue, vector: g.vector,
+		proxy: p, door: l.door, attrs: l.attrs, renewals: l.renewals, place: pl, queue: pl.queue, vector: g.vector, base: g.vector,
 		loop: p.deps.Reactor.Pick(), keptAll: true, readOnly: g.standIn,
 	}
 	s.goBy(policy)

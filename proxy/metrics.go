@@ -31,8 +31,17 @@ const (
 	refusedKinds
 )
 
+// What a prelude changes that the client's bytes wait for.
+const (
+	awaitedParameters = iota // tracked parameters that were not known to be accepted
+	awaitedSettings          // other settings
+	awaitedRole              // as whom the session acts
+	awaitedKinds
+)
+
 // Names of the values above, as label values. Constant tables.
 var (
+	awaitedNames = [awaitedKinds]string{"parameters", "settings", "role"}
 	cancelNames  = [cancelKinds]string{"unknown_key", "queued", "forwarded", "idle", "dropped"}
 	refusedNames = [refusedKinds]string{"login_failed", "max_logins", "max_clients", "quota"}
 )
@@ -48,6 +57,7 @@ const (
 // metrics counts what happens to clients. Nothing of it is written on the way of a message.
 type metrics struct {
 	accepted, loggedIn, moves, preludes, postludes, violations, holdExpired atomic.Uint64
+	awaited                                                                 [awaitedKinds]atomic.Uint64 // of preludes
 	cancels                                                                 [cancelKinds]atomic.Uint64
 	refused                                                                 [refusedKinds]atomic.Uint64
 	pins, unpins                                                            [pinKinds]atomic.Uint64
@@ -137,7 +147,9 @@ func (p *Proxy) Totals() Totals {
 type collector struct {
 	proxy *Proxy
 
-	clients, moves, connections, refused, closed, units, wait, errors, losses, pins, unpins, pinned, cancels, preludes, postludes, violations, held, disabled *prometheus.Desc
+	clients, moves, connections, refused, closed, units, wait, errors, losses, cancels, violations, held, disabled *prometheus.Desc
+
+	pins, unpins, pinned, preludes, awaited, postludes *prometheus.Desc
 
 	traffic    []trafficSeries
 	statements statementSeries
@@ -164,6 +176,7 @@ func (p *Proxy) Collector() prometheus.Collector {
 		pinned:      desc("sessions_pinned", "Sessions that keep their server now.", "reason"),
 		cancels:     desc("cancel_requests_total", "Cancel requests.", "result"),
 		preludes:    desc("preludes_total", "Times a server was given a client's parameters first."),
+		awaited:     desc("preludes_awaited_total", "Those that the client's bytes waited for, by what they changed.", "kind"),
 		postludes:   desc("postludes_total", "Times a server was asked what a unit of work has left on it."),
 		violations:  desc("server_messages_unexpected_total", "Messages from servers that nobody asked for. Must stay 0."),
 		disabled:    desc("disabled", "1 while an operator lets nobody in to the database.", "database"),
@@ -176,7 +189,8 @@ func (p *Proxy) Collector() prometheus.Collector {
 // Describe sends the descriptions (prometheus.Collector).
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		c.clients, c.moves, c.connections, c.refused, c.closed, c.units, c.wait, c.errors, c.losses, c.pins, c.unpins, c.pinned, c.cancels, c.preludes, c.postludes,
+		c.clients, c.moves, c.connections, c.refused, c.closed, c.units, c.wait, c.errors, c.losses, c.pins, c.unpins, c.pinned, c.cancels,
+		c.preludes, c.awaited, c.postludes,
 		c.violations, c.held, c.disabled,
 	} {
 		ch <- d
@@ -205,6 +219,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	for i, name := range refusedNames {
 		count(c.refused, m.refused[i].Load(), name)
+	}
+	for i, name := range awaitedNames {
+		count(c.awaited, m.awaited[i].Load(), name)
 	}
 	for i, name := range cancelNames {
 		count(c.cancels, m.cancels[i].Load(), name)

@@ -1,9 +1,6 @@
 package proxy
 
-import (
-	"github.com/pgrouter/pgrouter/event"
-	"github.com/pgrouter/pgrouter/relay"
-)
+import "github.com/pgrouter/pgrouter/event"
 
 // pinQuestions ask a server, each with a column of the postlude, what its session holds that cannot be moved. What stands in the
 // schema of temporary things is found by its dependency on that, as PostgreSQL finds it when it clears the schema. Locks of
@@ -33,13 +30,6 @@ func (s *Session) askPins() {
 				s.link.Held(held)
 			}
 		})
-	}
-}
-
-// inquire puts what is to be asked into the postlude.
-func (s *Session) inquire(questions relay.Question) {
-	if questions&relay.AskPins != 0 {
-		s.askPins()
 	}
 }
 

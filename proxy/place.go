@@ -27,13 +27,14 @@ type place struct {
 		sync.Mutex
 		vectors   map[*state.Vector]struct{}
 		greetings map[*state.Vector]*greeting
+		late      map[*state.Vector]struct{} // those with something that only a server's start can give
 	}
 }
 
 // greeting is what a client hears between AuthenticationOk and ReadyForQuery.
 type greeting struct {
 	params []pgwire.Param // every ParameterStatus, in the server's order
-	vector *state.Vector  // the tracked ones, in the server's spelling
+	vector *state.Vector  // what the client has: the tracked ones in the server's spelling, the others as it gave them
 	epoch  topology.Epoch // of the cluster when it was heard
 
 	standIn bool // a standby said it in the place of a primary: it is not remembered, the next login may find the primary
@@ -48,6 +49,7 @@ func (p *Proxy) placeOf(key pool.Key, l ListenerConfig, policy Policy) *place {
 func newPlace(queue *pool.Queue, l ListenerConfig) *place {
 	pl := &place{cluster: l.Cluster, route: l.Route, rules: l.Rules, queue: queue}
 	pl.mu.vectors = make(map[*state.Vector]struct{})
+	pl.mu.late = make(map[*state.Vector]struct{})
 	pl.mu.greetings = make(map[*state.Vector]*greeting)
 	return pl
 }
@@ -76,6 +78,23 @@ func (pl *place) rejected(v *state.Vector) {
 	pl.mu.Lock()
 	defer pl.mu.Unlock()
 	delete(pl.mu.vectors, v)
+}
+
+// isTooLate reports whether servers have said of something in this vector that only their start can give it.
+func (pl *place) isTooLate(v *state.Vector) bool {
+	pl.mu.Lock()
+	defer pl.mu.Unlock()
+	_, late := pl.mu.late[v]
+	return late
+}
+
+func (pl *place) tooLate(v *state.Vector) {
+	pl.mu.Lock()
+	defer pl.mu.Unlock()
+	if len(pl.mu.late) >= placeMemory {
+		clear(pl.mu.late)
+	}
+	pl.mu.late[v] = struct{}{}
 }
 
 func (pl *place) greetingFor(wanted *state.Vector) *greeting {

@@ -84,6 +84,16 @@ func (s *Session) settleUnit() {
 	s.countHeld()
 }
 
+// inquire puts what is to be asked into the postlude.
+func (s *Session) inquire(questions relay.Question) {
+	if questions&relay.AskSettings != 0 {
+		s.askSettings(&s.postlude)
+	}
+	if questions&relay.AskPins != 0 {
+		s.askPins()
+	}
+}
+
 // postludeRow takes the row of the answer.
 func (s *Session) postludeRow(row []byte) {
 	if !s.postlude.hear(row) {

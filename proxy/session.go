@@ -73,8 +73,9 @@ type Session struct {
 	queue  *pool.Queue
 
 	renewals uint64        // that there had been when it was renewed last
-	vector   *state.Vector // the parameters that the client has
+	vector   *state.Vector // the settings that the client has
 	actual   *state.Vector // those that its server has
+	base     *state.Vector // those that it began with: RESET goes back there
 	units    atomic.Uint64 // that have ended; for others to read as well
 	prepared atomic.Uint32 // a copy of how many named statements the client has
 	unitMark uint64

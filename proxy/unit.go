@@ -1,9 +1,12 @@
 package proxy
 
 import (
+	"strings"
+
 	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/pgwire"
 	"github.com/pgrouter/pgrouter/pool"
+	"github.com/pgrouter/pgrouter/state"
 )
 
 // acquire asks for a server for the unit that begins. It returns true when the session has one and bytes may flow.
@@ -97,9 +100,10 @@ func (s *Session) modePin() event.PinReason {
 	return event.PinNone
 }
 
-// prepare sends the prelude: the SET statements that give the server the client's parameters. It is pipelined with the
-// client's bytes only when this queue's servers have accepted exactly this vector before, because a SET that fails does not
-// stop the statement behind it.
+// prepare sends the prelude: the statements that give the server the client's settings, and take away those of others. It is
+// pipelined with the client's bytes only when nothing but tracked parameters differs and this queue's servers have accepted exactly
+// this vector before, because a SET that fails does not stop the statement behind it: nothing of the client's runs under another's
+// role or search_path.
 func (s *Session) prepare() bool {
 	sql := s.vector.AppendChange(nil, s.server.Vector)
 	if len(sql) == 0 {
@@ -109,23 +113,36 @@ func (s *Session) prepare() bool {
 	s.proxy.metrics.preludes.Add(1)
 	s.server.IO.Send(pgwire.AppendQuery(nil, string(sql)))
 	s.link.Prelude()
-	if s.place.accepts(s.vector) {
+	if s.vector.SameSettings(s.server.Vector) && s.place.accepts(s.vector) {
 		s.actual = s.vector
 		s.move(stateLinked)
 		return true
 	}
+	s.proxy.metrics.awaited[kindOfPrelude(s.vector, s.server.Vector)].Add(1)
 	s.move(statePreparing)
 	s.loop.ArmBy(&s.timer, s.policy.Pool.AnswerTimeout)
 	return false
 }
 
-// preludeDone: the server has the client's parameters now, in its own spelling.
+// kindOfPrelude says what a prelude that is waited for changes.
+func kindOfPrelude(to, from *state.Vector) int {
+	switch {
+	case !to.SameIdentity(from):
+		return awaitedRole
+	case !to.SameSettings(from):
+		return awaitedSettings
+	}
+	return awaitedParameters
+}
+
+// preludeDone: the server has the client's settings now, the tracked ones in its own spelling.
 func (s *Session) preludeDone() bool {
 	if s.state() != statePreparing {
 		return true
 	}
 	s.server.Served = true
 	s.place.accepted(s.vector)
+	s.actual = s.proxy.vectors.WithSettingsOf(s.actual, s.vector)
 	s.vector = s.actual
 	s.place.accepted(s.vector)
 	s.move(stateLinked)
@@ -134,15 +151,16 @@ func (s *Session) preludeDone() bool {
 	return s.server != nil
 }
 
-// preludeFailed: the server refuses the client's parameters. It dies, the client gets its error; nothing of its unit was sent,
-// unless this very vector had been accepted before.
+// preludeFailed: the server refuses the client's settings. It dies, the client gets its error; nothing of its unit was sent,
+// unless this very vector had been accepted before. A server that was only interrupted, be it by the limit of time of somebody who
+// had it before, has refused nothing: the unit goes to another.
 func (s *Session) preludeFailed(msg []byte) {
 	s.place.rejected(s.vector)
-	if s.unitSent {
+	e, err := pgwire.ParseError(msg[pgwire.HeaderLen:])
+	if s.unitSent || err == nil && strings.HasPrefix(e.Code, classOperatorIntervention) {
 		s.serverLost(event.CutProtocol)
 		return
 	}
-	e, err := pgwire.ParseError(msg[pgwire.HeaderLen:])
 	if err != nil {
 		e = pgwire.ErrServerProtocol.New("")
 	}

@@ -337,7 +337,9 @@ func (l *Link) sawQuery(text []byte, whole bool) {
 		return
 	}
 	text, _, _ = bytes.Cut(text, nul)
-	l.judged(state.Classify(text), l.mayWrite(text))
+	class := state.Classify(text)
+	l.touch(touches(class, text))
+	l.judged(class, l.mayWrite(text))
 }
 
 // judgeOn reads the next piece of a long query string that passes. What pins does so at once; what else it means counts from
@@ -346,7 +348,11 @@ func (l *Link) judgeOn(piece []byte) {
 	l.passing.Read(piece)
 	l.pinFor(l.passing.Pin())
 	if l.up.rest == 0 {
-		l.judged(l.passing.End(), !l.passing.ReadOnly())
+		class := l.passing.End()
+		if class.Touches { // it cannot be read again
+			l.pinFor(event.PinSetting)
+		}
+		l.judged(class, !l.passing.ReadOnly())
 		l.passing = nil
 	}
 }

@@ -67,7 +67,7 @@ func (l *Link) Lost(loss Loss) Outcome {
 		return Unaffected
 	case !l.AtBoundary():
 		return CloseSilently
-	case l.settling.underWay: // what the client has asked for is done, but what it has left on the server is not known
+	case l.Settling(): // what the client has asked for is done, but what it has left on the server is not known
 		return PinnedLost
 	case idle && l.Status() == StatusIdle && !pinned:
 		return Unaffected

@@ -99,9 +99,9 @@ func (s *cutSession) keepsState() bool {
 	for i, m := range wholeMessages(s.toServer[s.free:]) {
 		switch {
 		case i == 0 && s.setting.prelude && s.free == 0:
-		case m[0] == pgwire.KindQuery && bytes.Contains(m, []byte("set work_mem")):
+		case m[0] == pgwire.KindQuery && bytes.Contains(m, []byte("listen")):
 			return true
-		case m[0] == pgwire.KindParse && m[pgwire.HeaderLen] == 0 && bytes.Contains(m, []byte("set work_mem")):
+		case m[0] == pgwire.KindParse && m[pgwire.HeaderLen] == 0 && bytes.Contains(m, []byte("listen")):
 			return true
 		}
 	}

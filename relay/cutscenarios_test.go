@@ -50,7 +50,7 @@ func simpleScenarios() (list []cutScenario) {
 		"select 1", "select ';commit'", "", insert, "/* commit */ insert into t values (1);", longInsert, "select 1/0",
 		"select 1; select 2", "insert into t values (1); commit; select 1", "commit prepared 'x'", "call p()",
 		"do $$begin insert into t values (1); commit; end$$", "copy t to stdout", "/* out */ COPY t to program 'x'", "vacuum t", "commit", "rollback", "commit and chain",
-		"set work_mem = '1MB'",
+		"listen x",
 	} {
 		name := sql
 		if len(name) > 60 {

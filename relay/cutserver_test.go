@@ -86,6 +86,7 @@ var acts = map[string][]act{
 	"savepoint a":                                        {actSavepoint},
 	"rollback to a":                                      {actRollbackTo},
 	"set work_mem = '1MB'":                               {actSet},
+	"listen x":                                           {actSet},
 	"vacuum t":                                           {actVacuum},
 	"":                                                   {},
 }

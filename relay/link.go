@@ -95,10 +95,11 @@ type unit struct {
 	altered    bool   // it has changed tables, and is not committed
 	portalEnds bool   // a portal of a statement that may end a transaction was bound; it may outlive its batch
 
-	pins   event.Pins // what its texts pin for
-	frees  bool       // something was done, or asked for, after which the server may hold less; see mayBeFree
-	failed bool       // something of it has failed
-	ended  bool       // a transaction block of it has ended
+	pins    event.Pins     // what its texts pin for
+	frees   bool           // something was done, or asked for, after which the server may hold less; see mayBeFree
+	failed  bool           // something of it has failed
+	ended   bool           // a transaction block of it has ended
+	touched *state.Touched // the settings that it may have changed; nil: none
 }
 
 // Linked reports whether a server is linked.
@@ -114,7 +115,7 @@ func (l *Link) Attach(standby bool, pin event.PinReason) {
 
 // NextUnit ends a unit of work while the server stays linked.
 func (l *Link) NextUnit() {
-	l.unit = unit{}
+	l.unit, l.settling = unit{}, settling{}
 	if l.statements != nil {
 		l.statements.unseen = nil
 	}

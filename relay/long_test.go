@@ -17,14 +17,14 @@ func longText(end string) string {
 // the end.
 func TestALongQueryPinsForWhatStandsAtItsEnd(t *testing.T) {
 	for end, want := range map[string]event.PinReason{
-		"":                             event.PinNone,
-		"; select 1":                   event.PinNone,
-		"; set local role x":           event.PinNone,
-		"; set role x":                 event.PinRole,
-		"; set work_mem = '1MB'":       event.PinSetting,
-		", pg_advisory_lock(1)":        event.PinAdvisoryLock,
-		"; do $$begin listen x; end$$": event.PinListen,
-		"; create temp table x(n int)": event.PinTempTable,
+		"":                                         event.PinNone,
+		"; select 1":                               event.PinNone,
+		"; set local role x":                       event.PinNone,
+		"; set timezone = 'UTC'":                   event.PinNone,
+		"; do $$begin set role x; end$$":           event.PinRole,
+		", pg_advisory_lock(1)":                    event.PinAdvisoryLock,
+		"; do $$begin listen x; end$$":             event.PinListen,
+		"; create temp table x(n int)":             event.PinTempTable,
 		"; declare c cursor with hold for table t": event.PinCursor,
 	} {
 		msg := query(longText(end))
@@ -38,6 +38,21 @@ func TestALongQueryPinsForWhatStandsAtItsEnd(t *testing.T) {
 			}
 			if l.passing != nil {
 				t.Errorf("%q in pieces of %d: it has passed and is still read", end, step)
+			}
+		}
+	}
+}
+
+// TestALongQueryThatTouchesSettingsPins: it cannot be read a second time, for their names, unless it is here as a whole.
+func TestALongQueryThatTouchesSettingsPins(t *testing.T) {
+	for _, end := range []string{"; set role x", "; reset all", "; select set_config('a.b', 'c', false)"} {
+		msg := query(longText(end))
+		for _, step := range []int{1000, 16 << 10, 17 << 10, len(msg) - 1, len(msg)} {
+			l := linked(t, false, event.PinNone)
+			feedAll(t, msg, step, l, l.FromClient)
+			whole := step == len(msg)
+			if (l.Pinned() == event.PinSetting) == whole || (l.Touched() != nil) != whole {
+				t.Errorf("%q in pieces of %d: pinned for %v, touched: %v", end, step, l.Pinned(), l.Touched())
 			}
 		}
 	}

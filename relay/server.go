@@ -271,6 +271,7 @@ func (l *Link) told(msg []byte) Verdict {
 		l.AskLater(AskPins)
 	}
 	if l.settling.questions != 0 {
+		l.settling.due = true
 		return Verdict{Verb: Settle}
 	}
 	return Verdict{Verb: UnitEnd}

@@ -14,6 +14,7 @@ const settleRowLimit = 64 * 1024
 // settling is how far the settling of a unit has come.
 type settling struct {
 	questions Question
+	due       bool // the client has not been told that its unit is over
 	underWay  bool // the postlude was sent
 	failed    bool // it was answered with an error
 }
@@ -31,9 +32,9 @@ func (l *Link) Postlude() {
 	l.fifo.push(Entry(EntryQuery) | Swallow | Injected)
 }
 
-// Settling reports whether a postlude is under way: all that the client has asked for is done and answered, but for its last
+// Settling reports whether a postlude is due or under way: all that the client has asked for is done and answered, but for its last
 // ReadyForQuery.
-func (l *Link) Settling() bool { return l.settling.underWay }
+func (l *Link) Settling() bool { return l.settling.due || l.settling.underWay }
 
 // settleRow takes a row of the postlude's answer.
 func (l *Link) settleRow(f pgwire.Frame, have int) Verdict {

@@ -28,6 +28,9 @@ func settlingLink(t *testing.T) *Link {
 	if l.Questions() != 1 {
 		t.Fatalf("the questions are %b", l.Questions())
 	}
+	if got := l.Lost(Loss{Accepted: true, Kept: true}); got != PinnedLost { // it was not told, and must not wait for ever
+		t.Fatalf("lost before it is asked: %v", got)
+	}
 	l.Postlude()
 	return l
 }

@@ -413,6 +413,7 @@ func (l *Link) bindNamed(f pgwire.Frame, front, name []byte) Verdict {
 		class := st.Class()
 		what = does{
 			mayEnd: class.MayEnd, writes: !l.standby || !st.ReadOnly(), pins: event.PinsOf(class.Pin), frees: class.Frees,
+			touched: st.Touched(),
 		}
 	}
 	l.Tally.Binds++

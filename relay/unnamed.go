@@ -31,10 +31,11 @@ type unnamed struct {
 
 // does is what must be known of a statement's text when it is run.
 type does struct {
-	mayEnd bool       // it may end a transaction
-	writes bool       // it may change the database, see Link.mayWrite
-	pins   event.Pins // what it pins for each time that it runs: a pin may have ended since it was parsed
-	frees  bool       // see state.Class
+	mayEnd  bool           // it may end a transaction
+	writes  bool           // it may change the database, see Link.mayWrite
+	pins    event.Pins     // what it pins for each time that it runs: a pin may have ended since it was parsed
+	frees   bool           // see state.Class
+	touched *state.Touched // the settings that it may change; nil: none
 }
 
 // settle notes that the server has done what changes the statement.
@@ -144,7 +145,9 @@ func (l *Link) sawParse(msg []byte, whole bool) {
 		text, _, _ := bytes.Cut(rest, nul)
 		class := state.Classify(text)
 		l.pinFor(class.Pin)
-		what = does{mayEnd: class.MayEnd, writes: l.mayWrite(text), pins: event.PinsOf(class.Pin), frees: class.Frees}
+		what = does{
+			mayEnd: class.MayEnd, writes: l.mayWrite(text), pins: event.PinsOf(class.Pin), frees: class.Frees, touched: touches(class, text),
+		}
 	}
 	if !l.unnamed.keep(msg, whole, what) {
 		l.pinFor(event.PinUncertain)
@@ -167,6 +170,7 @@ func (l *Link) sawBind(front []byte, what does) {
 	l.pinsFor(what.pins)
 	l.unit.frees = l.unit.frees || what.frees
 	l.unit.writes = l.unit.writes || what.writes
+	l.touch(what.touched)
 	l.unit.bound = l.unit.bound || len(front) == 1
 }
 

@@ -14,6 +14,8 @@ type Class struct {
 	MayEnd bool
 	// Multi: the text holds more than one statement.
 	Multi bool
+	// Touches: the text may change settings for the rest of the session, see ReadTouched.
+	Touches bool
 	// Pin: what the text leaves on the server that cannot be moved, PinNone when nothing is known.
 	Pin event.PinReason
 	// Frees: the text gives advisory locks back, or may have failed to take them: what pinned for one may not hold behind it.
@@ -64,6 +66,7 @@ func worst(a, b Class) Class {
 	a.MayEnd = a.MayEnd || b.MayEnd
 	a.Multi = a.Multi || b.Multi
 	a.Frees = a.Frees || b.Frees
+	a.Touches = a.Touches || b.Touches
 	a.Pin = firstPin(a.Pin, b.Pin)
 	return a
 }
@@ -85,6 +88,8 @@ const (
 	kwPlain             // cannot end a transaction and leaves nothing behind by itself
 	kwEnd               // COMMIT, END, ROLLBACK, ABORT
 	kwSet               // SET
+	kwReset             // RESET
+	kwDiscard           // DISCARD
 	kwCreate            // CREATE
 	kwDeclare           // DECLARE
 	kwListen            // LISTEN
@@ -102,10 +107,10 @@ var keywords = [...]struct {
 }{
 	{"select", kwQuery}, {"insert", kwPlain}, {"update", kwPlain}, {"delete", kwPlain}, {"with", kwWith},
 	{"begin", kwSession}, {"start", kwSession}, {"commit", kwEnd}, {"end", kwEnd}, {"rollback", kwEnd}, {"abort", kwEnd},
-	{"set", kwSet}, {"reset", kwSession}, {"show", kwSession}, {"values", kwQuery}, {"table", kwQuery}, {"merge", kwPlain},
+	{"set", kwSet}, {"reset", kwReset}, {"show", kwSession}, {"values", kwQuery}, {"table", kwQuery}, {"merge", kwPlain},
 	{"savepoint", kwSession}, {"release", kwSession}, {"lock", kwPlain}, {"copy", kwPlain}, {"fetch", kwSession},
 	{"move", kwSession}, {"close", kwSession}, {"execute", kwPlain}, {"explain", kwExplain}, {"notify", kwPlain},
-	{"unlisten", kwSession}, {"deallocate", kwSession}, {"discard", kwSession}, {"truncate", kwPlain}, {"analyze", kwPlain},
+	{"unlisten", kwSession}, {"deallocate", kwSession}, {"discard", kwDiscard}, {"truncate", kwPlain}, {"analyze", kwPlain},
 	{"alter", kwPlain}, {"drop", kwPlain}, {"grant", kwPlain}, {"revoke", kwPlain}, {"comment", kwPlain},
 	{"create", kwCreate}, {"declare", kwDeclare}, {"listen", kwListen}, {"load", kwLoad}, {"prepare", kwPrepare},
 	{"call", kwCall}, {"do", kwDo},

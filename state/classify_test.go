@@ -48,9 +48,10 @@ func TestClassifyErrsOnTheSafeSide(t *testing.T) {
 		{"set transaction read only", Class{}},
 		{"set session timezone = 'UTC'", Class{}},
 		{"set time zone 'UTC'", Class{}},
-		{"set work_mem = '1MB'", Class{Pin: event.PinSetting}},
-		{"set role other", Class{Pin: event.PinRole}},
-		{"set session authorization other", Class{Pin: event.PinRole}},
+		{"set work_mem = '1MB'", Class{Touches: true}},
+		{"set role other", Class{Touches: true}},
+		{"set session authorization other", Class{Touches: true}},
+		{"do $$begin set role other; end$$", Class{MayEnd: true, Pin: event.PinRole}},
 		{"listen x", Class{Pin: event.PinListen}},
 		{"load 'auto_explain'", Class{Pin: event.PinLoad}},
 		{"prepare p as select 1", Class{Pin: event.PinPreparedStatement}},
@@ -60,7 +61,7 @@ func TestClassifyErrsOnTheSafeSide(t *testing.T) {
 		{"declare c cursor with hold for select 1", Class{Pin: event.PinCursor}},
 		{"declare c cursor for select 1", Class{}},
 		{"select pg_advisory_lock(1)", Class{Pin: event.PinAdvisoryLock}},
-		{"select set_config('work_mem', '1MB', false)", Class{Pin: event.PinSetting}},
+		{"select set_config('work_mem', '1MB', false)", Class{Touches: true}},
 	} {
 		if got := Classify([]byte(tc.sql)); got != tc.want {
 			t.Errorf("%q: %+v, want %+v", tc.sql, got, tc.want)

@@ -18,6 +18,8 @@ type judge struct {
 	writes bool // see ReadOnly
 	frees  bool // see Class; in code it is not asked for
 
+	touches bool // see Class
+
 	setting  settingReader
 	creation creationReader
 	cursor   cursorReader
@@ -55,6 +57,16 @@ func (j *judge) reading() bool {
 	return j.setting.step|j.creation.step|j.cursor.step|j.prepared.step|j.into.step|j.config.step != 0
 }
 
+// touched notes that a setting is touched: the session asks for its value later, and need not keep its server. In code, whose names
+// are not read again, it does.
+func (j *judge) touched(why event.PinReason) event.PinReason {
+	if why == event.PinNone || j.code {
+		return why
+	}
+	j.touches = true
+	return event.PinNone
+}
+
 // beginsStatement tells what a statement may follow in code, besides a semicolon: few words, and the end of a label. It is best
 // effort: a statement that is put together from pieces is not seen.
 func beginsStatement(t token) bool {
@@ -64,7 +76,7 @@ func beginsStatement(t token) bool {
 // readOn lets read who has something to read.
 func (j *judge) readOn(t token) (why event.PinReason) {
 	if j.setting.step != 0 {
-		why = j.setting.take(t)
+		why = j.touched(j.setting.take(t))
 	}
 	if j.creation.step != 0 {
 		why = firstPin(why, j.creation.take(t))
@@ -80,7 +92,7 @@ func (j *judge) readOn(t token) (why event.PinReason) {
 		why = firstPin(why, j.into.take(t))
 	}
 	if j.config.step != 0 {
-		why = firstPin(why, j.config.take(t))
+		why = firstPin(why, j.touched(j.config.take(t)))
 	}
 	return why
 }
@@ -97,6 +109,8 @@ func (j *judge) begin(t token) event.PinReason {
 	switch first {
 	case kwSet:
 		j.setting.step = settingName
+	case kwReset, kwDiscard:
+		return j.touched(event.PinSetting)
 	case kwCreate:
 		j.creation.step = creationKind
 	case kwDeclare:
@@ -134,11 +148,11 @@ func (j *judge) word(t token) {
 
 // endStatement ends a statement. Who still has something to read says what it means that it will not come.
 func (j *judge) endStatement() event.PinReason {
-	why := j.setting.end()
+	why := j.touched(j.setting.end())
 	why = firstPin(why, j.creation.end())
 	why = firstPin(why, j.prepared.end())
-	why = firstPin(why, j.config.end())
-	*j = judge{code: j.code, count: j.count, mayEnd: j.mayEnd, writes: j.writes, frees: j.frees}
+	why = firstPin(why, j.touched(j.config.end()))
+	*j = judge{code: j.code, count: j.count, mayEnd: j.mayEnd, writes: j.writes, frees: j.frees, touches: j.touches}
 	return why
 }
 
@@ -153,5 +167,5 @@ func (j *judge) obscure(t token) event.PinReason {
 
 // class returns what is known of a text at its end.
 func (j *judge) class() Class {
-	return Class{MayEnd: j.mayEnd || j.count == 0, Multi: j.count > 1, Frees: j.frees}
+	return Class{MayEnd: j.mayEnd || j.count == 0, Multi: j.count > 1, Frees: j.frees, Touches: j.touches}
 }

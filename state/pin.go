@@ -5,17 +5,21 @@ import "github.com/pgrouter/pgrouter/event"
 // The readers of what stands behind a keyword, token by token. One with step 0 has nothing to read. take reads the next token,
 // end is told that the statement has ended; both return why it pins.
 
-// settingReader reads what stands behind SET. The words that make it harmless are no reserved ones: before a dot each of them is
-// the first half of a custom setting's name.
+// settingReader reads what stands behind SET, and returns why it would pin if the setting were not read back. A tracked parameter
+// need not be, unless it goes back to its default. The words that make a SET harmless are no reserved ones: before a dot each of them
+// is the first half of a custom setting's name.
 type settingReader struct {
 	step uint8
 	why  event.PinReason // unless a dot follows
+
+	tracked bool // the name is that of a tracked parameter
 }
 
 const (
 	settingName    = 1 + iota // or SESSION
 	settingSession            // the name behind that
 	settingDot                // what stands behind the name
+	settingValue              // of a tracked parameter: and behind that
 )
 
 func (r *settingReader) take(t token) event.PinReason {
@@ -25,23 +29,44 @@ func (r *settingReader) take(t token) event.PinReason {
 		if t.sign('.') {
 			return event.PinSetting
 		}
+		if r.tracked {
+			r.step = settingValue
+			return r.value(t)
+		}
 		return r.why
+	case r.step == settingValue:
+		return r.value(t)
 	case r.step == settingName && t.is("session"):
 		r.step = settingSession
 	default:
-		r.step, r.why = settingDot, pinBySetting(t)
+		r.step, r.why, r.tracked = settingDot, pinBySetting(t), isTracked(t)
+	}
+	return event.PinNone
+}
+
+// value takes a token of a tracked parameter's value. SET TIME ZONE LOCAL is another word for the default.
+func (r *settingReader) value(t token) event.PinReason {
+	if t.is("default") || t.is("local") {
+		r.step = 0
+		return event.PinSetting
 	}
 	return event.PinNone
 }
 
 func (r *settingReader) end() event.PinReason {
-	switch r.step {
-	case 0:
+	switch {
+	case r.step == 0, r.step == settingValue:
 		return event.PinNone
-	case settingDot:
+	case r.step == settingDot && !r.tracked: // SET NAMES alone is its default
 		return r.why
 	}
 	return event.PinSetting
+}
+
+// isTracked knows the words behind SET that name a tracked parameter: TIME ZONE and NAMES do too. The conversion does not escape:
+// no allocation.
+func isTracked(name token) bool {
+	return name.is("time") || name.is("names") || name.kind == tokenWord && index(string(name.text)) >= 0
 }
 
 func pinBySetting(name token) event.PinReason {
@@ -50,9 +75,7 @@ func pinBySetting(name token) event.PinReason {
 		return event.PinNone
 	case name.names("role"), name.is("authorization"), name.names("session_authorization"):
 		return event.PinRole
-	case name.is("time"), name.is("names"): // SET TIME ZONE, SET NAMES: reported
-		return event.PinNone
-	case name.kind == tokenWord && index(string(name.text)) >= 0: // the conversion does not escape: no allocation
+	case isTracked(name):
 		return event.PinNone
 	}
 	return event.PinSetting

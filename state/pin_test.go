@@ -130,60 +130,23 @@ func TestTemporaryThingsPin(t *testing.T) {
 	)
 }
 
-func TestSettingsPin(t *testing.T) {
+func TestSettingsInCodePin(t *testing.T) {
 	wantPins(t, event.PinSetting,
-		"select set_config('work_mem', '1MB', false)",
-		"SELECT SET_CONFIG('work_mem', '1MB', FALSE)",
-		`select pg_catalog."set_config"('work_mem', '1MB', false)`,
-		"select set_config('work_mem', '1MB', $1)",
-		"select set_config('work_mem', '1MB', not true)",
-		"select set_config('work_mem', '1MB', true and f())",
-		"select set_config('work_mem', '1MB', 'true')",
-		`select set_config('work_mem', '1MB', "true")`,
-		"select set_config('work_mem', '1MB', is_local => true)",
-		"select set_config('work_mem', f(1, true), false)",
-		"select set_config('a.b', 'c', true), set_config('a.b', 'c', false)",
-		"select set_config('a.b', set_config('a.b', 'c', false), true)",
-		"update t set n = set_config('a.b', 'c', false)",
-		"call p(set_config('a.b', 'c', false))",
 		"do $$begin perform set_config('a.b', 'c', false); end$$",
 		"do $$begin set work_mem = '1MB'; end$$",
+		"do $$begin set timezone to default; end$$",
+		"do $$begin reset role; end$$",
+		"do $$begin execute 'reset all'; end$$",
 		"do $$begin execute 'set work_mem = ' || 1; end$$",
 		"do $$begin execute 'set ' || n || ' = 1'; end$$",
 		"do $$begin execute 'select set_config(' || quote_literal(n) || ', 1, false)'; end$$",
-		"set work_mem = '1MB'",
-		"set session work_mem = '1MB'",
-		"set session characteristics as transaction read only",
-		"set local.x = 'y'",
-		"set local . x = 'y'",
-		"set session.x = 'y'",
-		"set session local.x = 'y'",
-		"set transaction.x = 'y'",
-		"set timezone.x = 'y'",
-		"set role.x = 'y'",
-		`set "work_mem" = '1MB'`,
-		"set xml option document",
 	)
 	wantPins(t, event.PinNone,
-		"select set_config('work_mem', '1MB', true)",
-		"SELECT SET_CONFIG('work_mem', '1MB', TRUE)",
-		"select set_config('work_mem', f(1, 2, array[3, 4]) || ',', true /* local */ )",
-		"select 'set_config(1, 2, false)'",
-		"select set_config from t",
 		"do $$begin perform set_config('a.b', 'c', true); update t set n = 1; end$$",
 		"do $$begin set local work_mem = '1MB'; end$$",
-		"set local work_mem = '1MB'",
-		"set time zone local",
-		"set names 'utf8'",
-		"set constraints all deferred",
-		"set transaction isolation level serializable",
-		"set session transaction read only",
-		"update t set work_mem = 1",
+		"do $$begin set timezone = 'UTC'; end$$",
 	)
-	wantPins(t, event.PinRole,
-		"set role x", "set session role x", "set role = 'x'", `set "role" = x`, "set session authorization x",
-		"set session_authorization = 'x'", "do $$begin set role x; end$$",
-	)
+	wantPins(t, event.PinRole, "do $$begin set role x; end$$", "do $$begin set session authorization x; end$$")
 }
 
 func TestCursorsListenersAndStatementsPin(t *testing.T) {

@@ -11,7 +11,7 @@ func ReadOnly(sql []byte) bool {
 	first, single := onlyKeyword(sql)
 	switch {
 	case !single:
-	case first == kwSession, first == kwQuery && !mentions(sql, "in", 't', "o") && !mentions(sql, "u", 'p', "date"):
+	case first == kwSession, first == kwReset, first == kwDiscard, first == kwQuery && !mentions(sql, "in", 't', "o") && !mentions(sql, "u", 'p', "date"):
 		return true
 	case first == kwPlain:
 		return false
@@ -25,7 +25,7 @@ func ReadOnly(sql []byte) bool {
 // mayWrite reports whether a statement that begins with this keyword may change a database, whatever follows.
 func mayWrite(first kw) bool {
 	switch first {
-	case kwQuery, kwWith, kwSession, kwEnd, kwExplain, kwSet, kwDeclare, kwListen:
+	case kwQuery, kwWith, kwSession, kwEnd, kwExplain, kwSet, kwReset, kwDiscard, kwDeclare, kwListen:
 		return false
 	case kwUnknown, kwPlain, kwCreate, kwLoad, kwPrepare, kwCall, kwDo:
 	}

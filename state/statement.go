@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"weak"
 
@@ -20,6 +21,7 @@ type Statement struct {
 	name     string // on servers, the same on all of them
 	parse    string // of a Parse what stands behind the name: the text, and the types of the parameters; "" when it is not shared
 	class    Class
+	touched  *Touched // the settings that it touches when it is run; nil: none
 	readOnly bool
 }
 
@@ -34,6 +36,9 @@ func (s *Statement) Class() Class { return s.class }
 
 // ReadOnly reports whether its text changes nothing in a database, as the function ReadOnly says.
 func (s *Statement) ReadOnly() bool { return s.readOnly }
+
+// Touched returns the settings that its text touches when it is run, nil when there are none. It is not to be changed.
+func (s *Statement) Touched() *Touched { return s.touched }
 
 // Shared reports whether it can be prepared on another server, for another client: its text is at hand.
 func (s *Statement) Shared() bool { return s.parse != "" }
@@ -75,6 +80,9 @@ func (t *Statements) Intern(scope string, generation uint64, parse []byte) *Stat
 	}
 	text, _, _ := bytes.Cut(parse, zero)
 	s := &Statement{name: t.nameLocked(), parse: key.parse, class: Classify(text), readOnly: ReadOnly(text)}
+	if s.class.Touches {
+		s.touched = ReadTouched(text)
+	}
 	if _, dying := t.mu.byKey[key]; !dying {
 		t.mu.bytes += len(key.parse)
 	}
@@ -117,12 +125,18 @@ func (t *Statements) Size() (count, bytes int) {
 var zero = []byte{0}
 
 // Scope returns what of a client's settings the meaning of a text depends on when it is parsed: how its bytes and strings are read,
-// and what dates stand in its literals. An application's name is no part of it.
+// what dates stand in its literals, where its names are looked for and as whom. An application's name is no part of it, nor are
+// limits of time and settings of the session's own.
 func (v *Vector) Scope() string {
 	var scope []byte
-	for i, value := range v.values {
+	for i, value := range v.tracked {
 		if i != applicationName {
 			scope = append(append(scope, value...), 0)
+		}
+	}
+	for _, s := range v.Settings() {
+		if !limitsTime(s.Name) && !strings.Contains(s.Name, ".") {
+			scope = append(append(append(append(scope, s.Name...), 0), s.Value...), 0)
 		}
 	}
 	return string(scope)

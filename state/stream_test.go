@@ -106,7 +106,7 @@ func TestLongLiteralsAreNoReasonToPin(t *testing.T) {
 	for _, quotes := range [][2]string{{"'", "'"}, {"E'", "'"}, {"$a$", "$a$"}, {`"`, `"`}, {"/*", "*/ 1"}} {
 		junk := strings.ReplaceAll(`\x00; listen x; set role y; ', "; $$; //; -- `, quotes[1][:1], "")
 		piece := []byte(strings.Repeat(junk, 100))
-		for end, want := range map[string]event.PinReason{"": event.PinNone, "; set role x": event.PinRole} {
+		for end, want := range map[string]event.PinReason{"": event.PinNone, "; listen x": event.PinListen} {
 			var s Stream
 			s.Read([]byte("insert into t values (" + quotes[0]))
 			if n := testing.AllocsPerRun(100, func() { s.Read(piece) }); n != 0 {

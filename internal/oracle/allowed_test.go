@@ -70,9 +70,9 @@ var differences = []difference{
 		scripts: []string{"options that end in the middle"},
 	},
 	{
-		why:   "fault: a DateStyle in options and another one as a parameter add up in PostgreSQL, and the router goes by the last one alone.",
-		modes: modes, hears: "DateStyle=SQL, MDY",
-		scripts: []string{"options that parameters override"},
+		why:   "A reset is heard twice where the session began with another value than the server: the server's default, and what it is given back.",
+		modes: []string{transaction, statement}, hears: "ParameterStatus TimeZone=GMT",
+		scripts: []string{"RESET ALL to the start-up", "DISCARD ALL to the start-up", "a time zone of the start-up that is reset"},
 	},
 	{
 		why:   "There is no encryption by GSSAPI.",
@@ -105,13 +105,8 @@ var pins = map[string][]string{
 	},
 	"cursor":        {"a cursor with hold outlives its block"},
 	"listen":        {"one's own notification"},
-	"role":          {"a role"},
 	"temp_table":    {"a temporary table"},
 	"advisory_lock": {"a lock of the session"},
-	"setting": {
-		"a setting by a function for the session", "a setting that is not reported", "a setting of one's own", "the search path", "read-only by default",
-		"characteristics of a session",
-	},
 	"uncertain": {
 		"a FunctionCall in a batch that has failed is read over", "a function is called", "a function in a block that has failed",
 		"Sync and Flush in a COPY are read over", "an unnamed statement of a megabyte", "a FunctionCall without anything",

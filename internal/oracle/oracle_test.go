@@ -51,7 +51,7 @@ func (s *stage) compare(t *testing.T, sc script) {
 	j := &judge{t: t, mode: s.mode, script: sc.name, direct: direct}
 	if marks > 0 && s.mode != session { // whose clients keep their servers
 		// First: what a server says to this client at login is asked of one that the thieves have used.
-		h := newThieves(t, s.world, s.mode, sc.parameters)
+		h := newThieves(t, s.world, s.mode)
 		j.hear(withThieves, s.play(t, sc, s.router, h.follow))
 		h.leave()
 		j.heldOn(h.kept)

@@ -38,7 +38,7 @@ func TestAPinLastsAsLongAsItsReason(t *testing.T) {
 	ask(t, other, "select pg_advisory_lock(7)")
 	for name, history := range pinHistories {
 		t.Run(name, func(t *testing.T) {
-			h := newThieves(t, w, transaction, nil)
+			h := newThieves(t, w, transaction)
 			p := login(t, w.router, transaction, nil)
 			h.follow(p)
 			for i, step := range history {

@@ -102,7 +102,7 @@ func (s *suspicion) keeps() {
 	if direct.Hung() {
 		s.t.Fatalf("PostgreSQL leaves the client waiting: the probe is wrong\n%s", direct.Beside("direct", direct, "direct"))
 	}
-	h := newThieves(s.t, s.world, transaction, s.probe.parameters)
+	h := newThieves(s.t, s.world, transaction)
 	owner := dial(s.t, s.router)
 	h.follow(owner)
 	swap := owner.Mark

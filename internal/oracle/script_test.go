@@ -28,7 +28,7 @@ type step = wiretest.Step
 // scripts are all of them, for a client of that database.
 func scripts(database string) []script {
 	return slices.Concat(simpleScripts(), transactionScripts(), statementScripts(), portalScripts(), functionScripts(), copyScripts(),
-		settingScripts(), notifyScripts(), largeScripts(), endScripts(), startScripts(database))
+		settingScripts(), parameterScripts(), notifyScripts(), largeScripts(), endScripts(), startScripts(database))
 }
 
 // do makes steps of messages, bytes and steps. Messages and bytes that stand beside one another are sent in one write.

@@ -1,7 +1,6 @@
 package oracle
 
 import (
-	"maps"
 	"net"
 	"testing"
 
@@ -10,7 +9,7 @@ import (
 	"github.com/pgrouter/pgrouter/internal/wiretest"
 )
 
-// thieves are two clients with the start-up parameters of a script's client, and so with its queue of two servers. At each mark the
+// thieves are two clients of the queue of a script's client, which has two servers. At each mark the
 // one that holds nothing takes the only server that is free, which is the one that the script's client has used last; then
 // the other one gives up the server that it has held. Nothing is left to chance.
 type thieves struct {
@@ -23,19 +22,16 @@ type thieves struct {
 }
 
 // newThieves lets each of the two use one of the two servers before the script begins, and one keep its own. What they leave behind on
-// a server is not what the script's client has: their parameters are of the kind that moves from server to server.
-func newThieves(t testing.TB, w *world, mode string, parameters map[string]string) *thieves {
+// a server is not what the script's client has: another role, another search path, settings of every kind that moves.
+func newThieves(t testing.TB, w *world, mode string) *thieves {
 	t.Helper()
-	parameters = maps.Clone(parameters)
-	for _, name := range []string{"datestyle", "timezone", "client_encoding"} { // with these the queue is the same
-		delete(parameters, name)
-	}
 	h := &thieves{
-		t: t, w: w, console: login(t, w.router, "pgrouter", nil),
-		holding: login(t, w.router, mode, parameters), free: login(t, w.router, mode, parameters),
+		t: t, w: w, console: login(t, w.router, "pgrouter", nil), holding: login(t, w.router, mode, nil), free: login(t, w.router, mode, nil),
 	}
 	for _, p := range []*wiretest.Peer{h.holding, h.free} {
 		ask(t, p, "set application_name = 'thief'; set datestyle = 'German'; set timezone = 'Asia/Kathmandu'; set intervalstyle = 'iso_8601'")
+		ask(t, p, "set work_mem = '77kB'; set search_path = public; set bytea_output = 'escape'; set extra_float_digits = -3; set my.name = 'thief'")
+		ask(t, p, "set statement_timeout = '1h'; set default_transaction_isolation = 'serializable'; set xmlbinary = 'hex'; set role other")
 	}
 	h.take(h.holding)
 	h.take(h.free)
@@ -108,7 +104,7 @@ func (h *thieves) leave() {
 func TestAMarkGivesTheClientAnotherServer(t *testing.T) {
 	w := newWorld(t)
 	for _, mode := range []string{transaction, statement} {
-		h := newThieves(t, w, mode, nil)
+		h := newThieves(t, w, mode)
 		p := login(t, w.router, mode, nil)
 		h.follow(p)
 		var last string

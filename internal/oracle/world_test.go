@@ -64,7 +64,8 @@ func newWorld(t *testing.T, databases ...string) *world {
 	t.Helper()
 	c := clustertest.Start(t, testcluster.Options{HBA: []string{"host all app,boss,nobody 127.0.0.1/32 trust"}})
 	node := c.Primary()
-	if err := node.Exec(t.Context(), "create role helper; grant helper to app; create role boss login superuser"); err != nil {
+	const roles = "create role helper; grant helper to app; create role other; grant other to app; create role boss login superuser"
+	if err := node.Exec(t.Context(), roles); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range slices.Concat(modes, databases) {
@@ -190,6 +191,7 @@ var tables = []string{
 	"create table sink(s text)",
 	"grant all on sink to public", // thieves may have come under another role
 	"create table t(n int primary key, s text)",
+	"grant all on sink, t to other",
 	"create function shout(text) returns int language plpgsql as $$begin raise notice '%', $1; raise warning 'more of %', $1; return 1; end$$",
 	"create function hide(text) returns int language plpgsql as $$begin execute $1; return 1; end$$",
 	"create sequence numbers",

@@ -114,7 +114,7 @@ func TestKillClosesAllAndPauses(t *testing.T) {
 	p.must(p.busy, "commit")
 	p.must(p.busy, "begin")
 	writer, pinned := p.open(p.router.Write, "app", ""), p.open(p.router.Write, "app", "")
-	p.must(pinned, "set work_mem to '8MB'")
+	p.must(pinned, "listen news")
 	const write = "insert into killed select 1 from pg_sleep(600)"
 	wrote := p.begin(writer, write)
 	p.works(write)
