@@ -170,11 +170,20 @@ func (s *Session) preludeFailed(msg []byte) {
 	s.fatal(e, event.CloseServerError)
 }
 
+// keepsSettings reports whether the server has settings, a role perhaps, that its reset would leave there: nobody would know of them.
+func (s *Session) keepsSettings() bool {
+	query := strings.TrimRight(strings.TrimSpace(s.policy.Pool.ResetQuery), ";")
+	return len(s.actual.Settings()) > 0 && !strings.EqualFold(query, "DISCARD ALL")
+}
+
 // unlink gives the server back to the pool.
 func (s *Session) unlink(how pool.Outcome) {
 	server := s.server
 	s.account()
 	if !how.Gone() && (s.dismissed || s.down.len() > 0) { // it ends by itself, or has begun a message that nobody asked for
+		how = pool.Broken
+	}
+	if how == pool.Dirty && s.keepsSettings() {
 		how = pool.Broken
 	}
 	server.Vector = s.actual
