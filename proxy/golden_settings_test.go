@@ -69,6 +69,14 @@ var settingScenarios = []scenario{
 			n1.hears("Q")
 			n1.says(wiretest.Row("v", "for a")...)
 			a.hears("TDCZ")
+			s.remark("servers have accepted b's settings before; that is no reason not to wait")
+			b.asks("insert into t values (1)")
+			n1.hears("Q")
+			n1.hearsNoMore()
+			n1.says(complete("RESET"), complete("RESET"), ready('I'))
+			n1.hears("Q")
+			n1.says(wiretest.Done("INSERT 0 1", 'I')...)
+			b.hears("CZ")
 		}},
 	{"settings_that_need_a_role_pin",
 		"A setting that needs a right, set while another role is in force: the next server may refuse it to who logs in.",
