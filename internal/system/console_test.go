@@ -96,7 +96,7 @@ func TestPoolsAreAddedUpByDatabaseAndUserWhateverTheRoute(t *testing.T) {
 	c := clustertest.Start(t, testcluster.Options{Standbys: 1})
 	r := testrouter.Example(t, c, consoleConfig)
 	clients := []*pgconn.PgConn{
-		open(t, c, r.Write, "app", ""), open(t, c, r.Write, "app", ""), open(t, c, r.Read, "app", ""), open(t, c, r.Write, "app", "&options=-c%20geqo%3Doff"),
+		open(t, c, r.Write, "app", ""), open(t, c, r.Write, "app", ""), open(t, c, r.Read, "app", ""), open(t, c, r.Write, "app", "&options=-c%20ignore_system_indexes%3Doff"),
 	}
 	for _, conn := range clients[1:] {
 		if _, err := query(conn, "select 1"); err != nil {
@@ -112,7 +112,7 @@ func TestPoolsAreAddedUpByDatabaseAndUserWhateverTheRoute(t *testing.T) {
 		t.Error(diff)
 	}
 	queues := table(t, console, "SHOW QUEUES", "route", "options", "active")
-	want := [][]string{{"primary", "", "1"}, {"replica", "", "0"}, {"primary", "geqo", "0"}}
+	want := [][]string{{"primary", "", "1"}, {"replica", "", "0"}, {"primary", "ignore_system_indexes", "0"}}
 	if diff := cmp.Diff(want, queues); diff != "" {
 		t.Error(diff)
 	}

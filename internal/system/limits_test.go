@@ -26,7 +26,7 @@ func TestLimitsOfServerConnectionsMakeOneWaitAndTheIdleMakeRoom(t *testing.T) {
 			t.Parallel() // each waits for the end of wait_timeout
 			r := testrouter.Start(t, c, testrouter.Options{Caps: limit.caps, More: limit.more + "[database.app]\nwait_timeout = \"10m\"\n"})
 			rich := connect(t, c, r.Write)
-			poor, err := pgconn.Connect(context.Background(), c.DSN(r.Write, "app", "app")+"&geqo=off") // another queue
+			poor, err := pgconn.Connect(context.Background(), c.DSN(r.Write, "app", "app")+"&ignore_system_indexes=off") // another queue
 			if err == nil {
 				_, err = query(poor, "select 1")
 			}

@@ -230,7 +230,7 @@ func (r *reloading) listeners(t *testing.T) {
 	address := testrouter.FreeAddress(t)
 	table := "listener[" + address + "]"
 	r.must("[cluster.main]", listenerAt(address)+"[cluster.main]", table+": added")
-	former := open(t, r.c, address, "app", "&options=-c%20geqo%3Doff")
+	former := open(t, r.c, address, "app", "&options=-c%20ignore_system_indexes%3Doff")
 	r.get(former, "select pg_is_in_recovery()", "f")
 	old := fmt.Sprintf("%q\ncluster = \"main\"\nroute = \"primary\"", address)
 	r.must(old, strings.Replace(old, "primary", "replica", 1), table+`.route: "primary" → "replica"`)
