@@ -56,8 +56,8 @@ type PinReason uint8
 const (
 	PinNone              PinReason = iota
 	PinSession                     // pool mode session
-	PinSetting                     // SET of a setting that the server does not report
-	PinRole                        // SET ROLE or SET SESSION AUTHORIZATION
+	PinSetting                     // a setting whose name or value cannot be moved
+	PinRole                        // SET ROLE or SET SESSION AUTHORIZATION in code
 	PinPreparedStatement           // a named statement, protocol level or PREPARE
 	PinListen                      // LISTEN
 	PinTempTable                   // CREATE TEMP …
