@@ -152,7 +152,7 @@ func (s *Session) unsetValue(name string) string {
 func (r *readBack) heard(standing []byte) {
 	s := r.session
 	if len(standing) != len(r.names) {
-		s.link.Pin(event.PinUncertain)
+		s.link.Doubt()
 		return
 	}
 	before, after := s.vector, s.actual
