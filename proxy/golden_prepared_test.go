@@ -147,6 +147,35 @@ var preparedScenarios = []scenario{
 			n1.says(parsed, ready('I'))
 			a.hears("1Z")
 		}},
+	{"prepared_deallocate",
+		"DEALLOCATE of what the protocol has prepared: the server has it under another name, and so gets something under the client's " +
+			"name that it can drop. Nothing of that is shown.",
+		withOneServer, func(s *stage) {
+			a, n1 := s.enters("a", s.primary("n"))
+			b := s.joins("b")
+			preparesMine(a, n1)
+			a.asks("deallocate mine")
+			n1.hears("CPSQ")
+			n1.says(closed, parsed, ready('I'), complete("DEALLOCATE"), ready('I'))
+			a.hears("CZ")
+			b.isAnswered(n1, "select 1", "1")
+			a.says(bind("mine"), execute(), &pgproto3.Sync{})
+			n1.hears("BES")
+			n1.says(failure("26000", `prepared statement "mine" does not exist`), ready('I'))
+			a.hears("EZ")
+		}},
+	{"prepared_execute",
+		"EXECUTE of what the protocol has prepared: the server gets it under the client's own name, and the client keeps the server.",
+		withOneServer, func(s *stage) {
+			a, n1 := s.enters("a", s.primary("n"))
+			preparesMine(a, n1)
+			a.asks("execute mine")
+			n1.hears("CPSQ")
+			n1.says(closed, parsed, ready('I'), columns("v"), row("1"), complete("SELECT 1"), ready('I'))
+			a.hears("TDCZ")
+			a.saysGoodbye()
+			n1.isReset()
+		}},
 	{"prepared_deallocate_all",
 		"DEALLOCATE ALL is really done on the server; the client's names are gone, and those of others are prepared there again.",
 		withOneServer, func(s *stage) {

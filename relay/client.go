@@ -270,40 +270,28 @@ func (l *Link) doubtful() {
 }
 
 func (l *Link) admitRequest(kind EntryKind, msg []byte, whole bool) Verdict {
-	entry := Entry(kind)
 	body := msg[pgwire.HeaderLen:]
+	entry, verb := l.before(kind, body, whole)
+	if verb != More {
+		return Verdict{Verb: verb}
+	}
 	open := true
 	switch kind {
 	case EntryQuery:
 		l.sawQuery(body, whole)
-		entry |= Unnamed
 		open = false
 	case EntryParse:
 		l.Tally.ClientParses++
 		l.Tally.ServerParses++
 		l.sawParse(msg, whole)
-		if len(body) > 0 && body[0] == 0 {
-			entry |= Unnamed
-		}
 	case EntryBind:
-		portal, rest, _ := cutString(body)
-		if _, _, ok := cutString(rest); ok {
-			if verb := l.useUnnamed(); verb != More {
-				return Verdict{Verb: verb}
-			}
-		}
+		portal, _, _ := cutString(body)
 		l.Tally.Binds++
 		l.sawBind(body[:min(len(portal)+1, len(body))], l.doesUnnamed())
 	case EntryDescribe:
 		l.unit.describes = true
-		if isUnnamedStatement(body) {
-			if verb := l.useUnnamed(); verb != More {
-				return Verdict{Verb: verb}
-			}
-		}
 	case EntryClose:
-		if isUnnamedStatement(body) {
-			entry |= Unnamed
+		if entry&Unnamed != 0 {
 			l.unnamed.inBatch = true // what follows shares its fate
 		}
 	case EntryExecute:
@@ -323,6 +311,36 @@ func (l *Link) admitRequest(kind EntryKind, msg []byte, whole bool) Verdict {
 	l.unit.open = open
 	l.fifo.push(entry)
 	return Verdict{}
+}
+
+// before says what stands before a request, and how it is noted when that is nothing.
+func (l *Link) before(kind EntryKind, body []byte, whole bool) (Entry, Verb) {
+	switch kind {
+	case EntryQuery:
+		dropped, verb := l.beforeText(textOf(body), true, whole)
+		return Entry(kind) | Unnamed | dropped, verb
+	case EntryParse:
+		if len(body) == 0 || body[0] != 0 { // a name that does not end
+			return Entry(kind), More
+		}
+		dropped, verb := l.beforeText(textOf(body[1:]), false, whole)
+		return Entry(kind) | Unnamed | dropped, verb
+	case EntryBind:
+		_, rest, _ := cutString(body)
+		if _, _, ok := cutString(rest); ok {
+			return Entry(kind), l.useUnnamed()
+		}
+	case EntryDescribe:
+		if isUnnamedStatement(body) {
+			return Entry(kind), l.useUnnamed()
+		}
+	case EntryClose:
+		if isUnnamedStatement(body) {
+			return Entry(kind) | Unnamed, More
+		}
+	case EntryNone, EntryExecute, EntrySync, EntryFunctionCall, EntryCopyEnd:
+	}
+	return Entry(kind), More
 }
 
 // sawQuery notes a Query. A long one of which only the beginning is here is judged on while it passes.

@@ -39,6 +39,8 @@ const (
 	// Reworded marks a request that was sent in the place of another and must fail. The client gets the error in the words that
 	// wait in Link.words.
 	Reworded Entry = 0x400
+	// Quiet marks a request of the router's own whose error is not shown either.
+	Quiet Entry = 0x800
 )
 
 // Kind returns what the entry asks.

@@ -46,7 +46,7 @@ func (l *Link) onlyFailed(head Entry) bool {
 	u := &l.unit
 	n := u.uses
 	return l.Status() == StatusIdle && head&Reworded == 0 && n != nil && !u.usesMany && n.statement.now != nil && n.statement.now.Shared() &&
-		l.before == 0 && !u.answered && !u.open && l.up.rest == 0 && l.lastIsTheOnlySync() && l.library().Again()
+		l.ahead == 0 && !u.answered && !u.open && l.up.rest == 0 && l.lastIsTheOnlySync() && l.library().Again()
 }
 
 // lastIsTheOnlySync reports whether the batch that has failed is the last thing that the server was asked.

@@ -63,7 +63,7 @@ type Link struct {
 	statements *statements // named ones; nil before the first
 	inserts    bool        // Insertion is for a named statement
 	healing    bool        // an answer is read over up to its ReadyForQuery, then the unit is sent again
-	before     int         // of the bytes that FromServer reads, how many are shown before the message that it looks at
+	ahead      int         // of the bytes that FromServer reads, how many are shown before the message that it looks at
 }
 
 // Tally counts what a client has asked for, and what was answered.
@@ -117,7 +117,7 @@ func (l *Link) Attach(standby bool, pin event.PinReason) {
 func (l *Link) NextUnit() {
 	l.unit, l.settling = unit{}, settling{}
 	if l.statements != nil {
-		l.statements.unseen = nil
+		l.statements.unseen, l.statements.dropped = nil, nil
 	}
 }
 

@@ -17,6 +17,8 @@ type wording struct {
 func (l *Link) reworded(head Entry, code, msg []byte, whole bool) Verdict {
 	var w wording
 	switch {
+	case head&Quiet != 0:
+		return swallow
 	case head&Reworded != 0:
 		w = l.statements.words.pop()
 		*l.fifo.at(0) &^= Reworded
@@ -61,6 +63,11 @@ func (l *Link) wordingOf(message string) wording {
 			if st != nil && st.Name() == from {
 				return wording{from: from, to: n.name}
 			}
+		}
+	}
+	for _, d := range l.statements.dropped {
+		if d.was.Name() == from {
+			return wording{from: from, to: d.name.name}
 		}
 	}
 	return wording{}

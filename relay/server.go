@@ -26,7 +26,7 @@ func (l *Link) FromServer(b []byte) Verdict {
 		if !ok || have < f.Len && have < l.awaited(f) {
 			break
 		}
-		l.before = n
+		l.ahead = n
 		v := l.observe(f, b[n:n+have])
 		switch v.Verb {
 		case More:
@@ -177,12 +177,7 @@ func (l *Link) answered(head Entry) Verdict {
 		return violation
 	}
 	l.done()
-	if head&Unnamed != 0 {
-		l.settleUnnamed(head)
-	}
-	if head&Named != 0 {
-		l.settleChange()
-	}
+	l.settle(head)
 	return shown(head)
 }
 
@@ -225,7 +220,7 @@ func (l *Link) ready(head Entry, msg []byte) Verdict {
 		return l.told(msg)
 	}
 	early := head.Kind() != EntrySync && head&Answered == 0
-	if !head.EndsUnit() || early || head&Reworded != 0 || head&Injected != 0 && msg[pgwire.HeaderLen] != StatusIdle {
+	if !head.EndsUnit() || early || head&Reworded != 0 || head&Injected != 0 && head.Kind() == EntryQuery && msg[pgwire.HeaderLen] != StatusIdle {
 		return violation
 	}
 	l.done()
@@ -236,12 +231,12 @@ func (l *Link) ready(head Entry, msg []byte) Verdict {
 	switch {
 	case l.settling.underWay:
 		return l.settled()
+	case head&Quiet != 0:
+		return swallow
 	case head&Injected != 0:
 		return Verdict{Verb: PreludeDone}
 	}
-	if head&Unnamed != 0 {
-		l.settleUnnamed(head)
-	}
+	l.settle(head)
 	return l.told(msg)
 }
 
@@ -330,6 +325,9 @@ func (l *Link) failed(head Entry, msg []byte, whole bool) Verdict {
 		return swallow
 	}
 	verdict := l.reworded(head, code, msg, whole)
+	if head.Kind() == EntryQuery && head&Named != 0 {
+		l.notDropped()
+	}
 	l.fifo.answered()
 	l.copyIn, l.unit.failed = false, true
 	if l.unit.syncsRead > 0 { // or it failed before it read the Sync, which is answered then
@@ -357,6 +355,16 @@ func (l *Link) skipToSync() {
 		l.fifo.pop()
 	}
 	l.unit.open = true // be it that a Query behind it was to end the batch
+}
+
+// settle notes that the server has done what an entry asks.
+func (l *Link) settle(e Entry) {
+	if e&Unnamed != 0 {
+		l.settleUnnamed(e)
+	}
+	if e&Named != 0 {
+		l.settleChange()
+	}
 }
 
 // unsettle notes that the server does not do what an entry asks: it reads over it, or has failed at it.

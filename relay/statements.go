@@ -48,10 +48,12 @@ type statements struct {
 	byName  map[string]*named
 	changes queue[change]
 	unseen  []undo         // what was settled of the unit under way, of which the client has seen nothing
+	dropped []undo         // what the unit under way has dropped by DEALLOCATE ALL: errors may still speak of it
 	words   queue[wording] // of the requests that are Reworded, oldest first
 	batch   uint32
 	scratch []byte // what Insertion and Replacement return
 	cleared bool   // the way is clear for the next Parse, which is to fail
+	wary    bool   // what runs may drop all of them: who uses one waits for its answer
 	own     bool   // there are statements that are not shared
 }
 
@@ -208,7 +210,7 @@ func (l *Link) forgetChanges() {
 	if !l.unit.answered {
 		s.takeBack()
 	}
-	s.unseen = nil
+	s.unseen, s.dropped = nil, nil
 	s.words.clear()
 	s.cleared = false
 	if cap(s.scratch) > scratchKept {
@@ -260,6 +262,9 @@ func (l *Link) dropStatements() {
 		return
 	}
 	for _, n := range l.statements.byName {
+		if n.statement.now != nil {
+			l.statements.dropped = append(l.statements.dropped, undo{n, n.statement.now})
+		}
 		n.statement.now = nil
 		l.statements.settled(n)
 	}
@@ -362,8 +367,11 @@ func (l *Link) closeHeld(dst []byte, h *held) []byte {
 // Parse, because the server does not have it. st is nil when there is no such statement.
 func (l *Link) use(n *named) (st *state.Statement, verb Verb) {
 	s := l.statements
+	s.wary = s.wary && l.fifo.moving > 0
 	st, known := n.statement.seen(s.batch)
 	switch {
+	case s.wary:
+		return nil, Full
 	case !known:
 		return nil, Full
 	case st == nil || !st.Shared():

@@ -35,6 +35,7 @@ var differences = []difference{
 		why:   "Mode statement refuses transaction blocks.",
 		modes: []string{statement}, hears: "FATAL 0A000 \"transaction blocks are not allowed in statement pooling mode\"",
 		scripts: []string{
+			"DEALLOCATE in a block that has failed", "a Parse of what is known in a block that has failed",
 			"a begin in the middle of a query takes in what stands before", "a transaction block from begin to commit",
 			"a block that failed refuses everything up to its end", "a block that ends and begins another one at once", "a begin inside of a block warns",
 			"characteristics of a block end with it", "a block of the extended protocol", "a client that leaves its block",
@@ -99,9 +100,8 @@ var differences = []difference{
 // pins are the scripts whose client keeps its server at a mark in the modes transaction and statement, by the reason.
 var pins = map[string][]string{
 	"prepared_statement": {
-		"a named statement serves many batches", "a name that is taken", "a name that a failed Parse did not take", "a name that was closed is free",
-		"a statement is prepared by SQL and used by the protocol", "a statement is prepared by the protocol and used by SQL",
-		"DISCARD ALL forgets names", "a statement of the unnamed name by SQL",
+		"a statement is prepared by SQL and used by the protocol",
+		"a statement of the unnamed name by SQL", "names are used in texts of several statements",
 	},
 	"cursor":        {"a cursor with hold outlives its block"},
 	"listen":        {"one's own notification"},

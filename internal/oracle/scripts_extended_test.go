@@ -1,6 +1,10 @@
 package oracle
 
-import "github.com/jackc/pgx/v5/pgproto3"
+import (
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+)
 
 const (
 	int4 = 23
@@ -58,6 +62,29 @@ func statementScripts() []script {
 			parse("a", "select $1::int"), sync(), ready(1), elsewhere(), query("execute a(1)"), query("deallocate all"), bind("", "a", "1"), sync(), ready(3))},
 		{name: "DISCARD ALL forgets names", steps: do(
 			parse("a", "select 1"), sync(), ready(1), elsewhere(), query("discard all"), ready(1), elsewhere(), bind("", "a"), sync(), ready(1))},
+		{name: "DEALLOCATE of what the protocol has prepared", steps: do(
+			parse("a", "select 1"), parse("b", "select 2"), sync(), ready(1), elsewhere(), query("deallocate a"), ready(1), elsewhere(),
+			bind("", "a"), execute("", 0), sync(), ready(1), elsewhere(), parse("a", "select 3"), bind("", "a"), execute("", 0), bind("", "b"), execute("", 0), sync(), ready(1),
+			elsewhere(), query("deallocate prepare \"A\""), query("deallocate prepare \"b\"; "), bind("", "b"), sync(), bind("", "a"), execute("", 0), sync(), ready(4))},
+		{name: "DEALLOCATE in a block that has failed", steps: do(
+			parse("a", "select 1"), sync(), ready(1), elsewhere(), query("begin"), query("select 1/0"), query("deallocate a"), query("rollback"), ready(4),
+			elsewhere(), bind("", "a"), execute("", 0), sync(), ready(1))},
+		{name: "DEALLOCATE of a name in a batch", steps: do(
+			parse("a", "select 1"), sync(), ready(1), elsewhere(), batchOf("deallocate a"), bind("", "a"), execute("", 0), sync(), ready(2))},
+		{name: "names are used in texts of several statements", steps: do(
+			parse("a", "select $1::int", int4), sync(), ready(1), elsewhere(), query("select 0; execute a(1); execute a(2)"), ready(1), elsewhere(),
+			query("explain (costs off) execute a(3)"), query("prepare a as select 1"), query("deallocate a; select 1"), ready(3))},
+		{name: "a Parse of what is known in a block that has failed", steps: do(
+			parse("a", "select 1"), sync(), ready(1), elsewhere(), query("begin"), query("select 1/0"), ready(2), parse("b", "select 1"), sync(), ready(1),
+			bind("", "a"), sync(), ready(1), query("rollback"), ready(1), elsewhere(), parse("b", "select 1"), bind("", "b"), execute("", 0), bind("", "a"), execute("", 0), sync(), ready(1))},
+		{name: "a name that looks like the router's", steps: do(
+			parse("pgr1", "select 1"), sync(), ready(1), elsewhere(), bind("", "pgr1"), execute("", 0), bind("", "pgr2"), sync(), describeStatement("pgr3"), sync(),
+			closeStatement("pgr4"), sync(), ready(3))},
+		{name: "names of more than 63 bytes", steps: do(
+			parse(strings.Repeat("n", 64), "select 1"), sync(), ready(1), elsewhere(), bind("", strings.Repeat("n", 63)), execute("", 0), bind("", strings.Repeat("n", 65)), execute("", 0), sync(),
+			parse(strings.Repeat("n", 70), "select 2"), sync(), ready(2))},
+		{name: "a long statement with a name", large: true, steps: do(
+			parse("a", "select '"+strings.Repeat("x", 70_000)+"'"), sync(), ready(1), bind("", "a"), execute("", 0), closeStatement("a"), sync(), ready(1), bind("", "a"), sync(), ready(1))},
 		{name: "DEALLOCATE ALL in a batch", steps: do(
 			parse("a", "select 1"), batch("deallocate all"), bind("", "a"), execute("", 0), sync(), ready(1))},
 		{name: "a statement of the unnamed name by SQL", steps: do(query(`prepare "" as select 1`), ready(1), elsewhere(), query("deallocate nothing"), ready(1))},
