@@ -22,15 +22,26 @@ func TestATransactionAllocatesNothing(t *testing.T) {
 	extended = pgwire.AppendBind(extended, "", "", nil)
 	extended = pgwire.AppendDescribe(extended, pgwire.TargetPortal, "")
 	extended = pgwire.AppendSync(pgwire.AppendExecute(extended, "", 0))
+	prepare := pgwire.AppendSync(pgwire.AppendParse(nil, "P0_1", "select 1", nil))
+	prepared := pgwire.AppendBind(nil, "", "P0_1", nil)
+	prepared = pgwire.AppendDescribe(prepared, pgwire.TargetPortal, "")
+	prepared = pgwire.AppendSync(pgwire.AppendExecute(prepared, "", 0))
 	simple := pgwire.AppendQuery(nil, "select 1")
 	for _, c := range []struct {
-		name string
-		r    *router
-		unit []byte
-	}{{"simple", without, simple}, {"extended", without, extended}, {"with time limits", limited, simple}} {
+		name  string
+		r     *router
+		first []byte
+		unit  []byte
+	}{
+		{"simple", without, simple, simple},
+		{"extended", without, extended, extended},
+		{"prepared", without, prepare, prepared},
+		{"with time limits", limited, simple, simple},
+	} {
 		t.Run(c.name, func(t *testing.T) {
 			p, unit := c.r.raw(t), c.unit
 			answer := make([]byte, 4096)
+			roundTrip(t, p, c.first, answer, 0)
 			length := roundTrip(t, p, unit, answer, 0)
 			const warm, measured = 200, 2000
 			for range warm {

@@ -117,7 +117,7 @@ func (r *reloading) startLoad() *load {
 	benches := []pgbench{
 		r.pgbench(r.Write, app, "simple", 3, "-M simple"),
 		r.pgbench(r.Write, app, "extended", 2, "-M extended"),
-		r.pgbench(r.Write, app, "prepared", 2, "-M prepared"), // pinned
+		r.pgbench(r.Write, app, "prepared", 2, "-M prepared"),
 		r.pgbench(r.Write, app, "session", 2, "-M prepared"),
 		r.pgbench(r.Write, app, "logins", 1, "-C"),
 		r.pgbench(r.Read, app, "reads", 3, "-S -M extended"),
