@@ -40,6 +40,7 @@ type preparing struct {
 
 // work uses a few statements, some of them its own and some everybody's, and drops one now and then.
 func (p preparing) work(t *testing.T, client int) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for i := range 60 {
@@ -89,6 +90,7 @@ func inTens(t *testing.T, do func(client int)) {
 }
 
 func pgxClient(t *testing.T, dsn string) preparing {
+	t.Helper()
 	conn, err := pgx.Connect(t.Context(), dsn)
 	if err != nil {
 		t.Error(err)
@@ -105,6 +107,7 @@ func pgxClient(t *testing.T, dsn string) preparing {
 }
 
 func pqClient(t *testing.T, dsn string) preparing {
+	t.Helper()
 	connector, err := pq.NewConnector(dsn)
 	if err != nil {
 		t.Error(err)

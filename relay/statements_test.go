@@ -1,0 +1,65 @@
+package relay
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/pgwire"
+)
+
+// TestWhoUsesANameWaitsUntilItIsKnown: a Close that may be read over is on its way, in a batch before.
+func TestWhoUsesANameWaitsUntilItIsKnown(t *testing.T) {
+	prepared := join(pgwire.AppendParseComplete(nil), readyIdle)
+	l := linked(t, false, event.PinNone, join(parse("a", "select 1"), syncMsg()), prepared,
+		join(bindTo("", "nothing"), closeOf('S', "a"), syncMsg()))
+	bind := bindTo("", "a")
+	if v := l.FromClient(bind); v.Verb != Full || v.N > 0 {
+		t.Fatalf("before it is known: %+v", v)
+	}
+	failed := pgwire.AppendError(nil, &pgwire.Error{Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: "26000", Message: "no"})
+	feedAll(t, join(failed, readyIdle), 1<<20, l, l.FromServer)
+	if v := l.FromClient(bind); v.Verb != Replace {
+		t.Fatalf("the Close was read over: %+v", v)
+	}
+}
+
+// TestAServerKeepsNoMoreStatementsThanItMay, whoever prepares them, and none is closed that is about to come.
+func TestAServerKeepsNoMoreStatementsThanItMay(t *testing.T) {
+	const limit = 3
+	l := &Link{Observer: deaf{}, Prepared: &Prepared{Limit: limit}}
+	l.Attach(false, event.PinNone)
+	server := newTruth(false, nil, nil)
+	delete(server.statements, "")
+	texts := []string{"select 1", insert, "", "begin", "commit", "vacuum t", "select ';commit'"}
+	for i := range 40 {
+		batch := join(parse(fmt.Sprint("a", i), texts[i%len(texts)]), parse(fmt.Sprint("b", i), texts[i/3%len(texts)]), bindTo("", fmt.Sprint("a", i/2)), syncMsg())
+		sent, _ := feedAll(t, batch, 1<<20, l, l.FromClient)
+		for _, msg := range wholeMessages(sent) {
+			feedAll(t, server.take(msg), 1<<20, l, l.FromServer)
+		}
+		if len(server.statements) > limit || l.Prepared.Len() != len(server.statements) {
+			t.Fatalf("after %d batches the server has %d statements, and is thought to have %d", i+1, len(server.statements), l.Prepared.Len())
+		}
+	}
+}
+
+// TestNamesAreBounded: a client that prepares without end is told so, and keeps what it has.
+func TestNamesAreBounded(t *testing.T) {
+	l := linked(t, false, event.PinNone)
+	s := l.names()
+	for i := range namesLimit {
+		n := s.add(fmt.Append(nil, i))
+		n.statement.now = l.library().Statement([]byte("select 1\x00\x00\x00"))
+	}
+	feedAll(t, join(parse("one more", "select 1"), syncMsg()), 1<<20, l, l.FromClient)
+	answers := join(pgwire.AppendCloseComplete(nil), pgwire.AppendParseComplete(nil),
+		pgwire.AppendError(nil, &pgwire.Error{Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: "42P05", Message: "no"}))
+	told, _ := feedAll(t, answers, 1<<20, l, l.FromServer)
+	if e, err := pgwire.ParseError(told[pgwire.HeaderLen:]); err != nil || e.Code != pgwire.CodeConfigurationLimit {
+		t.Errorf("it is told %q", told)
+	}
+	if l.Statements() != namesLimit {
+		t.Errorf("%d names", l.Statements())
+	}
+}
