@@ -64,10 +64,11 @@ const (
 	PinCursor                      // DECLARE … WITH HOLD
 	PinAdvisoryLock                // a session-level advisory lock
 	PinLoad                        // LOAD
+	PinSequence                    // currval or lastval: the numbers that it has drawn
 	PinUncertain                   // the router cannot prove what the server holds
 )
 
-var pinNames = [...]string{"none", "session_mode", "setting", "role", "prepared_statement", "listen", "temp_table", "cursor", "advisory_lock", "load", "uncertain"}
+var pinNames = [...]string{"none", "session_mode", "setting", "role", "prepared_statement", "listen", "temp_table", "cursor", "advisory_lock", "load", "sequence", "uncertain"}
 
 // String returns the reason's name as metrics and console print it.
 func (r PinReason) String() string { return name(pinNames[:], int(r)) }

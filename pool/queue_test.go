@@ -559,3 +559,29 @@ func TestAConnectionThatFindsNoLoopIsClosed(t *testing.T) {
 		t.Errorf("%+v, %d dials", got, len(w.dials))
 	}
 }
+
+// TestWhoWantsItsLastServerGetsItIfItIsFree: although others fit better, and were used later.
+func TestWhoWantsItsLastServerGetsItIfItIsFree(t *testing.T) {
+	w, c := opened(t, 1, 3, 4)
+	for i := range 3 {
+		c[i].acquire()
+	}
+	w.dialAll()
+	first := c[0].server
+	for i := range 3 {
+		c[i].release(Clean)
+	}
+	for _, want := range []bool{true, false} {
+		c[3].waiter.Last = first.ID()
+		c[3].acquire()
+		if got := c[3].server == first; got != want {
+			t.Fatalf("it gets its last server: %t", got)
+		}
+		if !want {
+			break
+		}
+		c[3].release(Clean)
+		c[1].waiter.Last = first.ID()
+		c[1].acquire()
+	}
+}

@@ -39,6 +39,7 @@ type Server struct {
 	Vector *state.Vector // its parameters as the last holder left them; nil after its login and after a reset: see Conn.Params
 	Holder Holder        // set by whoever got it, before the callback returns; the pool clears it at Release
 	Served bool          // it has answered something; the holder sets it
+	Former uint64        // who has used it last, by Waiter.Client; 0: nobody. The holder sets it when he is done
 
 	Prepared relay.Prepared // what clients have prepared on it
 
@@ -128,6 +129,9 @@ func (s *Server) live(lifetime time.Duration) {
 		s.expires = s.born + int64(jitter(lifetime))
 	}
 }
+
+// ID returns the server's number, given once in the pool's life.
+func (s *Server) ID() uint64 { return s.id }
 
 // Node returns the node that the server is a connection to.
 func (s *Server) Node() topology.NodeID { return s.Conn.Target.Node }

@@ -69,8 +69,13 @@ func (s *Server) fits(w *Waiter) int {
 // bestFit is the score of a server that nothing needs to be done for.
 const bestFit = 3
 
-// pick returns the idle server that suits w best among those used last; nil if there is none.
+// pick returns the idle server that suits w best: the one that it wants, else the best among those used last; nil if there is none.
 func (sh *shelf) pick(w *Waiter) *Server {
+	if w.Last != 0 {
+		if s := sh.find(w.Last); s != nil {
+			return s
+		}
+	}
 	var best *Server
 	bestScore := -1
 	s := sh.lists[stateIdle].head
@@ -88,6 +93,16 @@ func (sh *shelf) pick(w *Waiter) *Server {
 		s = s.next
 	}
 	return best
+}
+
+// find returns the idle server with that ID, nil if there is none.
+func (sh *shelf) find(id uint64) *Server {
+	for s := sh.lists[stateIdle].head; s != nil; s = s.next {
+		if s.id == id {
+			return s
+		}
+	}
+	return nil
 }
 
 // aim sets where the next dial goes. Another life, role or address of the node ends the pause after failed dials.

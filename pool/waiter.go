@@ -23,6 +23,7 @@ type Waiter struct {
 	Grantee Grantee
 	Loop    *reactor.Loop // where it lives; Acquire and GiveUp are called there
 	Vector  *state.Vector // servers with these parameters are preferred; nil = no matter
+	Last    uint64        // it would rather have the server with this ID than any other; 0 = no matter
 	Client  uint64        // who it is, for Pool.Servers to tell; 0 = no matter
 	Front   bool          // ahead of all that are not: a unit of work that is silently queued again
 

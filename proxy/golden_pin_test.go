@@ -66,6 +66,29 @@ var pinScenarios = []scenario{
 			a.saysGoodbye()
 			n1.ends()
 		}},
+	{"sequence_of_a_stranger",
+		"A client asks for a number that it has not drawn on this server, where others were meanwhile: what they have drawn is taken " +
+			"away first, so that PostgreSQL says that there is none. Then it keeps the server.",
+		withOneServer, func(s *stage) {
+			a, n1 := s.enters("a", s.primary("n"))
+			b := s.joins("b")
+			a.isAnswered(n1, "select nextval('s')", "1")
+			b.isAnswered(n1, "select nextval('s')", "2")
+			a.asks("select currval('s')")
+			n1.hears("QQ")
+			n1.says(wiretest.Done("DISCARD SEQUENCES", 'I')...)
+			n1.says(failure("55000", `currval of sequence "s" is not yet defined in this session`), ready('I'))
+			a.hears("EZ")
+			b.asks("select 1")
+			s.awaits(1, "b waits")
+			a.isAnswered(n1, "select nextval('s')", "3")
+			a.isAnswered(n1, "select currval('s')", "3")
+			a.saysGoodbye()
+			n1.isReset()
+			n1.hears("Q")
+			n1.says(wiretest.Row("v", "1")...)
+			b.hears("TDCZ")
+		}},
 	{"session_mode_moves",
 		"In pool mode session a client that holds nothing on its server outlives it, as long as nothing runs. Its next unit of work " +
 			"goes to another, which gets its parameters first.",

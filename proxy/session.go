@@ -72,13 +72,14 @@ type Session struct {
 	server *pool.Server // nil unless preparing or linked
 	queue  *pool.Queue
 
-	renewals uint64        // that there had been when it was renewed last
-	vector   *state.Vector // the settings that the client has
-	actual   *state.Vector // those that its server has
-	base     *state.Vector // those that it began with: RESET goes back there
-	units    atomic.Uint64 // that have ended; for others to read as well
-	prepared atomic.Uint32 // a copy of how many named statements the client has
-	unitMark uint64
+	lastServer uint64        // the ID of the server that it had last; 0: none
+	renewals   uint64        // that there had been when it was renewed last
+	vector     *state.Vector // the settings that the client has
+	actual     *state.Vector // those that its server has
+	base       *state.Vector // those that it began with: RESET goes back there
+	units      atomic.Uint64 // that have ended; for others to read as well
+	prepared   atomic.Uint32 // a copy of how many named statements the client has
+	unitMark   uint64
 
 	traffic *Traffic // of its database on its loop
 	clock   stopwatch

@@ -17,7 +17,10 @@ func (s *Session) acquire() bool {
 			return false
 		}
 	}
-	s.waiter.Vector = s.vector
+	s.waiter.Vector, s.waiter.Last = s.vector, 0
+	if s.link.Recalls() {
+		s.waiter.Last = s.lastServer
+	}
 	server, err := s.queue.Acquire(&s.waiter)
 	switch {
 	case err != nil:
@@ -74,6 +77,9 @@ func (s *Session) linkTo(server *pool.Server) bool {
 	s.link.Prepared = &server.Prepared
 	server.Prepared.Limit = s.policy.MaxPrepared
 	s.link.Attach(server.Conn.HotStandby, s.modePin())
+	if server.Former != 0 && (server.Former != s.facts.id || server.ID() != s.lastServer) {
+		s.link.Foreign()
+	}
 	s.keptAll = true
 	s.spoke()
 	if s.readOnly != server.Conn.Target.WantStandby {
@@ -186,7 +192,7 @@ func (s *Session) unlink(how pool.Outcome) {
 	if how == pool.Dirty && s.keepsSettings() {
 		how = pool.Broken
 	}
-	server.Vector = s.actual
+	server.Vector, server.Former, s.lastServer = s.actual, s.facts.id, server.ID()
 	server.Holder = nil
 	s.server = nil
 	s.serverFull, s.upFull, s.copyEnded, s.dismissed = false, false, false, false

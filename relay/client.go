@@ -100,6 +100,7 @@ func (l *Link) Begin(b []byte) Verdict {
 	if entryOf(f.Kind) == EntryNone {
 		return Verdict{Verb: Refuse, Fault: unexpected(f.Kind)}
 	}
+	l.sequences.recalls = l.recall(entryOf(f.Kind), b[pgwire.HeaderLen:have])
 	return Verdict{Verb: Start}
 }
 
@@ -218,6 +219,8 @@ func (l *Link) admit(f pgwire.Frame, msg []byte) Verdict {
 	case l.skipping: // the server reads over it, and answers nothing
 		l.doubtful()
 		return Verdict{}
+	case l.forgets(kind, msg[pgwire.HeaderLen:]):
+		return Verdict{Verb: Insert}
 	}
 	if v, named := l.admitNamed(f, msg); named {
 		return v
@@ -377,9 +380,11 @@ func (l *Link) judgeOn(piece []byte) {
 
 // judged notes what the text of a Query means.
 func (l *Link) judged(class state.Class, writes bool) {
-	l.pinFor(class.Pin)
 	if class.Multi {
 		l.unit.statements++
+	}
+	if class.Pin != event.PinSequence || !class.Multi { // it may ask for what it has drawn itself
+		l.pinFor(class.Pin)
 	}
 	l.unit.mayEnd = l.unit.mayEnd || class.MayEnd
 	l.unit.frees = l.unit.frees || class.Frees

@@ -56,9 +56,10 @@ type Link struct {
 	keeps    bool // the pool's mode keeps the server between units of work
 	pins     event.Pins
 
-	unit     unit
-	settling settling
-	unnamed  unnamed
+	unit      unit
+	settling  settling
+	sequences sequences
+	unnamed   unnamed
 
 	statements *statements // named ones; nil before the first
 	inserts    bool        // Insertion is for a named statement
@@ -115,7 +116,7 @@ func (l *Link) Attach(standby bool, pin event.PinReason) {
 
 // NextUnit ends a unit of work while the server stays linked.
 func (l *Link) NextUnit() {
-	l.unit, l.settling = unit{}, settling{}
+	l.unit, l.settling, l.sequences.drawn = unit{}, settling{}, false
 	if l.statements != nil {
 		l.statements.unseen, l.statements.dropped = nil, nil
 	}
@@ -138,6 +139,7 @@ func (l *Link) restart() {
 	l.unnamed.forgetUnsettled()
 	l.forgetChanges()
 	l.unit, l.settling, l.healing = unit{}, settling{}, false
+	l.sequences = sequences{}
 }
 
 // Standby reports whether the linked server is in hot standby, as far as it has said.

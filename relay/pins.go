@@ -26,6 +26,9 @@ func (l *Link) pinFor(why event.PinReason) {
 
 // pinsFor pins for what the unit of work under way may leave on the server.
 func (l *Link) pinsFor(why event.Pins) {
+	if l.sequences.drawn {
+		why &^= event.PinsOf(event.PinSequence)
+	}
 	l.pins |= why
 	l.unit.pins |= why
 }

@@ -220,7 +220,8 @@ func (l *Link) ready(head Entry, msg []byte) Verdict {
 		return l.told(msg)
 	}
 	early := head.Kind() != EntrySync && head&Answered == 0
-	if !head.EndsUnit() || early || head&Reworded != 0 || head&Injected != 0 && head.Kind() == EntryQuery && msg[pgwire.HeaderLen] != StatusIdle {
+	restless := head&Injected != 0 && head.Kind() == EntryQuery && msg[pgwire.HeaderLen] != l.Status()
+	if !head.EndsUnit() || early || head&Reworded != 0 || restless {
 		return violation
 	}
 	l.done()

@@ -13,6 +13,7 @@ var (
 func (l *Link) heedTag(head Entry, tag []byte, whole bool) {
 	if head&Injected == 0 {
 		l.heedPins(tag, whole)
+		l.sequences.draws(tag)
 	}
 	switch {
 	case dropsStatements(tag):

@@ -96,11 +96,14 @@ func (u *unnamed) forgetUnsettled() {
 	u.next, u.unsettled, u.parses, u.inBatch, u.onServer = u.next[:0], 0, 0, false, false
 }
 
-// Insertion returns the messages that must go to the server before the client's next bytes, after FromClient said Insert: what a
-// named statement needs, or the client's own unnamed Parse, or, when it has none, a Close that takes away a stranger's. It is valid
-// until the next call.
+// Insertion returns the messages that must go to the server before the client's next bytes, after FromClient said Insert: what takes
+// a stranger's numbers away, what a named statement needs, or the client's own unnamed Parse, or, when it has none, a Close that takes
+// away a stranger's. It is valid until the next call.
 func (l *Link) Insertion() []byte {
-	if l.inserts {
+	switch {
+	case l.sequences.mustGo:
+		return l.forgetting()
+	case l.inserts:
 		l.inserts = false
 		return l.statements.scratch
 	}

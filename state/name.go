@@ -25,7 +25,7 @@ var codedQuote = []byte(`&"`)
 
 // suspect tells quickly whether a judge may find a name: it looks for fragments, in strings and comments too.
 func suspect(sql []byte) bool {
-	if bytes.Contains(sql, codedQuote) || mentions(sql, "tem", 'p', "") {
+	if bytes.Contains(sql, codedQuote) || mentions(sql, "tem", 'p', "") || Recalls(sql) {
 		return true
 	}
 	for at := 0; ; at++ {
@@ -52,6 +52,23 @@ func suspectAt(before, behind []byte) bool {
 		}
 	}
 	return false
+}
+
+// Recalls reports whether a text mentions currval or lastval, in strings and comments too: it may ask for a number that the session has
+// drawn from a sequence before.
+func Recalls(sql []byte) bool { return recallsBy(sql, 'v') || recallsBy(sql, 'V') }
+
+func recallsBy(sql []byte, letter byte) bool {
+	for at := 0; ; at++ {
+		i := bytes.IndexByte(sql[at:], letter)
+		if i < 0 {
+			return false
+		}
+		at += i
+		if beginsFold(sql[at+1:], "al") && (endsFold(sql[:at], "curr") || endsFold(sql[:at], "last")) {
+			return true
+		}
+	}
 }
 
 // mentions looks for a word in any case, in strings and comments too, by one of its letters that is rare and the one in front of
@@ -86,6 +103,7 @@ const (
 	meansConfig          // set_config
 	meansSession         // a function of sessionFunctions
 	meansTemp            // the schema of temporary things
+	meansNumber          // currval or lastval
 )
 
 // meaningOf knows names. They are compared without regard to case even in quotes, and a function that is called like an
@@ -94,6 +112,8 @@ func meaningOf(t token) meaning {
 	switch {
 	case t.is("insert"), t.is("merge"):
 		return meansTarget
+	case t.names("currval"), t.names("lastval"):
+		return meansNumber
 	case !t.isName() || bytes.IndexByte(t.text, '_') < 0:
 		return meansNothing
 	case contains(t.text, "try_advisory_lock"):
@@ -161,6 +181,8 @@ func (j *judge) call(function meaning) event.PinReason {
 		j.frees = true
 	case meansSession:
 		return event.PinUncertain
+	case meansNumber:
+		return event.PinSequence
 	case meansConfig:
 		j.config = configReader{step: configArguments, depth: 1}
 	case meansNothing, meansTarget, meansTemp:

@@ -222,3 +222,19 @@ func TestLongTextsTakeLinearTime(t *testing.T) {
 		}
 	}
 }
+
+func TestNumbersOfSequencesPin(t *testing.T) {
+	wantPins(t, event.PinSequence,
+		"select currval('s')",
+		`select "pg_catalog"."currval" ('s')`,
+		"insert into t values (currval('s'), 1)",
+		"select lastval()",
+		"do $$begin perform lastval(); end$$",
+	)
+	wantPins(t, event.PinNone,
+		"select nextval('s'), setval('s', 1)",
+		"select 'currval(1)'",
+		"select currval from t",
+		"select val from currency",
+	)
+}

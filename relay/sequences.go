@@ -1,0 +1,74 @@
+package relay
+
+import (
+	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/state"
+)
+
+// sequences is what must be known of a server's numbers of sequences, which PostgreSQL keeps for its session: currval and lastval tell
+// what nextval has drawn there. Somebody else's numbers must not be told.
+type sequences struct {
+	foreign bool // somebody else may have drawn here since the client has
+	recalls bool // the unit of work that begins may ask for a number
+	mustGo  bool // DISCARD SEQUENCES stands before the client's next message
+	drawn   bool // the unit has done what may draw a number: what it asks for then is its own
+}
+
+// discardSequences makes PostgreSQL answer 55000, as to who has drawn no number. It is allowed in a transaction block. Constant.
+var discardSequences = []byte("Q\x00\x00\x00\x16DISCARD SEQUENCES\x00")
+
+// Foreign notes that others have used the server since the client's last unit of work, or that the client has used another.
+func (l *Link) Foreign() { l.sequences.foreign = true }
+
+// Recalls reports whether the unit of work that begins, after Begin has said Start, may ask for a number of a sequence: it should get the
+// server of the last.
+func (l *Link) Recalls() bool { return l.sequences.recalls }
+
+// recall reports whether a message may ask for a number, by words that may stand in strings too.
+func (l *Link) recall(kind EntryKind, body []byte) bool {
+	switch kind {
+	case EntryQuery, EntryParse:
+		return state.Recalls(body)
+	case EntryBind:
+		_, rest, _ := cutString(body)
+		if name, _, ok := cutString(rest); ok && len(name) > 0 {
+			n := l.statements.find(name)
+			return n != nil && n.statement.now != nil && n.statement.now.Class().Pin == event.PinSequence
+		}
+		return l.doesUnnamed().pins.Has(event.PinSequence)
+	default:
+		return false
+	}
+}
+
+// forgets reports whether a stranger's numbers have to be taken away before a message. It is done where nothing of the client's is
+// outstanding and no batch is begun; behind what may have drawn a number of the client's own it must not be done.
+func (l *Link) forgets(kind EntryKind, body []byte) bool {
+	q := &l.sequences
+	waits := l.fifo.count > 1 || l.fifo.first().Kind() != EntryNone && l.fifo.first()&Injected == 0 // a prelude may be under way
+	if !q.foreign || q.drawn || waits || l.unit.open || l.Status() == StatusFailed || !l.recall(kind, body) {
+		return false
+	}
+	q.foreign, q.mustGo = false, true
+	return true
+}
+
+// forgetting returns what takes them away, and notes it as outstanding. As every Query it ends the unnamed statement.
+func (l *Link) forgetting() []byte {
+	l.sequences.mustGo = false
+	l.unnamed.onServer = false
+	l.fifo.push(Entry(EntryQuery) | Swallow | Injected)
+	return discardSequences
+}
+
+// draws notes by its tag that a statement may have drawn a number: all but those that only begin something.
+func (q *sequences) draws(tag []byte) {
+	if q.drawn {
+		return
+	}
+	switch tag, _, _ := cutString(tag); string(tag) {
+	case "BEGIN", "START TRANSACTION", "SET", "SHOW", "SAVEPOINT":
+	default:
+		q.drawn = true
+	}
+}

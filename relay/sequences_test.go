@@ -1,0 +1,97 @@
+package relay
+
+import (
+	"testing"
+
+	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/pgwire"
+)
+
+// TestAStrangersNumbersAreTakenAway: before who may ask for one, where that does no harm.
+func TestAStrangersNumbersAreTakenAway(t *testing.T) {
+	begun := join(pgwire.AppendCommandComplete(nil, "BEGIN"), pgwire.AppendReadyForQuery(nil, StatusBlock))
+	inserted := join(pgwire.AppendCommandComplete(nil, "INSERT 0 1"), pgwire.AppendReadyForQuery(nil, StatusBlock))
+	failed := join(pgwire.AppendCommandComplete(nil, "BEGIN"), pgwire.AppendReadyForQuery(nil, StatusFailed))
+	asks := query("select currval('s')")
+	for name, tc := range map[string]struct {
+		own   bool
+		steps [][]byte
+		asks  []byte
+		want  bool
+		pin   event.PinReason
+	}{
+		"it asks":                    {asks: asks, want: true, pin: event.PinSequence},
+		"in a Parse":                 {asks: parse("", "SELECT LASTVAL()"), want: true, pin: event.PinSequence},
+		"in a block":                 {steps: [][]byte{query("begin"), begun}, asks: asks, want: true, pin: event.PinSequence},
+		"in a string":                {asks: query("select 'currval(1)'"), want: true},
+		"it asks for something else": {asks: query("select val from currency")},
+		"on its own server":          {own: true, asks: asks, pin: event.PinSequence},
+		"behind what has drawn":      {steps: [][]byte{query("begin"), begun, query("insert into t"), inserted}, asks: asks},
+		"behind what may have":       {steps: [][]byte{query("insert into t"), nil}, asks: asks, pin: event.PinSequence},
+		"in a block that has failed": {steps: [][]byte{query("begin; x"), failed}, asks: asks, pin: event.PinSequence},
+		"with what has drawn":        {own: true, asks: query("select nextval('s'); select currval('s')")},
+		"in a batch":                 {steps: [][]byte{parse("a", "begin"), nil}, asks: parse("", "select lastval()"), pin: event.PinSequence},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := linked(t, false, event.PinNone)
+			if !tc.own {
+				l.Foreign()
+			}
+			for i, b := range tc.steps {
+				if i%2 == 0 {
+					feedAll(t, b, len(b)+1, l, l.FromClient)
+				} else {
+					feedAll(t, b, len(b)+1, l, l.FromServer)
+				}
+			}
+			v := l.FromClient(tc.asks)
+			if got := v.Verb == Insert; got != tc.want {
+				t.Fatalf("%+v", v)
+			}
+			if tc.want {
+				if got := string(l.Insertion()); got != string(query("DISCARD SEQUENCES")) {
+					t.Errorf("%q is sent", got)
+				}
+				if v := l.FromClient(tc.asks); v.N != len(tc.asks) {
+					t.Errorf("and then %+v", v)
+				}
+			}
+			if l.Pinned() != tc.pin {
+				t.Errorf("pinned for %v, want %v", l.Pinned(), tc.pin)
+			}
+		})
+	}
+}
+
+// TestWhoMayAskForANumberSaysSoBeforeItHasAServer: it should get that of its last unit of work.
+func TestWhoMayAskForANumberSaysSoBeforeItHasAServer(t *testing.T) {
+	l := linked(t, false, event.PinNone, join(parse("", "select lastval()"), syncMsg()), join(pgwire.AppendParseComplete(nil), readyIdle))
+	l.Detach()
+	for _, tc := range []struct {
+		b    []byte
+		want bool
+	}{{bindTo("", ""), true}, {query("select 1"), false}, {query("select CurrVal('s')"), true}, {parse("", "select 1"), false}} {
+		if v := l.Begin(tc.b); v.Verb != Start || l.Recalls() != tc.want {
+			t.Errorf("%q: %v, %t", tc.b, v.Verb, l.Recalls())
+		}
+	}
+}
+
+// TestTheStatementBehindTheDiscardIsAnswered: in a block as well, and the client sees nothing of what stands in front.
+func TestTheStatementBehindTheDiscardIsAnswered(t *testing.T) {
+	for _, status := range []byte{StatusIdle, StatusBlock} {
+		l := linked(t, false, event.PinNone)
+		l.Foreign()
+		if status == StatusBlock {
+			feedAll(t, query("begin"), 100, l, l.FromClient)
+			feedAll(t, join(pgwire.AppendCommandComplete(nil, "BEGIN"), pgwire.AppendReadyForQuery(nil, status)), 100, l, l.FromServer)
+		}
+		feedAll(t, query("select lastval()"), 100, l, l.FromClient)
+		ready := pgwire.AppendReadyForQuery(nil, status)
+		ours := join(pgwire.AppendCommandComplete(nil, "DISCARD SEQUENCES"), ready)
+		theirs := join(pgwire.AppendCommandComplete(nil, "SELECT 1"), ready)
+		if _, shown := verbs(l, join(ours, theirs), 5); l.Outstanding() != 0 || l.Status() != status || len(shown) < len(theirs)-len(ready) {
+			t.Errorf("%c: %d outstanding, status %c, the client sees %q", status, l.Outstanding(), l.Status(), shown)
+		}
+	}
+}
