@@ -297,11 +297,11 @@ func TestThePictureIsTheSameInJSONAndOnThePage(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &v); err != nil {
 		t.Fatal(err)
 	}
-	if v.Clusters[0].Primary != "a:5432" || v.Pools[0].Waiting != 2 || v.Clients.Pinned != 1 || v.Failovers[0].Held != 12 || len(v.Events) != 1 {
+	if v.Clusters[0].Primary != "a:5432" || v.Pools[0].Waiting != 2 || v.Clients.Pinned != 1 || v.Clients.PinnedBy["listen"] != 1 || v.Failovers[0].Held != 12 || len(v.Events) != 1 {
 		t.Errorf("%+v", v)
 	}
 	_, page := get(h, "/")
-	for _, want := range []string{"a:5432 is primary", "suspect", "5 MB", "exhausted", "primary_changed", "&lt;another&gt; system"} {
+	for _, want := range []string{"1 pinned, 1 by listen", "a:5432 is primary", "suspect", "5 MB", "exhausted", "primary_changed", "&lt;another&gt; system"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page does not say %q", want)
 		}

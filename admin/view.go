@@ -165,6 +165,8 @@ type ClientCounts struct {
 	Waiting int `json:"waiting"`
 	Idle    int `json:"idle"`
 	Pinned  int `json:"pinned"`
+
+	PinnedBy map[string]int `json:"pinned_by,omitempty"` // by the reason that SHOW CLIENTS has
 }
 
 func viewConfig(r *Reload) ConfigView {
@@ -232,6 +234,10 @@ func (n *ClientCounts) add(c proxy.ClientInfo) {
 	}
 	if c.Pinned != "" {
 		n.Pinned++
+		if n.PinnedBy == nil {
+			n.PinnedBy = make(map[string]int)
+		}
+		n.PinnedBy[c.Pinned]++
 	}
 }
 
