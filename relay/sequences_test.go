@@ -65,12 +65,13 @@ func TestAStrangersNumbersAreTakenAway(t *testing.T) {
 
 // TestWhoMayAskForANumberSaysSoBeforeItHasAServer: it should get that of its last unit of work.
 func TestWhoMayAskForANumberSaysSoBeforeItHasAServer(t *testing.T) {
-	l := linked(t, false, event.PinNone, join(parse("", "select lastval()"), syncMsg()), join(pgwire.AppendParseComplete(nil), readyIdle))
+	l := linked(t, false, event.PinNone, join(parse("", "select lastval()"), parse("s", "select currval('q')"), syncMsg()),
+		join(pgwire.AppendParseComplete(nil), pgwire.AppendParseComplete(nil), readyIdle))
 	l.Detach()
 	for _, tc := range []struct {
 		b    []byte
 		want bool
-	}{{bindTo("", ""), true}, {query("select 1"), false}, {query("select CurrVal('s')"), true}, {parse("", "select 1"), false}} {
+	}{{bindTo("", ""), true}, {bindTo("", "s"), true}, {bindTo("", "t"), false}, {query("select 1"), false}, {query("select CurrVal('s')"), true}, {parse("", "select 1"), false}} {
 		if v := l.Begin(tc.b); v.Verb != Start || l.Recalls() != tc.want {
 			t.Errorf("%q: %v, %t", tc.b, v.Verb, l.Recalls())
 		}
