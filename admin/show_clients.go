@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pgrouter/pgrouter/pgwire"
 	"github.com/pgrouter/pgrouter/pool"
 	"github.com/pgrouter/pgrouter/proxy"
 )
@@ -18,7 +19,7 @@ func connectionColumns() []column {
 		{"type", typeText, "C: a client; S: a server"},
 		{"user", typeText, "of a client, as it logged in; of a server connection, as we did"},
 		{"database", typeText, "likewise"},
-		{"replication", typeText, "always `none`"},
+		{"replication", typeText, "of a client: `none`, `physical` or `logical`; of a server connection `none`: those of replication clients are in no pool"},
 		{"state", typeText, "clients: `active` (has a server), `waiting` (for one), `idle`, or `login`; servers: `active` (a client has it), `idle`, `tested` (being reset), `being_canceled` (a cancel request is awaited)"},
 		{"addr", typeText, "of the other end; `unix` for a client at a unix socket"},
 		{"port", typeInt4, "likewise"},
@@ -58,6 +59,7 @@ type connection struct {
 	pid                                        uint32
 	app                                        string
 	prepared                                   uint32
+	replication                                string // as the client has asked for it
 }
 
 const (
@@ -83,10 +85,21 @@ func (c connection) row() []string {
 		remote = "unix"
 	}
 	return []string{
-		c.kind, c.user, c.database, "none", c.state, remote, portNumber(c.remote), host(c.local), portNumber(c.local), timeText(c.connected),
+		c.kind, c.user, c.database, replicationKind(c.replication), c.state, remote, portNumber(c.remote), host(c.local), portNumber(c.local), timeText(c.connected),
 		timeText(c.requested), seconds(c.waited), micros(c.waited), bit(c.closing), pointer(c.kind, c.id), pointer(peer, c.link),
 		number(uint64(c.pid)), "", c.app, number(uint64(c.prepared)), number(c.id),
 	}
+}
+
+// replicationKind returns PgBouncer's word for what a client has asked for.
+func replicationKind(asked string) string {
+	switch asked {
+	case pgwire.ReplicationPhysical:
+		return "physical"
+	case pgwire.ReplicationLogical:
+		return "logical"
+	}
+	return "none"
 }
 
 // host returns the host of an address; that of a unix socket is its path.
@@ -143,7 +156,7 @@ func (n connections) ofClient(c proxy.ClientInfo) connection {
 	server, linked := n.links[c.ID]
 	row := connection{
 		kind: kindClient, user: c.User, database: c.Database, state: c.State, remote: c.Remote, local: c.Local, connected: c.Connected,
-		waited: c.Waits, id: c.ID, link: server.ID, app: c.ApplicationName, prepared: c.Prepared,
+		waited: c.Waits, id: c.ID, link: server.ID, app: c.ApplicationName, prepared: c.Prepared, replication: c.Replication,
 	}
 	switch {
 	case c.State == "waiting":

@@ -127,7 +127,7 @@ func wantAdmissionError(t *testing.T, err error, reason AdmissionReason) {
 
 func TestReplicationSessionsAreNotAskedInSQL(t *testing.T) {
 	l := login("u", "p")
-	l.Params = []pgwire.Param{{Name: "replication", Value: "true"}}
+	l.Replication = pgwire.ReplicationPhysical
 	_, err := dial(t, Target{Address: script(t, greeting()), WantPrimary: true}, l)
 	wantAdmissionError(t, err, RoleUnproven)
 	if _, err := dial(t, Target{Address: script(t, greeting()), SystemID: 42}, l); err != nil {

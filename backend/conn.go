@@ -28,10 +28,11 @@ type Target struct {
 
 // Login is as whom we log in, and with which settings.
 type Login struct {
-	User     string
-	Database string
-	Params   []pgwire.Param // further start-up parameters, in order; not user and database
-	Secret   auth.Secret    // keep one Secret per password: it remembers what is costly to derive
+	User        string
+	Database    string
+	Params      []pgwire.Param // further start-up parameters, in order; not user and database
+	Replication string         // which replication protocol is to be spoken, as in pgwire.StartupMessage; "" = none
+	Secret      auth.Secret    // keep one Secret per password: it remembers what is costly to derive
 }
 
 // Conn is a server connection that is logged in, admitted and idle: the server's last message was ReadyForQuery 'I' (I2).
@@ -93,9 +94,20 @@ func askedMinor(cfg Config, t Target) uint16 {
 	return pgwire.ProtocolMinor
 }
 
+// Start-up parameters that have a field of their own in Login.
+const (
+	paramUser        = "user"
+	paramDatabase    = "database"
+	paramReplication = "replication"
+)
+
 // startupPacket builds the StartupMessage of protocol 3.minor. What could make the server read other parameters than those given is refused.
 func (l Login) startupPacket(minor uint16) ([]byte, error) {
-	params := append([]pgwire.Param{{Name: "user", Value: l.User}, {Name: "database", Value: l.Database}}, l.Params...)
+	own := []pgwire.Param{{Name: paramUser, Value: l.User}, {Name: paramDatabase, Value: l.Database}}
+	if l.isReplication() {
+		own = append(own, pgwire.Param{Name: paramReplication, Value: l.Replication})
+	}
+	params := append(own, l.Params...)
 	if l.User == "" || l.Database == "" {
 		return nil, errors.New("user or database is empty")
 	}
@@ -103,8 +115,8 @@ func (l Login) startupPacket(minor uint16) ([]byte, error) {
 		if p.Name == "" || strings.IndexByte(p.Name, 0) >= 0 || strings.IndexByte(p.Value, 0) >= 0 {
 			return nil, fmt.Errorf("start-up parameter %d is empty or contains a NUL byte", i)
 		}
-		if i >= 2 && (p.Name == "user" || p.Name == "database") {
-			return nil, fmt.Errorf("start-up parameter %q is given twice", p.Name)
+		if i >= len(own) && (p.Name == paramUser || p.Name == paramDatabase || p.Name == paramReplication) {
+			return nil, fmt.Errorf("start-up parameter %q is given among the others", p.Name)
 		}
 	}
 	packet := pgwire.AppendStartupVersion(nil, pgwire.ProtocolMajor, minor, params)
@@ -148,6 +160,4 @@ func (l Login) restrained(t Target) Login {
 }
 
 // isReplication reports whether the session will be a walsender, which may not know SQL.
-func (l Login) isReplication() bool {
-	return slices.ContainsFunc(l.Params, func(p pgwire.Param) bool { return p.Name == "replication" })
-}
+func (l Login) isReplication() bool { return l.Replication != pgwire.ReplicationNone }

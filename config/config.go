@@ -58,6 +58,7 @@ type Pool struct {
 	QueryTimeout     time.Duration `key:"query_timeout" default:"0s" min:"0s" doc:"How long a server may take to answer, counted from the last that the client sent or was answered. Waiting for a server does not count. Then the client gets FATAL 57014, or 08007 where the outcome is unknown. 0s: no limit."`
 	IdleTransaction  time.Duration `key:"idle_transaction_timeout" default:"0s" min:"0s" doc:"How long a client may be silent in an open transaction, in which it keeps a server connection. Then it gets FATAL 25P03, and the transaction is rolled back. 0s: no limit."`
 	ClientIdle       time.Duration `key:"client_idle_timeout" default:"0s" min:"0s" doc:"How long a client may be silent otherwise. Then it gets FATAL 57P05. 0s: no limit, which is what clients need that keep quiet connections (Kamailio, FreeSWITCH, LISTEN)."`
+	Replication      string        `key:"replication" default:"pass" oneof:"pass refuse" doc:"What becomes of replication connections (pg_basebackup, pg_receivewal, logical decoding). pass: each gets a server connection of its own, which no pool counts; the servers' pg_hba.conf and the user's REPLICATION attribute decide. refuse: FATAL 0A000. Physical replication is in no database; its settings are those of [database.replication]."`
 	HoldMaxClients   int           `key:"hold_max_clients" default:"0" min:"0" unit:"clients per queue" doc:"How many clients may wait at once. The newest beyond it gets FATAL 53300. 0: no limit."`
 	HoldMaxBytes     Size          `key:"hold_max_bytes" default:"256MB" min:"64kB" doc:"How much all waiting clients together may have sent. Beyond it the newest gets FATAL 53300."`
 	IdleTimeout      time.Duration `key:"idle_timeout" default:"10m" min:"0s" doc:"When a server connection that nobody uses is closed. 0s: never, except where clients with start-up parameters of their own had it and none of them is there any more: 10m."`
@@ -139,6 +140,7 @@ type Override struct {
 	QueryTimeout     *time.Duration `key:"query_timeout" min:"0s" doc:"As in [pool]."`
 	IdleTransaction  *time.Duration `key:"idle_transaction_timeout" min:"0s" doc:"As in [pool]."`
 	ClientIdle       *time.Duration `key:"client_idle_timeout" min:"0s" doc:"As in [pool]."`
+	Replication      *string        `key:"replication" oneof:"pass refuse" doc:"As in [pool]."`
 	Login            *string        `key:"login" oneof:"hold eager" doc:"As in [pool]."`
 }
 

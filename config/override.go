@@ -20,6 +20,7 @@ func (o *Override) over(p Pool) Pool {
 	set(&p.NoPrimary, o.NoPrimary)
 	set(&p.NoPrimaryAfter, o.NoPrimaryAfter)
 	set(&p.LoginHoldTimeout, o.LoginHoldTimeout)
+	set(&p.Replication, o.Replication)
 	set(&p.Login, o.Login)
 	set(&p.QueryTimeout, o.QueryTimeout)
 	set(&p.IdleTransaction, o.IdleTransaction)

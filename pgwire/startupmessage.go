@@ -18,6 +18,9 @@ const (
 	ReplicationLogical  = "database"
 )
 
+// ReplicationDatabase stands for physical replication where databases are named, as in pg_hba.conf.
+const ReplicationDatabase = "replication"
+
 // StartupMessage is what a client asks for when it connects.
 type StartupMessage struct {
 	Major, Minor uint16

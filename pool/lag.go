@@ -56,10 +56,7 @@ func (v *clusterView) decide(route routing.Route, rules routing.Rules) routing.D
 
 // Decide says where a unit of work of a cluster could go now, for all that the pool knows. Any goroutine.
 func (p *Pool) Decide(c topology.ClusterID, route routing.Route, rules routing.Rules) routing.Decision {
-	p.mu.Lock()
-	v := p.clusterLocked(c).view.Load()
-	p.mu.Unlock()
-	return v.decide(route, rules)
+	return p.viewOf(c).decide(route, rules)
 }
 
 // tellLag tells which standbys have been shut out or let in again from one view of a cluster to the next. Of what nobody knows, as at the

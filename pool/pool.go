@@ -170,7 +170,7 @@ func (p *Pool) clusterLocked(id topology.ClusterID) *cluster {
 	c := p.mu.clusters[id]
 	if c == nil {
 		c = &cluster{}
-		c.view.Store(&clusterView{})
+		c.view.Store(&clusterView{replaced: make(chan struct{})})
 		p.mu.clusters[id] = c
 	}
 	return c

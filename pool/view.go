@@ -5,7 +5,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/pgrouter/pgrouter/backend"
 	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/routing"
 	"github.com/pgrouter/pgrouter/topology"
@@ -26,6 +25,8 @@ type clusterView struct {
 	reads   Reads
 	lives   map[topology.NodeID]life // never changed
 	vacant  int64                    // pool clock since when no snapshot has had a primary; meaningful when snap has none
+
+	replaced chan struct{} // closed when another view is in force
 }
 
 // Publish puts another picture of a cluster in force: waiters are routed anew, connections whose node's life, role or address
@@ -63,7 +64,9 @@ func (p *Pool) change(id topology.ClusterID, f func(v *clusterView)) {
 	queues := ofCluster(p.mu.queues, id)
 	next.lagging = judgeLag(&next, queues, before.lagging)
 	next.lives = livesOf(&next, before.lives, p.wires.clock())
+	next.replaced = make(chan struct{})
 	c.view.Store(&next)
+	close(before.replaced)
 	p.mu.Unlock()
 	p.tellLag(before, &next)
 	p.refresh(queues)
@@ -288,11 +291,7 @@ func (q *Queue) aimLocked(v *clusterView, id topology.NodeID) {
 		return
 	}
 	sh := q.shelfOfLocked(id)
-	sh.aim(backend.Target{
-		Cluster: q.key.Cluster, Node: id, Address: n.Address, Incarnation: n.Incarnation, SystemID: n.SystemID,
-		WantPrimary: q.key.Route == routing.Primary && id == v.snap.Primary, WantStandby: q.key.Route == routing.Primary && id != v.snap.Primary,
-		Version: n.Version,
-	})
+	sh.aim(v.target(q.key, n))
 	sh.eligible, sh.weight, sh.warming = true, v.reads.weight(id), v.lives[id].since
 	q.mu.nodes = append(q.mu.nodes, sh)
 }
@@ -320,7 +319,7 @@ func (q *Queue) staleLocked(s *Server) bool {
 		return !q.awaitedLocked(s.ahead) || n == nil || n.Refused != "" || n.Address != t.Address || !n.StartedAt.Equal(s.ahead)
 	}
 	switch {
-	case n == nil, n.Refused != "", n.Incarnation != t.Incarnation, n.Address != t.Address:
+	case q.mu.view.outlived(t):
 		return true
 	case q.key.Route != routing.Primary:
 		return false

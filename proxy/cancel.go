@@ -28,7 +28,7 @@ func (k *cancelKey) bytes() []byte { return k.secret[:k.length] }
 // pidBits is how many bits of the process id count clients.
 const pidBits = 24
 
-// keyed is who has a cancel key: a session, or the login that a console stays.
+// keyed is who has a cancel key: a session, a client of replication, or the login that a console stays.
 type keyed interface{ cancelKey() *cancelKey }
 
 func (s *Session) cancelKey() *cancelKey { return &s.facts.key }
@@ -87,15 +87,13 @@ func (t *cancelTable) find(pid uint32, secret []byte) keyed {
 // is forwarded only while the server still serves the unit that was meant, and the server is not handed to anybody else until
 // PostgreSQL has closed the cancel connection.
 func (p *Proxy) cancelRequest(ctx context.Context, pid uint32, secret []byte) {
-	var s *Session
-	switch k := p.cancels.find(pid, secret).(type) {
-	case *Session:
-		s = k
-	case *login:
-		k.cancelConsole()
-		return
-	default:
+	k := p.cancels.find(pid, secret)
+	if k == nil {
 		p.metrics.cancels[cancelUnknown].Add(1)
+		return
+	}
+	if console, ok := k.(*login); ok {
+		console.cancelConsole()
 		return
 	}
 	defer p.cancelling.Add(-1)
@@ -103,6 +101,16 @@ func (p *Proxy) cancelRequest(ctx context.Context, pid uint32, secret []byte) {
 		p.metrics.cancels[cancelDropped].Add(1)
 		return
 	}
+	switch k := k.(type) {
+	case *replication:
+		_ = p.forwardCancel(ctx, k.server) // nobody else ever gets this server
+	case *Session:
+		p.cancelUnit(ctx, k)
+	}
+}
+
+// cancelUnit cancels what a session does.
+func (p *Proxy) cancelUnit(ctx context.Context, s *Session) {
 	reply := make(chan *pool.Server, 1)
 	if !s.post(func() { reply <- s.cancelTarget() }) {
 		return
@@ -117,13 +125,21 @@ func (p *Proxy) cancelRequest(ctx context.Context, pid uint32, secret []byte) {
 		return
 	}
 	defer server.EndCancel()
+	if p.forwardCancel(ctx, server.Conn) != nil {
+		server.Retire() // the request may still arrive, at any later time
+	}
+}
+
+// forwardCancel asks a server to interrupt what it does for its client.
+func (p *Proxy) forwardCancel(ctx context.Context, server *backend.Conn) error {
 	ctx, stop := context.WithTimeout(ctx, p.config().CancelTimeout)
 	defer stop()
 	p.metrics.cancels[cancelForwarded].Add(1)
-	if err := backend.Cancel(ctx, p.config().Backend, server.Conn.Target.Address, server.Conn.PID, server.Conn.Key); err != nil {
-		server.Retire() // the request may still arrive, at any later time
-		p.log.Info("cancel request failed", "node", string(server.Node()), "error", err)
+	err := backend.Cancel(ctx, p.config().Backend, server.Target.Address, server.PID, server.Key)
+	if err != nil {
+		p.log.Info("cancel request failed", "node", string(server.Target.Node), "error", err)
 	}
+	return err
 }
 
 // cancelConsole tells a console that waits for something.

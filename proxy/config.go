@@ -96,6 +96,7 @@ type Policy struct {
 	EagerLogin       bool          // let clients in from cached parameters while no node is there
 	MaxDatabase      int           // clients that the database may have; 0 = no limit
 	MaxUser          int           // clients that the user may have; 0 = no limit
+	Replication      bool          // replication connections are passed on
 	ReadOnly         bool          // without a primary, on the route primary: reads from a standby (no_primary)
 	ServerUser       string        // whom servers see; "" = the client's own user
 	ServerDatabase   string        // which database servers are asked for; "" = the client's own

@@ -134,7 +134,7 @@ func (g *greeter) lookAtWait() {
 		g.loop.Arm(&g.timer, min(left, greetStep))
 		return
 	}
-	detail := g.proxy.waitDetail(g.place, time.Duration(now-g.began), o)
+	detail := g.proxy.waitDetail(g.place.cluster, time.Duration(now-g.began), o)
 	g.finish(greeted{fault: o.fault(pgwire.ErrLoginHoldTimeout, detail, g.login.message.Database)}, pool.Broken)
 }
 

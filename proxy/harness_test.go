@@ -109,7 +109,7 @@ func (r *router) Policy(proxy.ListenerConfig, string, string) (proxy.Policy, *pg
 // Dial logs in to a server.
 func (r *router) Dial(ctx context.Context, t backend.Target, k pool.Key) (*backend.Conn, error) {
 	return backend.Dial(ctx, backend.Config{}, t, backend.Login{
-		User: k.User, Database: k.OnServer(), Params: proxy.DecodeOptions(k.Options), Secret: r.secret,
+		User: k.User, Database: k.OnServer(), Params: proxy.DecodeOptions(k.Options), Replication: k.Replication, Secret: r.secret,
 	})
 }
 

@@ -33,7 +33,7 @@ func (l *login) proceed(ctx context.Context, stop func() bool) *pgwire.Error {
 		}
 	}
 	if l.message.Replication != pgwire.ReplicationNone {
-		return pgwire.ErrReplicationUnsupported.New("")
+		return l.replicate(ctx, stop)
 	}
 	if v := p.deps.Virtuals[l.message.Database]; v != nil {
 		return l.serveVirtual(ctx, v)
@@ -43,16 +43,7 @@ func (l *login) proceed(ctx context.Context, stop func() bool) *pgwire.Error {
 	if err != nil {
 		return asFault(err)
 	}
-	last, fault := l.authenticate()
-	if fault == nil { // what there is, and how much of it is in use, is told only to who has proven who he is
-		fault = refused
-	}
-	if fault == nil {
-		fault = l.closedTo()
-	}
-	if fault == nil {
-		fault = l.claim(policy)
-	}
+	last, fault := l.prove(policy, refused)
 	if fault != nil {
 		return fault
 	}
@@ -72,6 +63,22 @@ func (l *login) proceed(ctx context.Context, stop func() bool) *pgwire.Error {
 		pl.leave() // otherwise the session does
 	}
 	return fault
+}
+
+// prove lets the client prove who it is, and returns what is still to be sent in front of AuthenticationOk. What there is, and how much
+// of it is in use, is told only to who has done so.
+func (l *login) prove(policy Policy, refused *pgwire.Error) (last []byte, fault *pgwire.Error) {
+	last, fault = l.authenticate()
+	if fault == nil {
+		fault = refused
+	}
+	if fault == nil {
+		fault = l.closedTo()
+	}
+	if fault == nil {
+		fault = l.claim(policy)
+	}
+	return last, fault
 }
 
 // claim counts the client as one of its database and of its user.

@@ -25,7 +25,7 @@ type Authenticator interface {
 	Known(user string) bool
 }
 
-// Policies says what holds for a client. The error is what the client is told.
+// Policies says what holds for a client. The error is what the client is told. A client of physical replication is in no database: "".
 type Policies interface {
 	Policy(l ListenerConfig, user, database string) (Policy, *pgwire.Error)
 }

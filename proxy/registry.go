@@ -14,7 +14,7 @@ import (
 // ClientInfo is what SHOW CLIENTS, the JSON and the page show of one client.
 type ClientInfo struct {
 	ID              uint64
-	Kind            string // client, login, console
+	Kind            string // client, login, console, replication
 	State           string
 	User            string
 	Database        string
@@ -29,6 +29,7 @@ type ClientInfo struct {
 	Prepared        uint32        // named statements that it has
 	Units           uint64        // units of work that have ended
 	Mode            string        // its pool mode; "" unless it is an ordinary client
+	Replication     string        // pgwire.ReplicationNone, …Physical or …Logical
 	Pool            pool.Key      // of the queue in which it gets servers; empty unless it is an ordinary client
 	pin             event.PinReason
 }

@@ -4,6 +4,8 @@ import (
 	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/pgwire"
 	"github.com/pgrouter/pgrouter/pool"
+	"github.com/pgrouter/pgrouter/routing"
+	"github.com/pgrouter/pgrouter/topology"
 )
 
 // standing is what holds for a client, as others may see it. It never changes; a session that is renewed gets another.
@@ -28,6 +30,8 @@ func (p *Proxy) Renew() {
 			m.post(m.renew)
 		case *login:
 			m.renew()
+		case *replication:
+			m.renew()
 		}
 	}
 }
@@ -44,7 +48,7 @@ func (l *login) inVain(pl *place) *pgwire.Error {
 	if l.renewals == l.proxy.renewals.Load() {
 		return nil
 	}
-	_, gone := l.proxy.standUnder(l.door.aimed(l.attrs), pl, l.message.User, l.message.Database)
+	_, gone := l.proxy.standUnder(l.door.aimed(l.attrs), pl.cluster, pl.route, l.message.User, l.message.Database)
 	return gone
 }
 
@@ -55,7 +59,7 @@ func (s *Session) renew() {
 	}
 	s.stale, s.renewals = false, s.proxy.renewals.Load()
 	now := s.door.aimed(s.attrs)
-	policy, gone := s.proxy.standUnder(now, s.place, s.facts.user, s.facts.database)
+	policy, gone := s.proxy.standUnder(now, s.place.cluster, s.place.route, s.facts.user, s.facts.database)
 	switch {
 	case gone != nil:
 		s.dismissWith(farewell{gone, event.CloseReconfigured})
@@ -73,12 +77,13 @@ func (s *Session) renew() {
 // outdated reports whether the session has to be renewed before its next unit of work.
 func (s *Session) outdated() bool { return s.stale || s.renewals != s.proxy.renewals.Load() }
 
-// standUnder returns what holds now for a client of that place, or why it may not stay. A door that leads elsewhere is another door.
-func (p *Proxy) standUnder(now *ListenerConfig, pl *place, user, database string) (Policy, *pgwire.Error) {
+// standUnder returns what holds now for a client of that cluster and route, or why it may not stay. A door that leads elsewhere is another
+// door.
+func (p *Proxy) standUnder(now *ListenerConfig, c topology.ClusterID, route routing.Route, user, database string) (Policy, *pgwire.Error) {
 	switch {
 	case now == nil:
 		return Policy{}, pgwire.ErrReconfigured.New("Its listener was removed.")
-	case now.Cluster != pl.cluster || now.Route != pl.route:
+	case now.Cluster != c || now.Route != route:
 		return Policy{}, pgwire.ErrReconfigured.New("Its listener leads elsewhere.")
 	case !p.deps.Authenticator.Known(user):
 		return Policy{}, pgwire.ErrReconfigured.New("Its user was removed.")

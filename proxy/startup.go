@@ -75,6 +75,7 @@ func (l *login) run(parent context.Context) {
 		l.sock.Close()
 	case ev.Kind == pgwire.EventMessage:
 		l.message = ev.Message
+		l.nameReplication()
 		if fault = l.aim(); fault != nil {
 			l.refuse(fault)
 			return
@@ -167,7 +168,7 @@ func (l *login) Info() ClientInfo {
 	}
 	return ClientInfo{
 		ID: l.id, Kind: kind, State: st, User: l.message.User, Database: l.message.Database, Cluster: string(l.listener.Cluster),
-		Route: l.listener.Route.String(), Remote: l.sock.RemoteAddr().String(), Local: l.sock.LocalAddr().String(), Connected: l.began,
+		Route: l.listener.Route.String(), Remote: l.sock.RemoteAddr().String(), Local: l.sock.LocalAddr().String(), Connected: l.began, Replication: l.message.Replication,
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/pgwire"
 	"github.com/pgrouter/pgrouter/pool"
+	"github.com/pgrouter/pgrouter/topology"
 )
 
 // noticeAfter is how long a client waits for a free server before it is told so.
@@ -99,14 +100,14 @@ func (s *Session) lookAtWait() {
 	}
 	if !s.noticed && s.waited() >= noticeAfter {
 		s.noticed = true
-		s.say(pgwire.AppendNotice(nil, pgwire.NoticeWaiting.New(s.proxy.waitDetail(s.place, s.waited(), o))))
+		s.say(pgwire.AppendNotice(nil, pgwire.NoticeWaiting.New(s.proxy.waitDetail(s.place.cluster, s.waited(), o))))
 	}
 	s.armWait(s.waitLimit(o))
 }
 
 // waitedTooLong ends a client whose unit found no server in time. Nothing of the unit was sent.
 func (s *Session) waitedTooLong(o obstacle) {
-	fault := o.fault(pgwire.ErrHoldTimeout, s.proxy.waitDetail(s.place, s.waited(), o), s.facts.database)
+	fault := o.fault(pgwire.ErrHoldTimeout, s.proxy.waitDetail(s.place.cluster, s.waited(), o), s.facts.database)
 	if !s.queue.GiveUp(&s.waiter) {
 		return // granted this very moment: the callback is on its way
 	}
@@ -121,12 +122,12 @@ func (s *Session) waitedTooLong(o obstacle) {
 }
 
 // waitDetail says how long who waited, what for, and who was primary last.
-func (p *Proxy) waitDetail(pl *place, waited time.Duration, o obstacle) string {
+func (p *Proxy) waitDetail(c topology.ClusterID, waited time.Duration, o obstacle) string {
 	detail := fmt.Sprintf("Waited %.1f s (%s).", waited.Seconds(), o.why)
 	if o.trouble != nil {
 		detail += fmt.Sprintf(" No connection could be opened: %v.", o.trouble)
 	}
-	if snap := p.snapshot(pl.cluster); snap != nil && snap.LastPrimary != "" && o.why != event.HoldExhausted && o.why != event.HoldLimit {
+	if snap := p.snapshot(c); snap != nil && snap.LastPrimary != "" && o.why != event.HoldExhausted && o.why != event.HoldLimit {
 		detail += fmt.Sprintf(" The last primary was %s.", snap.LastPrimary)
 	}
 	return detail

@@ -46,7 +46,7 @@ func LongAgo() time.Time { return time.Unix(1, 0) }
 // appends to the connection's output, so that a tls.Conn which wrapped the Socket before its handshake keeps working: the
 // handler feeds it what it receives (Feed) and reads until IsWouldBlock.
 //
-// A Socket is used by one goroutine at a time.
+// A Socket is used by one goroutine at a time, or in blocking mode by one that reads and one that writes.
 type Socket struct {
 	inner  net.Conn // blocking mode; nil on a loop
 	conn   *Conn    // on a loop; nil in blocking mode, between loops and after the end

@@ -23,7 +23,7 @@ func (d *dialer) Dial(ctx context.Context, t backend.Target, k pool.Key) (*backe
 	cfg := backendConfig(r.Config)
 	cfg.Pooler = r.pooled(t.Cluster)
 	conn, err := backend.Dial(ctx, cfg, t, backend.Login{
-		User: k.User, Database: k.OnServer(), Params: proxy.DecodeOptions(k.Options), Secret: r.serverSecret(k),
+		User: k.User, Database: k.OnServer(), Params: proxy.DecodeOptions(k.Options), Replication: k.Replication, Secret: r.serverSecret(k),
 	})
 	var refused *backend.DialError
 	if errors.As(err, &refused) && refused.Code() == pgwire.CodeInvalidPassword {
@@ -50,7 +50,9 @@ type policies struct{ inForce *inForce }
 // Policy returns what holds for a user of a database (proxy.Policies).
 func (p *policies) Policy(l proxy.ListenerConfig, user, database string) (proxy.Policy, *pgwire.Error) {
 	r := p.inForce.Load()
-	if !r.Serves(database) {
+	if database == "" {
+		database = pgwire.ReplicationDatabase
+	} else if !r.Serves(database) {
 		return proxy.Policy{}, pgwire.ErrUnknownDatabase.New("", database)
 	}
 	c, quota := r.PoolFor(database, user), r.QuotaFor(database, user)
@@ -61,7 +63,7 @@ func (p *policies) Policy(l proxy.ListenerConfig, user, database string) (proxy.
 	return proxy.Policy{
 		Mode: mode, MaxPrepared: c.MaxPrepared, HoldTimeout: c.HoldTimeout, WaitTimeout: c.WaitTimeout, LoginHoldTimeout: c.LoginHoldTimeout,
 		Limits:     proxy.TimeLimits{Query: c.QueryTimeout, IdleTransaction: c.IdleTransaction, ClientIdle: c.ClientIdle},
-		EagerLogin: c.Login == "eager", ReadOnly: c.NoPrimary == "read-only" && !r.pooled(l.Cluster), MaxDatabase: quota.DatabaseClients, MaxUser: quota.UserClients,
+		EagerLogin: c.Login == "eager", Replication: c.Replication == "pass", ReadOnly: c.NoPrimary == "read-only" && !r.pooled(l.Cluster), MaxDatabase: quota.DatabaseClients, MaxUser: quota.UserClients,
 		ServerUser: r.ServerUser(database), ServerDatabase: r.ServerDatabase(database), Pool: poolConfig(c, quota),
 	}, nil
 }
