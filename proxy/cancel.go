@@ -159,7 +159,7 @@ func (s *Session) cancelTarget() *pool.Server {
 		s.proxy.metrics.cancels[cancelQueued].Add(1)
 		s.cancelWaiting()
 	case stateLinked:
-		if s.link.Outstanding() > 0 && s.server.BeginCancel() {
+		if s.link.Outstanding() > 0 && !s.link.AtOwnQuery() && s.server.BeginCancel() {
 			return s.server
 		}
 		s.proxy.metrics.cancels[cancelIdle].Add(1)

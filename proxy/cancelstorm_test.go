@@ -28,6 +28,7 @@ type canceller struct {
 	conn *pgconn.PgConn
 	left *atomic.Int64 // cancel requests that are to be sent, of all clients
 	id   int
+	zone string // its TimeZone; "" = as all others
 	seq  int
 
 	cancelled, answered int // of its queries that it has tried to cancel
@@ -43,11 +44,21 @@ const (
 // their own at random moments, from before it has a server to after its end, and besides while they are idle, with a wrong secret,
 // and with keys of sessions that are over. Only a query that was cancelled by its own client while it ran may say so, and each answer
 // must bear the mark. Afterwards nothing is left of it all. `go test ./proxy -run NobodyIsCancelled -cancels 1000000` takes longer.
-func TestNobodyIsCancelledWhoDidNotAskForIt(t *testing.T) {
+func TestNobodyIsCancelledWhoDidNotAskForIt(t *testing.T) { stormOf(t, *cancelStorm, nil) }
+
+// TestACancelRequestHitsNoPrelude: each client has a TimeZone of its own, so that each query is preceded by a SET of the router's. A cancel
+// request ends the client's query or nothing; were the SET to end, the client would.
+func TestACancelRequestHitsNoPrelude(t *testing.T) {
+	stormOf(t, min(*cancelStorm, 1000), []string{"Europe/Berlin", "Asia/Tokyo", "America/Lima", "UTC", "Africa/Cairo", "Asia/Dubai"})
+}
+
+// stormOf is the storm, of so many cancel requests. The clients have these TimeZones, or all the same.
+func stormOf(t *testing.T, requests int, zones []string) {
+	t.Helper()
 	r, _ := newRouter(t, withLoops(2, 1))
 	before := r.atRest()
 	var left atomic.Int64
-	left.Store(int64(*cancelStorm))
+	left.Store(int64(requests))
 	const clients = 6
 	type result struct {
 		*canceller
@@ -57,6 +68,9 @@ func TestNobodyIsCancelledWhoDidNotAskForIt(t *testing.T) {
 	began := time.Now()
 	for id := range clients {
 		c := &canceller{r: r, left: &left, id: id}
+		if zones != nil {
+			c.zone = zones[id]
+		}
 		go func() { results <- result{c, c.run()} }()
 	}
 	cancelled, answered := 0, 0
@@ -69,7 +83,7 @@ func TestNobodyIsCancelledWhoDidNotAskForIt(t *testing.T) {
 		answered += got.answered
 	}
 	t.Logf("%d cancel requests, %.0f a second, %d of them forwarded; %d queries were cancelled by their clients, %d were done before",
-		*cancelStorm, float64(*cancelStorm)/time.Since(began).Seconds(), r.proxy.Forwarded(), cancelled, answered)
+		requests, float64(requests)/time.Since(began).Seconds(), r.proxy.Forwarded(), cancelled, answered)
 	if cancelled == 0 || answered == 0 || r.proxy.Forwarded() == 0 {
 		t.Error("the moments were not at random")
 	}
@@ -108,7 +122,11 @@ func (c *canceller) connectAnew() error {
 			return err
 		}
 	}
-	conn, err := pgconn.Connect(context.Background(), c.r.dsn(""))
+	more := ""
+	if c.zone != "" {
+		more = "timezone=" + c.zone
+	}
+	conn, err := pgconn.Connect(context.Background(), c.r.dsn(more))
 	c.conn = conn
 	return err
 }

@@ -23,7 +23,7 @@ const traces = "traces" // the folder in testdata
 func scenarios() []scenario {
 	return slices.Concat(loginScenarios, queryScenarios, preparedScenarios, copyScenarios, stateScenarios, leaveScenarios, waitScenarios, lostScenarios,
 		standbyScenarios, shutdownScenarios, killScenarios, queryTimeoutScenarios, idleTimeoutScenarios, modeTimeoutScenarios, pinScenarios,
-		settingScenarios, replicationScenarios)
+		settingScenarios, cancelScenarios, replicationScenarios)
 }
 
 // TestConversationsAreAsTheGoldenTracesShowThem plays each scenario on one event loop, and on three with every client moving to
