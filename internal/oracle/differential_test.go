@@ -75,11 +75,7 @@ func TestWhatIsNotServedDiffersStill(t *testing.T) {
 	w := newWorld(t)
 	h := newTheatre(t, w, transaction)
 	for _, u := range unservedNow {
-		p := program{parameters: u.parameters}
-		for _, sql := range u.witness {
-			p.acts = append(p.acts, simple(sql))
-		}
-		if h.difference(p) == "" {
+		if h.difference(program{parameters: u.parameters, acts: u.witness}) == "" {
 			t.Errorf("this is served, take it out of the list: %s", u.why)
 		}
 	}
