@@ -41,7 +41,7 @@ test: setup unit arch allocs ## Everything that must hold before a commit is pus
 	$(MAKE) --no-print-directory streams
 	$(MAKE) --no-print-directory soak SOAK=2m SOAK_LIMIT=10m
 
-verify: test matrix ## Everything: test, PostgreSQL 17 and Patroni 4, test suites of others, etcd, Patroni, longer fuzzing, streams, storm and soak, sanity runs of the benchmarks (about three and a half hours)
+verify: test matrix ## Everything: test, PostgreSQL 17 and Patroni 4, test suites of others, etcd, Patroni, longer fuzzing, streams, storm and soak, sanity runs of the benchmarks (about four hours)
 	PGROUTER_RELOADS=100 $(TEST_ENV) go test -race -count=1 -timeout 10m -run TestReloadsUnderLoad ./internal/system
 	scripts/fuzz $(FUZZ)
 	$(MAKE) --no-print-directory suites
