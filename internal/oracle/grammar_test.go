@@ -109,10 +109,15 @@ var unservedNow = []unserved{
 		extended(parse("", "select 7")), extended(parse("r", "begin"), bind("", "r"), execute("", 0)), extended(bind("", "nothing")),
 		extended(bind("", ""), execute("", 0)), extended(parse("e", "rollback")), extended(bind("", "e"), execute("", 0)), extended(bind("", ""), execute("", 0)),
 	}},
+	{why: "until SQL and the protocol share the names of statements", symbol: sharedNames, witness: []act{extended(parse("p", "select 7")), simple("execute p")}},
+	{why: "until all errors have the client's name of a statement", symbol: "forgiven", witness: []act{extended(parse("p", "select $1::int")), extended(bind("", "p"))}},
 	{why: "until the unnamed statement outlives a query of the router's own", symbol: unnamedAgain, witness: []act{
 		pipelined(simple("savepoint b"), extended(batch("listen x")...)), extended(bind("", ""), execute("", 0)),
 	}},
 }
+
+// sharedNames are statements that are prepared by SQL and used by the protocol, and the reverse.
+const sharedNames = "names of both"
 
 // unnamedAgain is a Bind of the unnamed statement of an earlier batch.
 const unnamedAgain = "the unnamed statement again"
@@ -125,6 +130,7 @@ func isUnserved(symbol string) bool {
 // forgiven is what PostgreSQL says where the router may say something else, on purpose. Behind it the two are not compared.
 var forgiven = []struct{ why, direct string }{
 	{"A statement that is sent once more to another server fits the table as it is now.", `< ErrorResponse ERROR 0A000 "cached plan must not change result type"`},
+	{"Until all errors have the client's name of a statement.", `< ErrorResponse ERROR 08P01 "bind message supplies`},
 }
 
 // starts are the start-up parameters with which programs begin.
@@ -218,6 +224,9 @@ func (a *author) part() act {
 // named uses the extended protocol with names, of which SQL knows those of statements too, and the unnamed statement of long ago.
 func (a *author) named() []message {
 	name := strings.Trim(a.expand("{name}"), `"`)
+	if isUnserved(sharedNames) {
+		name += " of the protocol"
+	}
 	switch a.dice.IntN(11) {
 	case 9:
 		return []message{parse("", a.expand("{plan}"))}

@@ -109,7 +109,8 @@ func statementProbes() []probe {
 		{name: "PREPARE by the extended protocol", bouncer: never, leaves: asks("prepare mine(int) as select $1 + 1"), shows: says("execute mine(1)")},
 		{name: "PREPARE in a function", bouncer: never, leaves: says("select hide('prepare mine as select 1')"), shows: says("execute mine"), lost: hiddenInCode, seen: leftByCode},
 		{name: "a named statement", bouncer: yes, leaves: do(parse("mine", "select $1::int + 1"), sync(), ready(1)), shows: do(bind("", "mine", "1"), execute("", 0), sync(), ready(1))},
-		{name: "a named statement that SQL executes", bouncer: never, leaves: do(parse("mine", "select $1::int + 1"), sync(), ready(1)), shows: says("execute mine(1)")},
+		{name: "a named statement that SQL executes", bouncer: never, leaves: do(parse("mine", "select $1::int + 1"), sync(), ready(1)), shows: says("execute mine(1)"),
+			lost: "not yet, SQL does not know the names of the protocol"},
 		{name: "the unnamed statement", leaves: do(parse("", "select $1::int + 1"), sync(), ready(1)), shows: do(bind("", "", "1"), execute("", 0), sync(), ready(1))},
 	}
 }

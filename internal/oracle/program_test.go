@@ -29,6 +29,7 @@ type theatre struct {
 	t        testing.TB
 	database string
 	clerk    *wiretest.Peer // a direct connection of a superuser
+	strict   bool           // nothing is forgiven
 }
 
 func newTheatre(t testing.TB, w *world, database string) *theatre {
@@ -64,7 +65,7 @@ func (h *theatre) difference(p program) string {
 	for i := range direct {
 		switch {
 		case i < len(got) && got[i].Same(direct[i]):
-		case isForgiven(direct[i]):
+		case !h.strict && isForgiven(direct[i]):
 			return ""
 		default:
 			return beside(direct, got, i)
