@@ -92,7 +92,7 @@ func startProbes() []probe {
 	return []probe{
 		{name: "TimeZone given at the start", bouncer: yes, parameters: with("timezone", "Asia/Tokyo"), shows: says("show timezone")},
 		{name: "search_path given at the start", bouncer: refused, parameters: with("search_path", "pg_catalog"), shows: says("show search_path")},
-		{name: "options given at the start", bouncer: refused, parameters: with("options", "-c statement_timeout=50s -c app.tenant=seven"), shows: says("show statement_timeout; show app.tenant")},
+		{name: "options given at the start", bouncer: refused, parameters: with("options", "-c statement_timeout=50s -c work_mem=2MB"), shows: says("show statement_timeout; show work_mem")},
 		{name: "a role given at the start", bouncer: refused, parameters: with("role", "helper"), shows: says("select current_user, session_user")},
 		{name: "RESET of search_path given at the start", parameters: with("search_path", "pg_catalog"), leaves: says("set search_path = public", "reset search_path"), shows: says("show search_path")},
 		{name: "RESET ALL of options given at the start", parameters: with("options", "-c work_mem=2MB"), leaves: says("set work_mem = '1MB'", "reset all"), shows: says("show work_mem")},
