@@ -101,10 +101,14 @@ type unserved struct {
 	witness    []act // each gets another server
 }
 
+const resetInUnit = "RESET of what was given at the start goes to the server's default until the unit of work ends"
+
 var unservedNow = []unserved{
 	{why: "until the last server is preferred: currval and lastval are those of the server", symbol: "currval", witness: []act{simple("select nextval('numbers')"), simple("select lastval()")}},
-	{why: "until RESET goes to the client's own default", parameters: map[string]string{"timezone": "Asia/Tokyo"}, witness: []act{simple("set timezone = 'UTC'"), simple("reset timezone"), simple("show timezone")}},
-	{why: "until DISCARD ALL goes to the client's own default", parameters: map[string]string{"application_name": "fuzz"}, witness: []act{simple("discard all")}},
+	{why: "the server's default is reported first", parameters: map[string]string{"timezone": "Asia/Tokyo"}, witness: []act{simple("set timezone = 'UTC'"), simple("reset timezone"), simple("show timezone")}},
+	{why: "the server's default is reported first", parameters: map[string]string{"application_name": "fuzz"}, witness: []act{simple("discard all")}},
+	{why: resetInUnit, parameters: map[string]string{"search_path": "other, public"}, witness: []act{pipelined(simple("reset all"), simple("show search_path"))}},
+	{why: resetInUnit, parameters: map[string]string{"options": "-c work_mem=2MB"}, witness: []act{pipelined(simple("reset work_mem"), simple("show work_mem"))}},
 	{why: "until the unnamed statement outlives a Parse of the router's own that fails", symbol: unnamedAgain, witness: []act{
 		extended(parse("", "select 7")), extended(parse("r", "begin"), bind("", "r"), execute("", 0)), extended(bind("", "nothing")),
 		extended(bind("", ""), execute("", 0)), extended(parse("e", "rollback")), extended(bind("", "e"), execute("", 0)), extended(bind("", ""), execute("", 0)),

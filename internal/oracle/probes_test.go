@@ -80,7 +80,7 @@ func codeProbes() []probe {
 
 // What no reading of statements can see.
 const (
-	hiddenInCode = "code is not seen"
+	hiddenInCode = "no: code is not seen"
 	leftByCode   = "what the code has left"
 )
 
@@ -98,7 +98,7 @@ func startProbes() []probe {
 		{name: "RESET ALL of options given at the start", parameters: with("options", "-c work_mem=2MB"), leaves: says("set work_mem = '1MB'", "reset all"), shows: says("show work_mem")},
 		{name: "DISCARD ALL with options given at the start", parameters: with("options", "-c work_mem=2MB"), leaves: says("set work_mem = '1MB'", "discard all"), shows: says("show work_mem")},
 		{name: "RESET of TimeZone given at the start", parameters: with("timezone", "Asia/Tokyo"), leaves: says("set timezone = 'Asia/Seoul'", "reset timezone"), shows: says("show timezone"),
-			lost: "not yet, it goes to the server's default"},
+			lost: "goes with the client, who is told the server's default first"},
 	}
 }
 
@@ -110,7 +110,7 @@ func statementProbes() []probe {
 		{name: "PREPARE in a function", bouncer: never, leaves: says("select hide('prepare mine as select 1')"), shows: says("execute mine"), lost: hiddenInCode, seen: leftByCode},
 		{name: "a named statement", bouncer: yes, leaves: do(parse("mine", "select $1::int + 1"), sync(), ready(1)), shows: do(bind("", "mine", "1"), execute("", 0), sync(), ready(1))},
 		{name: "a named statement that SQL executes", bouncer: never, leaves: do(parse("mine", "select $1::int + 1"), sync(), ready(1)), shows: says("execute mine(1)"),
-			lost: "not yet, SQL does not know the names of the protocol"},
+			lost: "not yet: SQL does not know the names of the protocol"},
 		{name: "the unnamed statement", leaves: do(parse("", "select $1::int + 1"), sync(), ready(1)), shows: do(bind("", "", "1"), execute("", 0), sync(), ready(1))},
 	}
 }
@@ -136,7 +136,7 @@ func objectProbes() []probe {
 		{name: "a cursor WITH HOLD", bouncer: never, leaves: says("begin; declare mine cursor with hold for select n + 0 from generate_series(1, 9) n; commit"), shows: says("fetch mine")},
 		{name: "a cursor of a transaction", bouncer: yes, leaves: says("begin; declare mine cursor for select 1; fetch mine; commit"), shows: says("fetch mine")},
 		{name: "currval and lastval", leaves: says("select setval('numbers', 7)"), shows: says("select currval('numbers')", "select lastval()"),
-			lost: "not yet, they belong to whoever had the server last", seen: "the last number of the server's last user"},
+			lost: "not yet: they belong to whoever had the server last", seen: "the last number of the server's last user"},
 		{name: "LOAD", bouncer: never, parameters: map[string]string{"user": "boss"}, leaves: says("load 'auto_explain'"), shows: says("show auto_explain.log_format"),
 			seen: "that the library is loaded"},
 	}

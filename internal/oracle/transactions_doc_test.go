@@ -60,7 +60,7 @@ func (f finding) keeping() string {
 	var how string
 	switch {
 	case f.probe.lost != "":
-		return "no: " + f.probe.lost
+		return f.probe.lost
 	case slices.Contains(nothingStays, f.probe.name):
 		how = "ends as it ought to"
 	case f.pin == "":
