@@ -163,4 +163,22 @@ var settingScenarios = []scenario{
 			a.hears("CSSZ")
 			a.isAnswered(n1, "select 1", "1")
 		}},
+	{"login_parameter_too_late",
+		"What the server says can only be given at a connection's start is given to another one there. Nobody is asked a second time: the next " +
+			"client with the same wish comes to the same queue at once.",
+		nil, func(s *stage) {
+			n := s.primary("n")
+			a, b := s.client("a"), s.client("b")
+			a.says(startup("some.thing", "on"))
+			n1 := n.opensFor("for a's login")
+			n1.hears("Q")
+			n1.says(failure("55P02", `parameter "some.thing" cannot be set after connection start`), ready('I'))
+			n1.ends()
+			n2 := n.accepts()
+			n2.hearsStartup()
+			n2.admits(n)
+			a.hearsGreeting()
+			b.says(startup("some.thing", "on"))
+			b.hearsGreeting()
+		}},
 }
