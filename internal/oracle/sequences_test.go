@@ -53,7 +53,7 @@ func TestNobodyIsToldAStrangersNumber(t *testing.T) {
 			{"select currval('s')", []string{"4000"}, "sequence"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newThieves(t, w, transaction, nil)
+			h := newThieves(t, w, transaction)
 			for _, thief := range []*wiretest.Peer{h.holding, h.free} { // each on a server of its own
 				if thief == h.holding {
 					h.giveBack(thief)
@@ -84,7 +84,7 @@ func TestNobodyIsToldAStrangersNumber(t *testing.T) {
 func TestAnotherServerHasNoNumbers(t *testing.T) {
 	w := newWorld(t)
 	ask(t, login(t, w.direct, transaction, nil), "create sequence s")
-	h := newThieves(t, w, transaction, nil)
+	h := newThieves(t, w, transaction)
 	p := login(t, w.router, transaction, nil)
 	h.follow(p)
 	ask(t, p, "select nextval('s')")
