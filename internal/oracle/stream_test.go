@@ -84,7 +84,7 @@ func (s *stream) session() (err error) {
 	defer s.beside.Conn.Close()
 	s.through.Limit, s.beside.Limit = streamLimit, streamLimit
 	s.through.Chunk = []int{0, 0, 17, 1}[s.dice.IntN(4)]
-	s.status, s.skipping, s.open, s.unnamed, s.named = idle, false, false, false, s.dice.IntN(10) == 0
+	s.status, s.skipping, s.open, s.unnamed, s.named = idle, false, false, false, s.dice.IntN(2) == 0
 	s.last = &wiretest.Dialogue{}
 	for range 1 + s.dice.IntN(30) {
 		if err := s.exchange(); err != nil {

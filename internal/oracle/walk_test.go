@@ -22,7 +22,7 @@ type walk struct {
 	skipping bool // PostgreSQL reads over everything up to Sync
 	open     bool // requests without a Sync
 	unnamed  bool // there is an unnamed statement
-	named    bool // this session prepares named statements, and keeps its server from then on
+	named    bool // this session prepares named statements
 	names    int
 }
 
