@@ -66,10 +66,6 @@ func TestTheIsolationTestsPassAsTheyDoDirectly(t *testing.T) {
 // regressExceptions are those of the regression tests in transaction mode.
 var regressExceptions = []exception{
 	{
-		why:   "fault: RESET of a reported setting goes back to the server's default, not to what the client has begun with.",
-		tests: []string{"date", "timestamp", "timestamptz", "horology"},
-	},
-	{
 		why:    "fault: currval is what the server process of this transaction was given last, and DISCARD SEQUENCES reaches one process.",
 		chance: true, tests: []string{"constraints", "sequence"},
 	},
