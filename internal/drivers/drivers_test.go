@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -26,34 +27,63 @@ import (
 // programLimit is for one program; on an idle machine it takes some seconds.
 const programLimit = 5 * time.Minute
 
-// Two copies of a program and two strangers have so many servers: a program that pools has five connections, and each keeps its server
-// once it has prepared a statement by name.
+// Two copies of a program and two strangers share so many servers. A program has two connections at the most of which one may keep its
+// server.
 const (
-	servers   = 12
+	servers   = 3
 	strangers = 2
 )
 
 // program is what plays the scenarios of a driver.
 type program struct {
-	name    string
-	command []string
-	allowed []difference
+	name       string
+	command    []string
+	exceptions []exception
 }
 
-// difference is a line that is not the same through the router, and why. One that is the same fails the test.
-type difference struct {
-	why, scenario  string
-	direct, router string // the line, both ways
+// exception are scenarios that do not end alike through the router, and why. Where they do, it fails the test.
+type exception struct {
+	why       string // one sentence; "fault: " in front of what ought to be repaired
+	chance    bool   // whether they do hangs on which server a transaction gets
+	scenarios []string
 }
+
+// faults of the router that more than one driver meets.
+const (
+	changedResult = "fault: a statement whose result has changed is parsed anew, where PostgreSQL says 0A000 and the driver knows what to do."
+	deallocated   = "fault: DEALLOCATE by SQL does not find a statement that was prepared by the protocol."
+	currentValue  = "fault: currval asks the server of this transaction, which may not have drawn the value."
+)
 
 // programs are all that there are. Each is told a word for the names of what it makes.
 func programs() []program {
 	return []program{
-		{name: "node-postgres", command: []string{"node", "testdata/node.js"}},
-		{name: "psycopg", command: []string{"/usr/bin/python3", "testdata/psycopg_scenarios.py"}},
+		{
+			name: "node-postgres", command: []string{"node", "testdata/node.js"},
+			exceptions: []exception{{why: changedResult, scenarios: []string{"aResultThatChanges"}}},
+		},
+		{
+			name: "psycopg", command: []string{"/usr/bin/python3", "testdata/psycopg_scenarios.py"},
+			exceptions: []exception{
+				{why: changedResult, scenarios: []string{"changed_result"}},
+				{why: deallocated, scenarios: []string{"more_prepared_than_kept"}},
+				{why: currentValue, chance: true, scenarios: []string{"sequences"}},
+			},
+		},
 		{name: "asyncpg", command: []string{"/usr/bin/python3", "testdata/asyncpg_scenarios.py"}},
-		{name: "JDBC", command: []string{"java", "-Xmx256m", "-XX:+UseSerialGC", "-cp", "/usr/share/java/postgresql.jar", "testdata/Jdbc.java"}},
-		{name: "DBD::Pg", command: []string{"perl", "testdata/dbd.pl"}},
+		{
+			name: "JDBC", command: []string{"java", "-Xmx256m", "-XX:+UseSerialGC", "-cp", "/usr/share/java/postgresql.jar", "testdata/Jdbc.java"},
+			exceptions: []exception{{
+				why: changedResult, scenarios: []string{"a result that changes", "a result that changes, with savepoints of the driver"},
+			}},
+		},
+		{
+			name: "DBD::Pg", command: []string{"perl", "testdata/dbd.pl"},
+			exceptions: []exception{
+				{why: deallocated, scenarios: []string{"placeholders"}},
+				{why: "pg_prepared_statements shows what others have on this server.", chance: true, scenarios: []string{"prepared at once"}},
+			},
+		},
 		{name: "PDO", command: []string{"php", "testdata/pdo.php"}},
 	}
 }
@@ -77,27 +107,46 @@ func TestDriversSeeNoDifference(t *testing.T) {
 				all.Go(func() { shared[i] = p.play(t, r.Write, word) })
 			}
 			all.Wait()
+			differing := make(map[string]bool)
 			for i := range copies {
-				if d := cmp.Diff(strings.Split(p.expected(t, direct[i]), "\n"), strings.Split(shared[i], "\n")); d != "" {
-					t.Errorf("(- PostgreSQL, + router):\n%s", d)
+				p.compare(t, direct[i], shared[i], differing)
+			}
+			for _, e := range p.exceptions {
+				for _, name := range e.scenarios {
+					if !e.chance && !differing[name] {
+						t.Errorf("%s ends alike: its exception is not needed", name)
+					}
 				}
 			}
 		})
 	}
 }
 
-// expected is what the program should print through the router: what it has printed directly, but for the differences that are allowed.
-func (p *program) expected(t *testing.T, direct string) string {
+// compare compares what was printed scenario by scenario, and notes which differ.
+func (p *program) compare(t *testing.T, direct, shared string, differing map[string]bool) {
 	t.Helper()
-	for _, d := range p.allowed {
-		before, after, ok := strings.Cut(direct, "== "+d.scenario+"\n")
-		if !ok || !strings.Contains(after, d.direct+"\n") {
-			t.Errorf("%s: %q is not printed directly: %s", d.scenario, d.direct, d.why)
+	want, got := strings.Split(direct, "== "), strings.Split(shared, "== ")
+	if len(want) != len(got) {
+		t.Errorf("%d scenarios directly, %d through the router:\n%s", len(want), len(got), shared)
+		return
+	}
+	for i := range want {
+		name, _, _ := strings.Cut(want[i], "\n")
+		if want[i] == got[i] {
 			continue
 		}
-		direct = before + "== " + d.scenario + "\n" + strings.Replace(after, d.direct+"\n", d.router+"\n", 1)
+		differing[name] = true
+		if d := cmp.Diff(strings.Split(want[i], "\n"), strings.Split(got[i], "\n")); p.excepts(name) {
+			t.Logf("%s, excepted (- PostgreSQL, + router):\n%s", name, d)
+		} else {
+			t.Errorf("%s (- PostgreSQL, + router):\n%s", name, d)
+		}
 	}
-	return direct
+}
+
+// excepts reports whether a scenario need not end alike.
+func (p *program) excepts(scenario string) bool {
+	return slices.ContainsFunc(p.exceptions, func(e exception) bool { return slices.Contains(e.scenarios, scenario) })
 }
 
 // play runs the program to its end, and returns what it printed.
@@ -115,9 +164,11 @@ func (p *program) play(t *testing.T, address, word string) string {
 		"PGSSLMODE=disable", "NODE_PATH="+filepath.Join(folder(), "node_modules"), "TZ=UTC")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	out, err := cmd.CombinedOutput()
+	var complaints strings.Builder // a driver's: they come or not, as it likes
+	cmd.Stderr = &complaints
+	out, err := cmd.Output()
 	if err = errors.Join(err, context.Cause(ctx)); err != nil {
-		t.Errorf("%s, at %s: %v\n%s", p.name, address, err, out)
+		t.Errorf("%s, at %s: %v\n%s%s", p.name, address, err, out, &complaints)
 	}
 	return string(out)
 }
