@@ -104,7 +104,7 @@ type unserved struct {
 const resetInUnit = "RESET of what was given at the start goes to the server's default until the unit of work ends"
 
 var unservedNow = []unserved{
-	{why: "until the last server is preferred: currval and lastval are those of the server", symbol: "currval", witness: []act{simple("select nextval('numbers')"), simple("select lastval()")}},
+	{why: "currval and lastval are 55000 on another server", symbol: "currval", witness: []act{simple("select nextval('numbers')"), simple("select lastval()")}},
 	{why: "the server's default is reported first", parameters: map[string]string{"timezone": "Asia/Tokyo"}, witness: []act{simple("set timezone = 'UTC'"), simple("reset timezone"), simple("show timezone")}},
 	{why: "the server's default is reported first", parameters: map[string]string{"application_name": "fuzz"}, witness: []act{simple("discard all")}},
 	{why: resetInUnit, parameters: map[string]string{"search_path": "other, public"}, witness: []act{pipelined(simple("reset all"), simple("show search_path"))}},
@@ -113,7 +113,9 @@ var unservedNow = []unserved{
 		extended(parse("", "select 7")), extended(parse("r", "begin"), bind("", "r"), execute("", 0)), extended(bind("", "nothing")),
 		extended(bind("", ""), execute("", 0)), extended(parse("e", "rollback")), extended(bind("", "e"), execute("", 0)), extended(bind("", ""), execute("", 0)),
 	}},
-	{why: "until SQL and the protocol share the names of statements", symbol: sharedNames, witness: []act{extended(parse("p", "select 7")), simple("execute p")}},
+	{why: "until a Parse is refused a name that SQL has taken", symbol: sharedNames, witness: []act{
+		extended(batch("prepare p(int) as select $1 + 1")...), extended(parse("p", "select 8")),
+	}},
 	{why: "until all errors have the client's name of a statement", symbol: "forgiven", witness: []act{extended(parse("p", "select $1::int")), extended(bind("", "p"))}},
 	{why: "until the unnamed statement outlives a query of the router's own", symbol: unnamedAgain, witness: []act{
 		pipelined(simple("savepoint b"), extended(batch("listen x")...)), extended(bind("", ""), execute("", 0)),

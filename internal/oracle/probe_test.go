@@ -57,8 +57,10 @@ type suspicion struct {
 }
 
 // parametersOfStrangers are those with which a client has the owner's servers, and nothing of what it leaves there.
-func (s *suspicion) parametersOfStrangers() map[string]string {
-	parameters := maps.Clone(s.probe.parameters)
+func (s *suspicion) parametersOfStrangers() map[string]string { return onlyUser(s.probe.parameters) }
+
+func onlyUser(parameters map[string]string) map[string]string {
+	parameters = maps.Clone(parameters)
 	maps.DeleteFunc(parameters, func(name, _ string) bool { return name != "user" })
 	return parameters
 }
@@ -102,7 +104,7 @@ func (s *suspicion) keeps() {
 	if direct.Hung() {
 		s.t.Fatalf("PostgreSQL leaves the client waiting: the probe is wrong\n%s", direct.Beside("direct", direct, "direct"))
 	}
-	h := newThieves(s.t, s.world, transaction)
+	h := newThievesOf(s.t, s.world, transaction, s.probe.parameters)
 	owner := dial(s.t, s.router)
 	h.follow(owner)
 	swap := owner.Mark

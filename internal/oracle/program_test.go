@@ -51,7 +51,7 @@ var scenery = strings.Join([]string{
 func (h *theatre) difference(p program) string {
 	h.t.Helper()
 	direct := h.play(p, h.direct, func(*wiretest.Peer, *wiretest.Dialogue) {})
-	thieves := newThieves(h.t, h.world, h.database)
+	thieves := newThievesOf(h.t, h.world, h.database, p.parameters)
 	port := ""
 	got := h.play(p, h.router, func(client *wiretest.Peer, d *wiretest.Dialogue) {
 		if port == "" {

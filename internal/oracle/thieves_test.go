@@ -25,8 +25,15 @@ type thieves struct {
 // a server is not what the script's client has: another role, another search path, settings of every kind that moves.
 func newThieves(t testing.TB, w *world, mode string) *thieves {
 	t.Helper()
+	return newThievesOf(t, w, mode, nil)
+}
+
+// newThievesOf is newThieves for a client with these start-up parameters: of its user, who has servers of its own.
+func newThievesOf(t testing.TB, w *world, mode string, parameters map[string]string) *thieves {
+	t.Helper()
+	parameters = onlyUser(parameters)
 	h := &thieves{
-		t: t, w: w, console: login(t, w.router, "pgrouter", nil), holding: login(t, w.router, mode, nil), free: login(t, w.router, mode, nil),
+		t: t, w: w, console: login(t, w.router, "pgrouter", nil), holding: login(t, w.router, mode, parameters), free: login(t, w.router, mode, parameters),
 	}
 	for _, p := range []*wiretest.Peer{h.holding, h.free} {
 		ask(t, p, "set application_name = 'thief'; set datestyle = 'German'; set timezone = 'Asia/Kathmandu'; set intervalstyle = 'iso_8601'")
