@@ -136,6 +136,7 @@ func isUnserved(symbol string) bool {
 // forgiven is what PostgreSQL says where the router may say something else, on purpose. Behind it the two are not compared.
 var forgiven = []struct{ why, direct string }{
 	{"A statement that is sent once more to another server fits the table as it is now.", `< ErrorResponse ERROR 0A000 "cached plan must not change result type"`},
+	{"A Parse of what the server has already is no query there.", `< ErrorResponse ERROR 25001 "SET TRANSACTION ISOLATION LEVEL must be called before any query`},
 	{"Until all errors have the client's name of a statement.", `< ErrorResponse ERROR 08P01 "bind message supplies`},
 }
 
