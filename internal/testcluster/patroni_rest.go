@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -139,9 +140,11 @@ func (n *PatroniNode) order(ctx context.Context, method, path string, request an
 	return nil
 }
 
-// newClient makes a client that keeps no connection: a frozen peer would keep it alive.
+// newClient makes a client that keeps no connection: a frozen peer would keep it alive. A dial has a limit of its own, for it outlives the
+// question for which it began.
 func newClient() *http.Client {
-	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	dialer := net.Dialer{Timeout: answerLimit}
+	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: dialer.DialContext}}
 }
 
 // ask sends a request, with a body unless it is nil, and reads the answer.
