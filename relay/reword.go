@@ -22,7 +22,7 @@ func (l *Link) reworded(head Entry, code, msg []byte, whole bool) Verdict {
 	case head&Reworded != 0:
 		w = l.statements.words.pop()
 		*l.fifo.at(0) &^= Reworded
-	case l.statements == nil || string(code) != pgwire.CodeInvalidStatementName && string(code) != pgwire.CodeDuplicateStatement:
+	case l.statements == nil || !namesStatement(string(code)):
 		return forward
 	}
 	if !whole && w.instead == nil {
@@ -43,6 +43,16 @@ func (l *Link) reworded(head Entry, code, msg []byte, whole bool) Verdict {
 	}
 	e.Message = strings.Replace(e.Message, w.from, w.to, 1)
 	return l.say(e)
+}
+
+// namesStatement reports whether PostgreSQL names a prepared statement in an error of this code: it is missing, it is there, or it was
+// given too many or too few parameters.
+func namesStatement(code string) bool {
+	switch code {
+	case pgwire.CodeInvalidStatementName, pgwire.CodeDuplicateStatement, pgwire.CodeProtocolViolation:
+		return true
+	}
+	return false
 }
 
 // say puts an error in the place of the server's.

@@ -29,6 +29,7 @@ func (l *Link) Questions() Question { return l.settling.questions }
 // with Settled or SettleFailed.
 func (l *Link) Postlude() {
 	l.settling = settling{underWay: true}
+	l.unnamed.onServer = false // as every Query it ends the unnamed statement
 	l.fifo.push(Entry(EntryQuery) | Swallow | Injected)
 }
 

@@ -107,3 +107,20 @@ func TestARowThatIsTooLongIsNoAnswer(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
+
+// TestAPostludeEndsTheUnnamedStatementOnTheServer: as every simple Query does. The client's own goes in front of its next Bind.
+func TestAPostludeEndsTheUnnamedStatementOnTheServer(t *testing.T) {
+	l := linked(t, false, event.PinNone, join(parse("", "select 1"), syncMsg()))
+	l.AskLater(1)
+	if got, _ := verbs(l, join(pgwire.AppendParseComplete(nil), readyIdle), 1<<20); got[0] != Settle {
+		t.Fatalf("%v", got)
+	}
+	l.Postlude()
+	if got, _ := verbs(l, join(settleShape, settleData, settleEnd), 1<<20); got[len(got)-1] != Settled {
+		t.Fatalf("%v", got)
+	}
+	l.NextUnit()
+	if v := l.FromClient(bindTo("", "")); v.Verb != Insert {
+		t.Errorf("before a Bind: %+v", v)
+	}
+}

@@ -63,11 +63,12 @@ func (l *Link) settleUnnamed(e Entry) {
 // unsettle notes that the server has not done it: it read over it, or failed at it.
 func (l *Link) unsettleUnnamed(e Entry, failed bool) {
 	u := &l.unnamed
+	if e&Injected != 0 { // the client still has what this server has not
+		u.onServer = u.onServer && !failed
+		return
+	}
 	if failed && e.Kind() == EntryParse { // PostgreSQL has dropped the old one already
 		u.parse, u.onServer = u.parse[:0], true
-	}
-	if e&Injected != 0 {
-		return
 	}
 	u.unsettled--
 	if e.Kind() == EntryParse {
