@@ -65,6 +65,7 @@ type Pool struct {
 	Lifetime         time.Duration `key:"lifetime" default:"1h" min:"0s" doc:"At what age, give or take a tenth, a server connection is closed when it is given back. 0s: never."`
 	Replay           string        `key:"replay" default:"standby-reads" oneof:"standby-reads never" doc:"Whether a single read that was sent to a standby, and of whose answer nothing came, is sent once more to another node."`
 	ResetQuery       string        `key:"reset_query" default:"DISCARD ALL" unit:"SQL" doc:"What is sent to a server connection that was somebody's own (a session, a pin) before anybody else gets it."`
+	OnPin            string        `key:"on_pin" default:"pin" oneof:"pin error" doc:"What becomes of a statement that leaves on its server connection what cannot be moved (LISTEN, a temporary table, an advisory lock). pin: the client keeps that connection. error: ERROR 0A000, and nothing of it is run. Not in mode session."`
 	Reset            string        `key:"reset" default:"dirty" oneof:"dirty always" doc:"Before whom reset_query is sent: whoever gets a server connection that was somebody's own, or always, after each unit of work. That is a round trip of the server's for each, and takes away what functions have left there behind the router's back."`
 	ConnectTimeout   time.Duration `key:"connect_timeout" default:"5s" min:"1ms" doc:"How long opening a connection to a server may take."`
 	ServerLogin      time.Duration `key:"server_login_timeout" default:"5s" min:"1ms" doc:"How long the login to a server may take after that."`
@@ -130,6 +131,7 @@ type Override struct {
 	IdleTimeout      *time.Duration `key:"idle_timeout" min:"0s" doc:"As in [pool]."`
 	Lifetime         *time.Duration `key:"lifetime" min:"0s" doc:"As in [pool]."`
 	ResetQuery       *string        `key:"reset_query" unit:"SQL" doc:"As in [pool]."`
+	OnPin            *string        `key:"on_pin" oneof:"pin error" doc:"As in [pool]."`
 	Reset            *string        `key:"reset" oneof:"dirty always" doc:"As in [pool]."`
 	HoldTimeout      *time.Duration `key:"hold_timeout" min:"0s" doc:"As in [pool]."`
 	MaxPrepared      *int           `key:"max_prepared_statements" min:"1" max:"100000" unit:"statements per server connection" doc:"As in [pool]."`

@@ -13,6 +13,7 @@ func (o *Override) over(p Pool) Pool {
 	set(&p.IdleTimeout, o.IdleTimeout)
 	set(&p.Lifetime, o.Lifetime)
 	set(&p.ResetQuery, o.ResetQuery)
+	set(&p.OnPin, o.OnPin)
 	set(&p.Reset, o.Reset)
 	set(&p.HoldTimeout, o.HoldTimeout)
 	set(&p.MaxPrepared, o.MaxPrepared)

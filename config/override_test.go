@@ -34,6 +34,7 @@ password = "g"
 size = 8
 reset_query = "RESET ALL"
 reset = "always"
+on_pin = "error"
 max_user_client_connections = 50
 max_user_connections = 20
 
@@ -57,7 +58,8 @@ func TestDatabasesAndUsersOverrideWhatHoldsForAll(t *testing.T) {
 		{"unheard", "app", 10, 0, "session", "DISCARD ALL", 10 * time.Minute, config.Quota{0, 100, 40, 0}, "unheard", "guest"},
 	} {
 		p := c.PoolFor(want.database, want.user)
-		if p.Size != want.size || p.MinSize != want.min || p.Mode != want.mode || p.ResetQuery != want.reset || p.IdleTimeout != want.idle || (p.Reset == "always") != (want.user == "kamailio") {
+		if p.Size != want.size || p.MinSize != want.min || p.Mode != want.mode || p.ResetQuery != want.reset || p.IdleTimeout != want.idle || (p.Reset == "always") != (want.user == "kamailio") ||
+			(p.OnPin == "error") != (want.user == "kamailio") {
 			t.Errorf("%s for %s: %+v", want.database, want.user, p)
 		}
 		if got := c.QuotaFor(want.database, want.user); got != want.quota {

@@ -80,6 +80,7 @@ const (
 	ErrUnnamedStatement
 	ErrStatementExists // arg: the client's own name
 	ErrStatementModeTransaction
+	ErrPinRefused // arg: the pin's reason
 
 	// Time limits.
 	ErrQueryTimeout

@@ -219,6 +219,11 @@ var errorRows = [errCount]errorRow{
 	ErrStatementModeTransaction: {name: "ErrStatementModeTransaction", severity: SeverityFatal, code: CodeFeatureNotSupported,
 		message: "transaction blocks are not allowed in statement pooling mode", hint: "Use pool mode transaction for this database or user.",
 		situation: "A client began a transaction block in pool mode statement. The server connection is closed, so the block is rolled back."},
+	ErrPinRefused: {name: "ErrPinRefused", severity: SeverityError, code: CodeFeatureNotSupported,
+		message: "the statement would keep a server connection for its session (%s)", args: []string{"pin"},
+		detail:    "Nothing of it was run: on_pin is \"error\" for this database or user.",
+		hint:      "Set on_pin = \"pin\" or mode = \"session\" in [database.NAME] or [user.NAME] of pgrouter's configuration, or do without it.",
+		situation: "A statement would pin its session, and on_pin is \"error\". The reason for the pin stands in the message. The transaction fails as it does at any error, and the session goes on."},
 
 	ErrQueryTimeout: {name: "ErrQueryTimeout", severity: SeverityFatal, code: CodeQueryCanceled,
 		message: "canceling statement due to query timeout", detail: "There was no answer within query_timeout. The connection to the server was closed.", hint: hintNotCommitted,

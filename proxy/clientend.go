@@ -125,6 +125,7 @@ func (s *Session) upstream(b []byte) (rest []byte, more bool) {
 		s.server.IO.Send(s.scratch().add(s.link.Insertion()))
 		return b, true
 	case relay.Replace:
+		s.pinRefused(v.Pin)
 		s.keep(b[:v.Skip])
 		s.server.IO.Send(s.scratch().add(s.link.Replacement()))
 		return b[v.Skip:], true

@@ -100,6 +100,7 @@ type Policy struct {
 	ReadOnly         bool          // without a primary, on the route primary: reads from a standby (no_primary)
 	ServerUser       string        // whom servers see; "" = the client's own user
 	ServerDatabase   string        // which database servers are asked for; "" = the client's own
+	RefusePins       bool          // what would pin a session is refused (on_pin)
 	MaxPrepared      int           // named statements that a server keeps; 0: relay.PreparedLimit
 	Pool             pool.Config
 }

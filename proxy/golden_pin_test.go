@@ -148,4 +148,25 @@ var pinScenarios = []scenario{
 			b.saysGoodbye()
 			m1.isReset()
 		}},
+	{"pin_refused",
+		"Where nothing may pin (on_pin), what would is replaced by what fails on the server: the error stands in order and fails the " +
+			"transaction, in the router's words. The server keeps nothing of it, and is anybody's.",
+		func(r *router) {
+			withOneServer(r)
+			r.policy.RefusePins = true
+		}, func(s *stage) {
+			a, n1 := s.enters("a", s.primary("n"))
+			b := s.joins("b")
+			a.asks("listen news")
+			n1.hears("Q")
+			n1.says(failure("42601", `syntax error at or near "refused"`), ready('I'))
+			a.hears("EZ")
+			a.does(n1, "begin", "BEGIN", 'T')
+			a.says(parse("lock", "select pg_advisory_lock(1)"), bind("lock"), execute(), &pgproto3.Sync{})
+			n1.hears("PBES")
+			n1.says(parsed, failure("26000", `prepared statement "pgr?" does not exist`), ready('E'))
+			a.hears("1EZ")
+			a.does(n1, "rollback", "ROLLBACK", 'I')
+			b.isAnswered(n1, "select 1", "1")
+		}},
 }

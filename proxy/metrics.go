@@ -60,7 +60,7 @@ type metrics struct {
 	awaited                                                                 [awaitedKinds]atomic.Uint64 // of preludes
 	cancels                                                                 [cancelKinds]atomic.Uint64
 	refused                                                                 [refusedKinds]atomic.Uint64
-	pins, unpins                                                            [pinKinds]atomic.Uint64
+	pins, unpins, pinsRefused                                               [pinKinds]atomic.Uint64
 	closes                                                                  [closeKinds]atomic.Uint64
 	losses                                                                  [cutKinds][outcomeKinds]atomic.Uint64
 	waits                                                                   waits
@@ -149,7 +149,7 @@ type collector struct {
 
 	clients, moves, connections, refused, closed, units, wait, errors, losses, cancels, violations, held, disabled *prometheus.Desc
 
-	pins, unpins, pinned, preludes, awaited, postludes *prometheus.Desc
+	pins, unpins, pinsRefused, pinned, preludes, awaited, postludes *prometheus.Desc
 
 	traffic    []trafficSeries
 	statements statementSeries
@@ -173,6 +173,7 @@ func (p *Proxy) Collector() prometheus.Collector {
 		losses:      desc("server_lost_total", "Servers lost under a session, and what became of its work.", "reason", "outcome"),
 		pins:        desc("session_pins_total", "Times a session came to hold on its server what cannot be moved.", "reason"),
 		unpins:      desc("session_unpins_total", "Times a session came to hold nothing there any more, by the reason that was shown until then.", "reason"),
+		pinsRefused: desc("session_pins_refused_total", "Statements refused because they would pin their session (on_pin).", "reason"),
 		pinned:      desc("sessions_pinned", "Sessions that keep their server now.", "reason"),
 		cancels:     desc("cancel_requests_total", "Cancel requests.", "result"),
 		preludes:    desc("preludes_total", "Times a server was given a client's parameters first."),
@@ -189,8 +190,8 @@ func (p *Proxy) Collector() prometheus.Collector {
 // Describe sends the descriptions (prometheus.Collector).
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		c.clients, c.moves, c.connections, c.refused, c.closed, c.units, c.wait, c.errors, c.losses, c.pins, c.unpins, c.pinned, c.cancels,
-		c.preludes, c.awaited, c.postludes,
+		c.clients, c.moves, c.connections, c.refused, c.closed, c.units, c.wait, c.errors, c.losses, c.pins, c.unpins, c.pinsRefused, c.pinned,
+		c.cancels, c.preludes, c.awaited, c.postludes,
 		c.violations, c.held, c.disabled,
 	} {
 		ch <- d
@@ -232,6 +233,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	for i := 1; i < pinKinds; i++ {
 		count(c.pins, m.pins[i].Load(), event.PinReason(i).String())
 		count(c.unpins, m.unpins[i].Load(), event.PinReason(i).String())
+		count(c.pinsRefused, m.pinsRefused[i].Load(), event.PinReason(i).String())
 	}
 	for code, n := range c.proxy.Totals().ErrorsByCode {
 		count(c.errors, n, code)

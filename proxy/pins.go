@@ -54,5 +54,18 @@ func (s *Session) showPin() {
 	}
 }
 
+// pinRefused counts a statement that was refused because it would pin, PinNone being none. The first is told in the log.
+func (s *Session) pinRefused(why event.PinReason) {
+	if why == event.PinNone {
+		return
+	}
+	s.proxy.metrics.pinsRefused[why].Add(1)
+	if !s.refusalTold {
+		s.refusalTold = true
+		s.proxy.log.Info("statement refused, it would pin its session", "client", s.facts.id, "user", s.facts.user, "database", s.facts.database,
+			"reason", why.String())
+	}
+}
+
 // pins reports whether a reason is one: the pool's mode is none.
 func pins(why event.PinReason) bool { return why != event.PinNone && why != event.PinSession }

@@ -92,14 +92,15 @@ type Session struct {
 	postlude postlude
 	waiter   pool.Waiter
 
-	waitSince int64        // loop time at which the unit began to wait; 0 when it has not
-	inLine    atomic.Int64 // loop time at which it last got a place in the queue; for others to read as well
-	since     int64        // loop time of the last word that counts, see spoke
-	farewell  *farewell    // it ends with its unit; nil: it stays
-	held      int64        // bytes of up counted in the proxy's limit
-	policy    Policy
-	noticed   bool // NoticeWaiting was sent
-	timer     reactor.Timer
+	waitSince   int64        // loop time at which the unit began to wait; 0 when it has not
+	inLine      atomic.Int64 // loop time at which it last got a place in the queue; for others to read as well
+	since       int64        // loop time of the last word that counts, see spoke
+	farewell    *farewell    // it ends with its unit; nil: it stays
+	held        int64        // bytes of up counted in the proxy's limit
+	policy      Policy
+	noticed     bool // NoticeWaiting was sent
+	refusalTold bool // the log has that a statement was refused
+	timer       reactor.Timer
 
 	home  atomic.Pointer[reactor.Loop] // loop, for others
 	shown atomic.Pointer[standing]     // place and mode, for others

@@ -76,6 +76,7 @@ func (s *Session) linkTo(server *pool.Server) bool {
 	s.actual = server.Vector
 	s.link.Prepared = &server.Prepared
 	server.Prepared.Limit = s.policy.MaxPrepared
+	s.link.RefusePins = s.policy.RefusePins
 	s.link.Attach(server.Conn.HotStandby, s.modePin())
 	if server.Former != 0 && (server.Former != s.facts.id || server.ID() != s.lastServer) {
 		s.link.Foreign()

@@ -66,6 +66,7 @@ const (
 type Verdict struct {
 	N     int
 	Verb  Verb
+	Pin   event.PinReason // with Replace, from the client: why the request is refused, see Link.RefusePins
 	Skip  int
 	Fault *pgwire.Error // with Refuse
 }
@@ -219,7 +220,13 @@ func (l *Link) admit(f pgwire.Frame, msg []byte) Verdict {
 	case l.skipping: // the server reads over it, and answers nothing
 		l.doubtful()
 		return Verdict{}
-	case l.forgets(kind, msg[pgwire.HeaderLen:]):
+	}
+	if l.refusing() {
+		if v, refused := l.refuse(f, msg[pgwire.HeaderLen:]); refused {
+			return v
+		}
+	}
+	if l.forgets(entryOf(f.Kind), msg[pgwire.HeaderLen:]) {
 		return Verdict{Verb: Insert}
 	}
 	if v, named := l.admitNamed(f, msg); named {
@@ -383,9 +390,7 @@ func (l *Link) judged(class state.Class, writes bool) {
 	if class.Multi {
 		l.unit.statements++
 	}
-	if class.Pin != event.PinSequence || !class.Multi { // it may ask for what it has drawn itself
-		l.pinFor(class.Pin)
-	}
+	l.pinFor(pinOfQuery(class))
 	l.unit.mayEnd = l.unit.mayEnd || class.MayEnd
 	l.unit.frees = l.unit.frees || class.Frees
 	l.unit.writes = l.unit.writes || writes

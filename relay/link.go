@@ -42,6 +42,8 @@ type Link struct {
 	Prepared *Prepared // of the linked server, set before Attach; nil: it is a new one
 	Tally    Tally     // counts on; its reader empties it
 
+	RefusePins bool // what would pin is refused, unless the pool's mode keeps the server; set before Attach
+
 	fifo fifo
 	up   stream // client to server
 	down stream // server to client

@@ -201,7 +201,7 @@ func (l *Link) completed(head Entry) Verdict {
 
 // mayBeOver passes a message behind which nothing but ReadyForQuery need come.
 func (l *Link) mayBeOver(head Entry, want EntryKind) Verdict {
-	if head.Kind() != want {
+	if head.Kind() != want || head&Reworded != 0 {
 		return violation
 	}
 	l.fifo.answered()

@@ -15,7 +15,7 @@ import (
 // dropped marks a DEALLOCATE, whose name goes with it.
 func (l *Link) beforeText(text []byte, isQuery, whole bool) (dropped Entry, verb Verb) {
 	s := l.statements
-	if s == nil || len(s.byName) == 0 || !whole {
+	if s == nil || len(s.byName) == 0 || !whole || !isQuery && l.refusing() {
 		return 0, More
 	}
 	s.wary = s.wary || state.MayDropPrepared(text)

@@ -424,6 +424,9 @@ func (l *Link) bindNamed(f pgwire.Frame, front, name []byte) Verdict {
 			touched: st.Touched(),
 		}
 	}
+	if why := l.refuses(what.allPins()); why != event.PinNone {
+		return l.refuseBind(f, front, name, why)
+	}
 	l.Tally.Binds++
 	l.sawBind(front, what)
 	if st == nil {

@@ -38,6 +38,9 @@ type does struct {
 	touched *state.Touched // the settings that it may change; nil: none
 }
 
+// exists reports whether the client has such a statement, or is about to have one.
+func (u *unnamed) exists() bool { return u.parses > 0 || len(u.parse) > 0 }
+
 // settle notes that the server has done what changes the statement.
 func (l *Link) settleUnnamed(e Entry) {
 	u := &l.unnamed
@@ -148,9 +151,14 @@ func (l *Link) sawParse(msg []byte, whole bool) {
 	if whole { // else it pins whatever it is
 		text, _, _ := bytes.Cut(rest, nul)
 		class := state.Classify(text)
-		l.pinFor(class.Pin)
 		what = does{
 			mayEnd: class.MayEnd, writes: l.mayWrite(text), pins: event.PinsOf(class.Pin), frees: class.Frees, touched: touches(class, text),
+		}
+		switch {
+		case !l.refusing():
+			l.pinFor(class.Pin)
+		case l.usesOwn(text, true):
+			what.pins = what.pins.With(event.PinPreparedStatement)
 		}
 	}
 	if !l.unnamed.keep(msg, whole, what) {

@@ -61,7 +61,7 @@ func (p *policies) Policy(l proxy.ListenerConfig, user, database string) (proxy.
 		return proxy.Policy{}, pgwire.ErrInternal.New("")
 	}
 	return proxy.Policy{
-		Mode: mode, MaxPrepared: c.MaxPrepared, HoldTimeout: c.HoldTimeout, WaitTimeout: c.WaitTimeout, LoginHoldTimeout: c.LoginHoldTimeout,
+		Mode: mode, MaxPrepared: c.MaxPrepared, RefusePins: c.OnPin == "error", HoldTimeout: c.HoldTimeout, WaitTimeout: c.WaitTimeout, LoginHoldTimeout: c.LoginHoldTimeout,
 		Limits:     proxy.TimeLimits{Query: c.QueryTimeout, IdleTransaction: c.IdleTransaction, ClientIdle: c.ClientIdle},
 		EagerLogin: c.Login == "eager", Replication: c.Replication == "pass", ReadOnly: c.NoPrimary == "read-only" && !r.pooled(l.Cluster), MaxDatabase: quota.DatabaseClients, MaxUser: quota.UserClients,
 		ServerUser: r.ServerUser(database), ServerDatabase: r.ServerDatabase(database), Pool: poolConfig(c, quota),
