@@ -59,3 +59,6 @@ func CountLogins(run func(login func(database string))) []DatabaseTraffic {
 	p.meters[0].say()
 	return p.trafficSaid()
 }
+
+// Departed reports whether the client has said that it sends no more.
+func (s *Session) Departed() bool { return s.departed }

@@ -139,9 +139,9 @@ func (s *Session) resumeFed() {
 	}
 }
 
-// refeed uses what is kept of the client's bytes.
+// refeed uses what is kept of the client's bytes, and heeds that no more may come.
 func (s *Session) refeed() {
-	if s.up.len() > 0 {
+	if s.up.len() > 0 || s.departed {
 		s.up.keep(s.feed(s.up.pending()), true)
 	}
 	s.countHeld()
