@@ -47,9 +47,7 @@ func (e *clientEnd) Ended(*reactor.Conn) {
 func (e *clientEnd) Blocked(*reactor.Conn) {
 	s := (*Session)(e)
 	s.clientFull = true
-	if s.server != nil {
-		s.server.IO.PauseRead()
-	}
+	s.throttle()
 }
 
 // Drained: the client has taken everything, or never will.
@@ -60,7 +58,17 @@ func (e *clientEnd) Drained(*reactor.Conn) {
 		s.close(event.CloseClientReset)
 		return
 	}
-	if s.server != nil {
+	s.throttle()
+}
+
+// throttle lets the server be read while the client takes what it says. What the router has asked for itself is not the client's: it is
+// always read.
+func (s *Session) throttle() {
+	switch {
+	case s.server == nil:
+	case s.clientFull && s.state() == stateLinked:
+		s.server.IO.PauseRead()
+	default:
 		s.server.IO.ResumeRead()
 	}
 }

@@ -60,5 +60,16 @@ func CountLogins(run func(login func(database string))) []DatabaseTraffic {
 	return p.trafficSaid()
 }
 
+// Fill lets the sockets of all clients take no more, or take what they are sent again.
+func (p *Proxy) Fill(full bool) {
+	p.OnSessions(func(s *Session) {
+		if full {
+			(*clientEnd)(s).Blocked(s.client)
+		} else {
+			(*clientEnd)(s).Drained(s.client)
+		}
+	})
+}
+
 // Departed reports whether the client has said that it sends no more.
 func (s *Session) Departed() bool { return s.departed }

@@ -114,6 +114,7 @@ func (s *Session) unitSettled(how relay.Verb) {
 func (s *Session) endSettled() {
 	s.postlude = postlude{}
 	s.move(stateLinked)
+	s.throttle()
 	s.say(pgwire.AppendReadyForQuery(nil, pgwire.StatusIdle))
 	s.unitEnded()
 }

@@ -35,3 +35,41 @@ func TestAClientThatEndsWhileItIsSettledIsLetGo(t *testing.T) {
 		})
 	}
 }
+
+// TestAClientThatDoesNotReadKeepsNoServer that has answered it: what the router asks for itself does not wait for the client.
+func TestAClientThatDoesNotReadKeepsNoServer(t *testing.T) {
+	t.Run("its unit is settled", func(t *testing.T) {
+		hostile(t, 1, nil, func(s *stage, _ *node, a, n1 *actor) {
+			a.asks("set work_mem to '64MB'")
+			n1.hears("Q")
+			n1.says(wiretest.Done("SET", 'I')...)
+			a.hears("C")
+			n1.hears("Q")
+			s.proxy.Fill(true)
+			n1.says(readBack("64MB", "f", "s")...)
+			a.hears("Z")
+			b := s.joins("b")
+			b.asks("select 1")
+			n1.hears("Q")
+			n1.says(wiretest.Done("RESET", 'I')...)
+			n1.hears("Q")
+			n1.says(wiretest.Row("v", "1")...)
+			b.hears("TDCZ")
+			s.proxy.Fill(false)
+		})
+	})
+	t.Run("its server gets its settings", func(t *testing.T) {
+		hostile(t, 1, nil, func(s *stage, _ *node, a, n1 *actor) {
+			b := s.joins("b")
+			a.settled(n1, "set work_mem to '64MB'", "SET", "64MB", "f", "s")
+			s.proxy.Fill(true)
+			b.asks("select 1")
+			n1.hears("Q")
+			n1.says(wiretest.Done("RESET", 'I')...)
+			n1.hears("Q")
+			s.proxy.Fill(false)
+			n1.says(wiretest.Row("v", "1")...)
+			b.hears("TDCZ")
+		})
+	})
+}

@@ -86,18 +86,14 @@ func (s *Session) linkTo(server *pool.Server) bool {
 	if s.readOnly != server.Conn.Target.WantStandby {
 		s.tellStandIn()
 	}
-	if s.clientFull {
-		server.IO.PauseRead()
-	}
 	if server.IO.Blocked() { // it has yet to take the rest of a COPY that failed
 		s.serverFull = true
 		s.pauseClient()
 	}
-	if server.Vector == s.vector {
-		s.move(stateLinked)
-		return true
-	}
-	return s.prepare()
+	s.move(stateLinked)
+	ready := server.Vector == s.vector || s.prepare()
+	s.throttle()
+	return ready
 }
 
 func (s *Session) modePin() event.PinReason {
@@ -114,7 +110,6 @@ func (s *Session) modePin() event.PinReason {
 func (s *Session) prepare() bool {
 	sql := s.vector.AppendChange(nil, s.server.Vector)
 	if len(sql) == 0 {
-		s.move(stateLinked)
 		return true
 	}
 	s.proxy.metrics.preludes.Add(1)
@@ -122,7 +117,6 @@ func (s *Session) prepare() bool {
 	s.link.Prelude()
 	if s.vector.SameSettings(s.server.Vector) && s.place.accepts(s.vector) {
 		s.actual = s.vector
-		s.move(stateLinked)
 		return true
 	}
 	s.proxy.metrics.awaited[kindOfPrelude(s.vector, s.server.Vector)].Add(1)
@@ -153,6 +147,7 @@ func (s *Session) preludeDone() bool {
 	s.vector = s.actual
 	s.place.accepted(s.vector)
 	s.move(stateLinked)
+	s.throttle()
 	s.resumeClient()
 	s.refeed()
 	return s.server != nil
