@@ -461,14 +461,23 @@ func (l *Link) useNamed(name []byte) (*state.Statement, Verdict) {
 	return st, Verdict{Verb: verb}
 }
 
-// closeNamed takes a Close of a named statement. The server keeps it, for others.
+// closeNamed takes a Close of a named statement. The server keeps it, for others; one that is nobody else's goes.
 func (l *Link) closeNamed(f pgwire.Frame, name []byte) Verdict {
 	n := l.statements.find(name)
 	if n == nil {
 		return l.unknown(f, EntryClose, describesStatement, name)
 	}
+	to := nobodys
+	if l.statements.own {
+		switch st, known := n.statement.seen(l.statements.batch); {
+		case !known:
+			return Verdict{Verb: Full}
+		case st != nil && !st.Shared():
+			to = st.Name()
+		}
+	}
 	l.change(change{name: n})
-	return l.rename(f, Entry(EntryClose)|Named, describesStatement, name, nobodys)
+	return l.rename(f, Entry(EntryClose)|Named, describesStatement, name, to)
 }
 
 // unknown takes a message with a name of which nothing is known. It is sent as it is, so that what SQL's PREPARE has made is found and

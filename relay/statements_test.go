@@ -63,3 +63,27 @@ func TestNamesAreBounded(t *testing.T) {
 		t.Errorf("%d names", l.Statements())
 	}
 }
+
+// TestAStatementThatIsNotKeptGoesWithItsName: its server is the client's own, and would have the long texts of all that were closed.
+func TestAStatementThatIsNotKeptGoesWithItsName(t *testing.T) {
+	l := linked(t, false, event.PinNone)
+	server := newTruth(false, nil, nil)
+	answer := func(batch []byte) {
+		t.Helper()
+		sent, _ := feedAll(t, batch, 1<<20, l, l.FromClient)
+		for _, msg := range wholeMessages(sent) {
+			feedAll(t, server.take(msg), 1<<20, l, l.FromServer)
+		}
+	}
+	before := len(server.statements)
+	long := pgwire.AppendParse(nil, "a", "select 1", make([]uint32, statementLimit/4))
+	answer(join(long, parse("b", "select 1"), syncMsg()))
+	answer(join(closeOf('S', "a"), syncMsg()))
+	answer(join(long, closeOf('S', "a"), closeOf('S', "b"), syncMsg()))
+	if got := len(server.statements) - before; got != 1 {
+		t.Errorf("the server has %d statements, want the short one", got)
+	}
+	if l.Statements() != 0 {
+		t.Errorf("the client has %d names", l.Statements())
+	}
+}
