@@ -226,8 +226,8 @@ func (l *Link) admit(f pgwire.Frame, msg []byte) Verdict {
 			return v
 		}
 	}
-	if l.forgets(entryOf(f.Kind), msg[pgwire.HeaderLen:]) {
-		return Verdict{Verb: Insert}
+	if verb := l.forgets(entryOf(f.Kind), msg[pgwire.HeaderLen:]); verb != More {
+		return Verdict{Verb: verb}
 	}
 	if v, named := l.admitNamed(f, msg); named {
 		return v

@@ -1,9 +1,6 @@
 package relay
 
-import (
-	"github.com/pgrouter/pgrouter/event"
-	"github.com/pgrouter/pgrouter/state"
-)
+import "github.com/pgrouter/pgrouter/state"
 
 // sequences is what must be known of a server's numbers of sequences, which PostgreSQL keeps for its session: currval and lastval tell
 // what nextval has drawn there. Somebody else's numbers must not be told.
@@ -33,24 +30,30 @@ func (l *Link) recall(kind EntryKind, body []byte) bool {
 		_, rest, _ := cutString(body)
 		if name, _, ok := cutString(rest); ok && len(name) > 0 {
 			n := l.statements.find(name)
-			return n != nil && n.statement.now != nil && n.statement.now.Class().Pin == event.PinSequence
+			return n != nil && n.statement.now != nil && n.statement.now.Recalls()
 		}
-		return l.doesUnnamed().pins.Has(event.PinSequence)
+		return l.doesUnnamed().recalls
 	default:
 		return false
 	}
 }
 
-// forgets reports whether a stranger's numbers have to be taken away before a message. It is done where nothing of the client's is
-// outstanding and no batch is begun; behind what may have drawn a number of the client's own it must not be done.
-func (l *Link) forgets(kind EntryKind, body []byte) bool {
+// forgets says what stands before a message because of a stranger's numbers: nothing, the wait for what was sent before it, which may
+// draw one, or what takes them away. Behind what may have drawn a number of the client's own that must not be done, and in a batch it
+// cannot.
+func (l *Link) forgets(kind EntryKind, body []byte) Verb {
 	q := &l.sequences
-	waits := l.fifo.count > 1 || l.fifo.first().Kind() != EntryNone && l.fifo.first()&Injected == 0 // a prelude may be under way
-	if !q.foreign || q.drawn || waits || l.unit.open || l.Status() == StatusFailed || !l.recall(kind, body) {
-		return false
+	if !q.foreign || q.drawn || l.unit.open || !l.recall(kind, body) {
+		return More
+	}
+	switch {
+	case l.fifo.count > 1 || l.fifo.count == 1 && l.fifo.first()&Injected == 0: // a prelude may be under way
+		return Full
+	case l.Status() == StatusFailed:
+		return More
 	}
 	q.foreign, q.mustGo = false, true
-	return true
+	return Insert
 }
 
 // forgetting returns what takes them away, and notes it as outstanding. As every Query it ends the unnamed statement.

@@ -18,6 +18,7 @@ func TestAStrangersNumbersAreTakenAway(t *testing.T) {
 		steps [][]byte
 		asks  []byte
 		want  bool
+		waits bool // for what was sent before
 		pin   event.PinReason
 	}{
 		"it asks":                    {asks: asks, want: true, pin: event.PinSequence},
@@ -27,7 +28,8 @@ func TestAStrangersNumbersAreTakenAway(t *testing.T) {
 		"it asks for something else": {asks: query("select val from currency")},
 		"on its own server":          {own: true, asks: asks, pin: event.PinSequence},
 		"behind what has drawn":      {steps: [][]byte{query("begin"), begun, query("insert into t"), inserted}, asks: asks},
-		"behind what may have":       {steps: [][]byte{query("insert into t"), nil}, asks: asks, pin: event.PinSequence},
+		"behind what may have":       {steps: [][]byte{query("insert into t"), nil}, asks: asks, waits: true},
+		"behind the end of a batch":  {steps: [][]byte{syncMsg(), nil}, asks: asks, waits: true},
 		"in a block that has failed": {steps: [][]byte{query("begin; x"), failed}, asks: asks, pin: event.PinSequence},
 		"with what has drawn":        {own: true, asks: query("select nextval('s'); select currval('s')")},
 		"in a batch":                 {steps: [][]byte{parse("a", "begin"), nil}, asks: parse("", "select lastval()"), pin: event.PinSequence},
@@ -45,7 +47,7 @@ func TestAStrangersNumbersAreTakenAway(t *testing.T) {
 				}
 			}
 			v := l.FromClient(tc.asks)
-			if got := v.Verb == Insert; got != tc.want {
+			if v.Verb == Insert != tc.want || v.Verb == Full != tc.waits {
 				t.Fatalf("%+v", v)
 			}
 			if tc.want {
@@ -65,13 +67,14 @@ func TestAStrangersNumbersAreTakenAway(t *testing.T) {
 
 // TestWhoMayAskForANumberSaysSoBeforeItHasAServer: it should get that of its last unit of work.
 func TestWhoMayAskForANumberSaysSoBeforeItHasAServer(t *testing.T) {
-	l := linked(t, false, event.PinNone, join(parse("", "select lastval()"), parse("s", "select currval('q')"), syncMsg()),
-		join(pgwire.AppendParseComplete(nil), pgwire.AppendParseComplete(nil), readyIdle))
+	l := linked(t, false, event.PinNone, join(parse("", "select lastval()"), parse("s", "select currval('q')"),
+		parse("both", "select pg_advisory_lock(1), lastval()"), syncMsg()),
+		join(pgwire.AppendParseComplete(nil), pgwire.AppendParseComplete(nil), pgwire.AppendParseComplete(nil), readyIdle))
 	l.Detach()
 	for _, tc := range []struct {
 		b    []byte
 		want bool
-	}{{bindTo("", ""), true}, {bindTo("", "s"), true}, {bindTo("", "t"), false}, {query("select 1"), false}, {query("select CurrVal('s')"), true}, {parse("", "select 1"), false}} {
+	}{{bindTo("", ""), true}, {bindTo("", "s"), true}, {bindTo("", "both"), true}, {bindTo("", "t"), false}, {query("select 1"), false}, {query("select CurrVal('s')"), true}, {parse("", "select 1"), false}} {
 		if v := l.Begin(tc.b); v.Verb != Start || l.Recalls() != tc.want {
 			t.Errorf("%q: %v, %t", tc.b, v.Verb, l.Recalls())
 		}

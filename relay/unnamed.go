@@ -35,6 +35,7 @@ type does struct {
 	writes  bool           // it may change the database, see Link.mayWrite
 	pins    event.Pins     // what it pins for each time that it runs: a pin may have ended since it was parsed
 	frees   bool           // see state.Class
+	recalls bool           // it may ask for a number of a sequence
 	touched *state.Touched // the settings that it may change; nil: none
 }
 
@@ -153,6 +154,7 @@ func (l *Link) sawParse(msg []byte, whole bool) {
 		class := state.Classify(text)
 		what = does{
 			mayEnd: class.MayEnd, writes: l.mayWrite(text), pins: event.PinsOf(class.Pin), frees: class.Frees, touched: touches(class, text),
+			recalls: state.Recalls(text),
 		}
 		switch {
 		case !l.refusing():

@@ -23,6 +23,7 @@ type Statement struct {
 	class    Class
 	touched  *Touched // the settings that it touches when it is run; nil: none
 	readOnly bool
+	recalls  bool
 }
 
 // Name returns the name under which servers have the statement.
@@ -36,6 +37,9 @@ func (s *Statement) Class() Class { return s.class }
 
 // ReadOnly reports whether its text changes nothing in a database, as the function ReadOnly says.
 func (s *Statement) ReadOnly() bool { return s.readOnly }
+
+// Recalls reports whether its text may ask for a number of a sequence, as the function Recalls says.
+func (s *Statement) Recalls() bool { return s.recalls }
 
 // Touched returns the settings that its text touches when it is run, nil when there are none. It is not to be changed.
 func (s *Statement) Touched() *Touched { return s.touched }
@@ -79,7 +83,7 @@ func (t *Statements) Intern(scope string, generation uint64, parse []byte) *Stat
 		t.mu.byKey = make(map[statementKey]weak.Pointer[Statement])
 	}
 	text, _, _ := bytes.Cut(parse, zero)
-	s := &Statement{name: t.nameLocked(), parse: key.parse, class: Classify(text), readOnly: ReadOnly(text)}
+	s := &Statement{name: t.nameLocked(), parse: key.parse, class: Classify(text), readOnly: ReadOnly(text), recalls: Recalls(text)}
 	if s.class.Touches {
 		s.touched = ReadTouched(text)
 	}
