@@ -76,6 +76,16 @@ var differences = []difference{
 		scripts: []string{"RESET ALL to the start-up", "DISCARD ALL to the start-up", "a time zone of the start-up that is reset"},
 	},
 	{
+		why:   "The router speaks protocol 3.2 also where PostgreSQL does not yet.",
+		modes: modes, hears: "NegotiateProtocolVersion 3.2",
+		scripts: []string{"another minor version"},
+	},
+	{
+		why:   "The router speaks protocol 3.2 also where PostgreSQL does not yet.",
+		modes: modes, hears: "server supports 3.0 to 3.2",
+		scripts: []string{"another major version", "an old major version", "a client that asks for encryption twice"},
+	},
+	{
 		why:   "There is no encryption by GSSAPI.",
 		modes: modes, hears: `< "N"`,
 		scripts: []string{"a client that wants encryption by GSSAPI"},
@@ -99,14 +109,11 @@ var differences = []difference{
 
 // pins are the scripts whose client keeps its server at a mark in the modes transaction and statement, by the reason.
 var pins = map[string][]string{
-	"prepared_statement": {
-		"a statement is prepared by SQL and used by the protocol",
-		"a statement of the unnamed name by SQL", "names are used in texts of several statements",
-	},
-	"cursor":        {"a cursor with hold outlives its block"},
-	"listen":        {"one's own notification"},
-	"temp_table":    {"a temporary table"},
-	"advisory_lock": {"a lock of the session"},
+	"prepared_statement": {"a statement is prepared by SQL and used by the protocol", "names are used in texts of several statements"},
+	"cursor":             {"a cursor with hold outlives its block"},
+	"listen":             {"one's own notification"},
+	"temp_table":         {"a temporary table"},
+	"advisory_lock":      {"a lock of the session"},
 	"uncertain": {
 		"a FunctionCall in a batch that has failed is read over", "a function is called", "a function in a block that has failed",
 		"Sync and Flush in a COPY are read over", "an unnamed statement of a megabyte", "a FunctionCall without anything",

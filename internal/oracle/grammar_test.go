@@ -109,24 +109,13 @@ var unservedNow = []unserved{
 	{why: "the server's default is reported first", parameters: map[string]string{"application_name": "fuzz"}, witness: []act{simple("discard all")}},
 	{why: resetInUnit, parameters: map[string]string{"search_path": "other, public"}, witness: []act{pipelined(simple("reset all"), simple("show search_path"))}},
 	{why: resetInUnit, parameters: map[string]string{"options": "-c work_mem=2MB"}, witness: []act{pipelined(simple("reset work_mem"), simple("show work_mem"))}},
-	{why: "until the unnamed statement outlives a Parse of the router's own that fails", symbol: unnamedAgain, witness: []act{
-		extended(parse("", "select 7")), extended(parse("r", "begin"), bind("", "r"), execute("", 0)), extended(bind("", "nothing")),
-		extended(bind("", ""), execute("", 0)), extended(parse("e", "rollback")), extended(bind("", "e"), execute("", 0)), extended(bind("", ""), execute("", 0)),
-	}},
 	{why: "until a Parse is refused a name that SQL has taken", symbol: sharedNames, witness: []act{
 		extended(batch("prepare p(int) as select $1 + 1")...), extended(parse("p", "select 8")),
-	}},
-	{why: "until all errors have the client's name of a statement", symbol: "forgiven", witness: []act{extended(parse("p", "select $1::int")), extended(bind("", "p"))}},
-	{why: "until the unnamed statement outlives a query of the router's own", symbol: unnamedAgain, witness: []act{
-		pipelined(simple("savepoint b"), extended(batch("listen x")...)), extended(bind("", ""), execute("", 0)),
 	}},
 }
 
 // sharedNames are statements that are prepared by SQL and used by the protocol, and the reverse.
 const sharedNames = "names of both"
-
-// unnamedAgain is a Bind of the unnamed statement of an earlier batch.
-const unnamedAgain = "the unnamed statement again"
 
 // isUnserved reports whether a symbol is left out.
 func isUnserved(symbol string) bool {
@@ -137,7 +126,6 @@ func isUnserved(symbol string) bool {
 var forgiven = []struct{ why, direct string }{
 	{"A statement that is sent once more to another server fits the table as it is now.", `< ErrorResponse ERROR 0A000 "cached plan must not change result type"`},
 	{"A Parse of what the server has already is no query there.", `< ErrorResponse ERROR 25001 "SET TRANSACTION ISOLATION LEVEL must be called before any query`},
-	{"Until all errors have the client's name of a statement.", `< ErrorResponse ERROR 08P01 "bind message supplies`},
 }
 
 // starts are the start-up parameters with which programs begin.
@@ -238,9 +226,6 @@ func (a *author) named() []message {
 	case 9:
 		return []message{parse("", a.expand("{plan}"))}
 	case 10:
-		if isUnserved(unnamedAgain) {
-			return batch(a.statement())
-		}
 		return []message{bind("", ""), execute("", 0)}
 	case 0, 1:
 		return []message{parse(name, a.expand("{plan}"))}

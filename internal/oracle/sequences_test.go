@@ -36,7 +36,7 @@ func said(t *testing.T, p *wiretest.Peer, sql string) (values []string) {
 func TestNobodyIsToldAStrangersNumber(t *testing.T) {
 	const none = "55000"
 	w := newWorld(t)
-	ask(t, login(t, w.direct, transaction, nil), "create sequence s; create table serials(n serial)")
+	ask(t, login(t, w.direct, transaction, nil), "create sequence s; create table serials(n serial); grant all on all sequences in schema public to other")
 	for name, history := range map[string][]struct {
 		sql  string
 		want []string
