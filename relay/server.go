@@ -266,6 +266,9 @@ func (l *Link) told(msg []byte) Verdict {
 	if l.mayBeFree() {
 		l.AskLater(AskPins)
 	}
+	if l.pins.Has(event.PinUncertain) { // it keeps its server, and a question would end an unnamed statement that is nowhere else
+		l.settling.questions = 0
+	}
 	if l.settling.questions != 0 {
 		l.settling.due = true
 		return Verdict{Verb: Settle}

@@ -43,3 +43,15 @@ func TestErrorsNameStatementsAsTheClientDoes(t *testing.T) {
 		t.Errorf("%+v: %q", v, l.Replacement())
 	}
 }
+
+// TestAnUnnamedStatementThatIsNotKeptIsLeftAlone: who is pinned for it is asked nothing.
+func TestAnUnnamedStatementThatIsNotKeptIsLeftAlone(t *testing.T) {
+	long := parse("", "select '"+strings.Repeat("x", unnamedLimit)+"'")
+	l := linked(t, false, event.PinNone, join(long, syncMsg()), join(pgwire.AppendParseComplete(nil), readyIdle))
+	l.NextUnit()
+	feedAll(t, join(parse("s", "set work_mem to '1MB'"), bindTo("", "s"), execute("", 0), syncMsg()), 1<<20, l, l.FromClient)
+	answer := join(pgwire.AppendParseComplete(nil), pgwire.AppendBindComplete(nil), setDone, readyIdle)
+	if got, _ := verbs(l, answer, 1<<20); got[len(got)-1] != UnitEnd {
+		t.Errorf("%v", got)
+	}
+}
