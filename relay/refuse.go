@@ -40,7 +40,7 @@ func (l *Link) refuse(f pgwire.Frame, body []byte) (v Verdict, refused bool) {
 		}
 	case pgwire.KindBind:
 		portal, rest, _ := cutString(body)
-		if name, _, ok := cutString(rest); !ok || len(name) > 0 || !l.unnamed.exists() || l.useUnnamed() != More {
+		if name, _, ok := cutString(rest); !ok || len(name) > 0 || l.useUnnamed() != More {
 			return Verdict{}, false
 		}
 		if why := l.refuses(l.doesUnnamed().allPins()); why != event.PinNone {

@@ -80,6 +80,9 @@ func TestWhatWouldPinIsRefused(t *testing.T) {
 		"read over":                          {{join(parse("s", "listen x"), syncMsg()), "1 ZI"}, {join(bindTo("", "none"), run("s"), query("listen x")), "E26000 ZI E0A000 ZI"}},
 		"a Query read over":                  {{join(bindTo("", "none"), query("listen x"), syncMsg()), "E26000 ZI"}, {query("listen x"), "E0A000 ZI"}},
 		"a Query ends the unnamed statement": {{join(parse("", "select 1"), syncMsg()), "1 ZI"}, {query("listen x"), "E0A000 ZI"}, {run(""), "E26000 ZI"}},
+		"an unnamed statement that is gone": {
+			{join(parse("", "listen x"), run("")), "1 E0A000 ZI"}, {query("select 1"), "T D C ZI"}, {run(""), "E26000 ZI"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for size := 1; size < 120; size++ {
@@ -97,7 +100,7 @@ func TestWhatWouldPinIsRefused(t *testing.T) {
 				if len(r.refused) == 0 || slices.ContainsFunc(r.refused, func(p event.PinReason) bool { return p != event.PinListen }) {
 					t.Fatalf("refused for %v", r.refused)
 				}
-				if l := r.link; l.Pinned() != event.PinNone || l.Outstanding() > 0 || l.MidMessage() || !l.statements.words.empty() {
+				if l := r.link; l.Pinned() != event.PinNone || l.Outstanding() > 0 || l.MidMessage() || !l.statements.words.empty() || l.unnamed.unsettled != 0 {
 					t.Fatalf("pinned for %v, %d outstanding, in a message: %v", l.Pinned(), l.Outstanding(), l.MidMessage())
 				}
 				if len(r.server.durable) > 0 {
@@ -189,5 +192,20 @@ func TestWhatWasSentToFailMustFail(t *testing.T) {
 		if v := r.link.FromServer(said); v.Verb != Violation {
 			t.Errorf("%q: %+v", said, v)
 		}
+	}
+}
+
+// TestARefusedQueryEndsItsBatch, as any Query does; and of a lost server it is known that nothing was run.
+func TestARefusedQueryEndsItsBatch(t *testing.T) {
+	r := newRefusing(t, event.PinNone)
+	feedAll(t, join(parse("s", "select 1"), query("listen x")), 1<<20, r.link, r.fromClient)
+	if r.link.MidMessage() {
+		t.Error("the batch is open")
+	}
+	if got := r.link.Lost(Loss{Accepted: true, Kept: true}); got != TransactionLost {
+		t.Errorf("lost: %v", got)
+	}
+	if v := r.link.FromClient(bindTo("", "s")); v.Verb != Full {
+		t.Errorf("whether there is a statement is not known yet: %+v", v)
 	}
 }

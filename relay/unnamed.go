@@ -39,9 +39,6 @@ type does struct {
 	touched *state.Touched // the settings that it may change; nil: none
 }
 
-// exists reports whether the client has such a statement, or is about to have one.
-func (u *unnamed) exists() bool { return u.parses > 0 || len(u.parse) > 0 }
-
 // settle notes that the server has done what changes the statement.
 func (l *Link) settleUnnamed(e Entry) {
 	u := &l.unnamed
@@ -51,7 +48,7 @@ func (l *Link) settleUnnamed(e Entry) {
 	}
 	u.unsettled--
 	if e.Kind() != EntryParse {
-		u.parse = u.parse[:0]
+		u.parse, u.does = u.parse[:0], does{}
 		return
 	}
 	u.parses--
@@ -72,7 +69,7 @@ func (l *Link) unsettleUnnamed(e Entry, failed bool) {
 		return
 	}
 	if failed && e.Kind() == EntryParse { // PostgreSQL has dropped the old one already
-		u.parse, u.onServer = u.parse[:0], true
+		u.parse, u.does, u.onServer = u.parse[:0], does{}, true
 	}
 	u.unsettled--
 	if e.Kind() == EntryParse {
