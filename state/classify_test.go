@@ -62,6 +62,12 @@ func TestClassifyErrsOnTheSafeSide(t *testing.T) {
 		{"declare c cursor for select 1", Class{}},
 		{"select pg_advisory_lock(1)", Class{Pin: event.PinAdvisoryLock}},
 		{"select set_config('work_mem', '1MB', false)", Class{Touches: true}},
+		{"update pg_settings set setting = 'off' where name = 'enable_sort'", Class{Pin: event.PinSetting}},
+		{`explain analyze update only pg_catalog . "pg_settings" as s set setting = 'x'`, Class{Pin: event.PinSetting}},
+		{"select 1; with x as (update pg_settings set setting = 'off' returning 1) table x", Class{Multi: true, Pin: event.PinSetting}},
+		{"do 'begin update pg_settings set setting = 1; end'", Class{MayEnd: true, Pin: event.PinSetting}},
+		{"update t set n = 1 from pg_settings_of_mine", Class{}},
+		{"select setting from pg_settings", Class{}},
 	} {
 		if got := Classify([]byte(tc.sql)); got != tc.want {
 			t.Errorf("%q: %+v, want %+v", tc.sql, got, tc.want)

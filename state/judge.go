@@ -12,6 +12,7 @@ type judge struct {
 	bored    bool    // no sign but a semicolon, and no string, means anything here
 	analyzes bool    // this EXPLAIN runs what it explains
 	created  bool    // and it has come to a CREATE
+	updates  bool    // the statement has come to an UPDATE
 
 	count  int  // statements so far; not of code, like the next two
 	mayEnd bool // see Class

@@ -18,6 +18,7 @@ var sessionFunctions = [...]string{
 var suspects = [...]struct{ before, behind string }{
 	{"advisory", "lock"}, {"advisory", "unlock"}, {"set", "config"}, {"pg", "temp"},
 	{"backup", "start"}, {"start", "backup"}, {"session", "setup"}, {"dblink", "connect"}, {"replication", "slot"},
+	{"pg", "settings"},
 }
 
 // codedQuote opens an identifier behind its U. Constant.
@@ -95,15 +96,16 @@ func mentionsBy(sql []byte, before string, letter byte, behind string) bool {
 type meaning uint8
 
 const (
-	meansNothing meaning = iota
-	meansTarget          // INSERT, MERGE: their INTO makes no table
-	meansLock            // a function that takes an advisory lock
-	meansTryLock         // … or finds that somebody else has it
-	meansUnlock          // a function that gives it back
-	meansConfig          // set_config
-	meansSession         // a function of sessionFunctions
-	meansTemp            // the schema of temporary things
-	meansNumber          // currval or lastval
+	meansNothing  meaning = iota
+	meansTarget           // INSERT, MERGE: their INTO makes no table
+	meansLock             // a function that takes an advisory lock
+	meansTryLock          // … or finds that somebody else has it
+	meansUnlock           // a function that gives it back
+	meansConfig           // set_config
+	meansSession          // a function of sessionFunctions
+	meansTemp             // the schema of temporary things
+	meansNumber           // currval or lastval
+	meansSettings         // the view whose UPDATE is a set_config
 )
 
 // meaningOf knows names. They are compared without regard to case even in quotes, and a function that is called like an
@@ -126,6 +128,8 @@ func meaningOf(t token) meaning {
 		return meansTemp
 	case equalFold(t.text, "set_config"):
 		return meansConfig
+	case equalFold(t.text, "pg_settings"):
+		return meansSettings
 	}
 	for _, known := range sessionFunctions {
 		if equalFold(t.text, known) {
@@ -156,6 +160,7 @@ func contains(name []byte, part string) bool {
 func (j *judge) name(t token) event.PinReason {
 	before := j.last
 	j.last = meaningOf(t)
+	j.updates = j.updates || t.is("update")
 	switch {
 	case t.kind == tokenObscure:
 		return j.obscure(t)
@@ -165,6 +170,8 @@ func (j *judge) name(t token) event.PinReason {
 		return j.call(before)
 	case t.sign('.') && before == meansTemp:
 		return event.PinTempTable
+	case j.last == meansSettings && j.updates:
+		return event.PinSetting
 	}
 	return event.PinNone
 }
@@ -185,7 +192,7 @@ func (j *judge) call(function meaning) event.PinReason {
 		return event.PinSequence
 	case meansConfig:
 		j.config = configReader{step: configArguments, depth: 1}
-	case meansNothing, meansTarget, meansTemp:
+	case meansNothing, meansTarget, meansTemp, meansSettings:
 	}
 	return event.PinNone
 }
