@@ -62,6 +62,9 @@ func (q *Queue) readResetMessage(s *Server, kind byte, body []byte) progress {
 	switch kind {
 	case pgwire.KindCommandComplete:
 		s.Prepared.Completed(body)
+		if string(body) == tagDiscardAll {
+			s.Vector = nil
+		}
 		s.answered = true
 	case pgwire.KindEmptyQueryResponse:
 		s.answered = true
@@ -93,7 +96,10 @@ func resetEnd(answered bool, status byte) progress {
 	return resetViolation
 }
 
-// saidAtLogin reports whether a parameter has gone back to what it was at login.
+// tagDiscardAll is the tag of the command behind which a session is as after its login.
+const tagDiscardAll = "DISCARD ALL\x00"
+
+// saidAtLogin reports whether a parameter has gone back to what it was at login, and notes it.
 func (s *Server) saidAtLogin(body []byte) bool {
 	name, value, err := pgwire.ParseParameterStatus(body)
 	if err != nil {
@@ -101,6 +107,7 @@ func (s *Server) saidAtLogin(body []byte) bool {
 	}
 	for _, p := range s.Conn.Params {
 		if p.Name == string(name) {
+			s.Reported = append(s.Reported, p)
 			return p.Value == string(value)
 		}
 	}
@@ -124,7 +131,7 @@ func (q *Queue) resetOver(s *Server) {
 		q.mu.Unlock()
 		return
 	}
-	s.Vector, s.answer = nil, nil
+	s.answer = nil
 	s.CountPrepared()
 	e, h := q.returnLocked(s, Clean, now, &t)
 	q.verifyLocked()

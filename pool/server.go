@@ -6,6 +6,7 @@ import (
 
 	"github.com/pgrouter/pgrouter/backend"
 	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/pgwire"
 	"github.com/pgrouter/pgrouter/reactor"
 	"github.com/pgrouter/pgrouter/relay"
 	"github.com/pgrouter/pgrouter/state"
@@ -36,12 +37,13 @@ type Holder interface {
 type Server struct {
 	Conn   *backend.Conn // what is known of it since its login
 	IO     *reactor.Conn // the holder sets its own handler; nil while it changes loops
-	Vector *state.Vector // its parameters as the last holder left them; nil after its login and after a reset: see Conn.Params
+	Vector *state.Vector // its parameters as the last holder left them; nil after its login and after DISCARD ALL: see Conn.Params
 	Holder Holder        // set by whoever got it, before the callback returns; the pool clears it at Release
 	Served bool          // it has answered something; the holder sets it
 	Former uint64        // who has used it last, by Waiter.Client; 0: nobody. The holder sets it when he is done
 
 	Prepared relay.Prepared // what clients have prepared on it
+	Reported []pgwire.Param // parameters that have gone back to what they were at login since Vector was noted; the holder clears it
 
 	id       uint64
 	queue    *Queue

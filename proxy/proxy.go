@@ -142,6 +142,19 @@ func (p *Proxy) vectorOf(params []pgwire.Param) *state.Vector {
 	return v
 }
 
+// vectorLeft returns what a server has of its last holder, or of its login.
+func (p *Proxy) vectorLeft(server *pool.Server) *state.Vector {
+	v := server.Vector
+	if v == nil {
+		v = p.vectorOf(server.Conn.Params)
+	}
+	for _, param := range server.Reported {
+		v = p.vectors.With(v, param.Name, param.Value)
+	}
+	server.Reported = nil
+	return v
+}
+
 // refusal turns the pool's answer into the client's.
 func (p *Proxy) refusal(err error) *pgwire.Error {
 	if e, ok := errors.AsType[*pgwire.Error](err); ok {

@@ -70,9 +70,7 @@ func (s *Session) linkTo(server *pool.Server) bool {
 	s.traffic.ServerAssignments++
 	server.Holder = s
 	server.IO.SetHandler((*serverEnd)(s))
-	if server.Vector == nil {
-		server.Vector = s.proxy.vectorOf(server.Conn.Params)
-	}
+	server.Vector = s.proxy.vectorLeft(server)
 	s.actual = server.Vector
 	s.link.Prepared = &server.Prepared
 	server.Prepared.Limit = s.policy.MaxPrepared
@@ -172,6 +170,11 @@ func (s *Session) preludeFailed(msg []byte) {
 	s.fatal(e, event.CloseServerError)
 }
 
+// isReset reports whether a server that is given back so is reset before anybody else gets it.
+func (s *Session) isReset(how pool.Outcome) bool {
+	return how == pool.Dirty || how == pool.Clean && s.policy.Pool.ResetAlways
+}
+
 // keepsSettings reports whether the server has settings, a role perhaps, that its reset would leave there: nobody would know of them.
 func (s *Session) keepsSettings() bool {
 	query := strings.TrimRight(strings.TrimSpace(s.policy.Pool.ResetQuery), ";")
@@ -185,7 +188,7 @@ func (s *Session) unlink(how pool.Outcome) {
 	if !how.Gone() && (s.dismissed || s.down.len() > 0) { // it ends by itself, or has begun a message that nobody asked for
 		how = pool.Broken
 	}
-	if how == pool.Dirty && s.keepsSettings() {
+	if s.isReset(how) && s.keepsSettings() {
 		how = pool.Broken
 	}
 	server.Vector, server.Former, s.lastServer = s.actual, s.facts.id, server.ID()
