@@ -62,15 +62,18 @@ func FuzzFromClient(f *testing.F) {
 	f.Add(pgwire.AppendTerminate(pgwire.AppendQuery(nil, "select 1")))
 	f.Add(pgwire.AppendSync(pgwire.AppendExecute(pgwire.AppendBind(pgwire.AppendParse(nil, "", "select 1", nil), "", "", nil), "", 0)))
 	f.Add(pgwire.AppendSync(pgwire.AppendBind(nil, "", "", nil)))
+	f.Add(pgwire.AppendBind(pgwire.AppendParse(pgwire.AppendQuery(nil, "listen x"), "s", "load 'x'", nil), "", "s", nil))
 	f.Add(append(pgwire.AppendQuery(nil, "copy t from stdin"), 'd', 0, 0, 0, 5, 'x', 'c', 0, 0, 0, 4))
 	f.Fuzz(func(t *testing.T, stream []byte) {
-		whole, cut := &Link{Observer: deaf{}}, &Link{Observer: deaf{}}
-		whole.Attach(false, event.PinNone)
-		cut.Attach(false, event.PinNone)
-		a, verbA := feedAll(t, stream, len(stream)+1, whole, whole.FromClient)
-		b, verbB := feedAll(t, stream, 1, cut, cut.FromClient)
-		if !bytes.Equal(a, b) || verbA != verbB || whole.Outstanding() != cut.Outstanding() {
-			t.Fatalf("whole %q (%d), cut %q (%d); outstanding %d and %d", a, verbA, b, verbB, whole.Outstanding(), cut.Outstanding())
+		for _, refuse := range []bool{false, true} {
+			whole, cut := &Link{Observer: deaf{}, RefusePins: refuse}, &Link{Observer: deaf{}, RefusePins: refuse}
+			whole.Attach(false, event.PinNone)
+			cut.Attach(false, event.PinNone)
+			a, verbA := feedAll(t, stream, len(stream)+1, whole, whole.FromClient)
+			b, verbB := feedAll(t, stream, 1, cut, cut.FromClient)
+			if !bytes.Equal(a, b) || verbA != verbB || whole.Outstanding() != cut.Outstanding() {
+				t.Fatalf("whole %q (%d), cut %q (%d); outstanding %d and %d", a, verbA, b, verbB, whole.Outstanding(), cut.Outstanding())
+			}
 		}
 	})
 }
