@@ -135,7 +135,7 @@ func objectProbes() []probe {
 		{name: "a cursor WITH HOLD", bouncer: never, leaves: says("begin; declare mine cursor with hold for select n + 0 from generate_series(1, 9) n; commit"), shows: says("fetch mine")},
 		{name: "a cursor of a transaction", bouncer: yes, leaves: says("begin; declare mine cursor for select 1; fetch mine; commit"), shows: says("fetch mine")},
 		{name: "currval and lastval", leaves: says("select setval('numbers', 7)"), shows: says("select currval('numbers')", "select lastval()"),
-			lost: "while the last server is free, else 55000"},
+			lost: "where others were on the server meanwhile PostgreSQL says that there is none (55000)"},
 		{name: "LOAD", bouncer: never, parameters: map[string]string{"user": "boss"}, leaves: says("load 'auto_explain'"), shows: says("show auto_explain.log_format"),
 			seen: "that the library is loaded"},
 	}
