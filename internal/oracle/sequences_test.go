@@ -36,7 +36,7 @@ func said(t *testing.T, p *wiretest.Peer, sql string) (values []string) {
 func TestNobodyIsToldAStrangersNumber(t *testing.T) {
 	const none = "55000"
 	w := newWorld(t)
-	ask(t, login(t, w.direct, transaction, nil), "create sequence s; create table serials(n serial); grant all on all sequences in schema public to other")
+	ask(t, login(t, w.direct, transaction, nil), "create sequence s; create table serials(n serial); grant all on sequence s, serials_n_seq to public")
 	for name, history := range map[string][]struct {
 		sql  string
 		want []string
@@ -83,7 +83,7 @@ func TestNobodyIsToldAStrangersNumber(t *testing.T) {
 // TestAnotherServerHasNoNumbers: whose server was taken by somebody else is told that there are none, not theirs.
 func TestAnotherServerHasNoNumbers(t *testing.T) {
 	w := newWorld(t)
-	ask(t, login(t, w.direct, transaction, nil), "create sequence s")
+	ask(t, login(t, w.direct, transaction, nil), "create sequence s; grant all on sequence s to public")
 	h := newThieves(t, w, transaction)
 	p := login(t, w.router, transaction, nil)
 	h.follow(p)
