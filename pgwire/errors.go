@@ -51,6 +51,7 @@ const (
 	ErrTooManyUserClients     // arg: user
 	ErrTooManyAddressClients  // arg: address
 	ErrTooManyStatements
+	ErrPlanChanged
 	ErrQueueFull
 	ErrQueueBytes
 

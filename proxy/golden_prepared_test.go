@@ -22,8 +22,10 @@ var preparedScenarios = []scenario{
 			b.does(n1, "begin", "BEGIN", 'T')
 			a.says(bind("mine", "x"), describe(), execute(), &pgproto3.Sync{})
 			n2 := n.opensFor("b keeps n.1")
-			n2.hears("PBDES")
-			n2.says(parsed, bound, columns("v"), row("x"), complete("SELECT 1"), ready('I'))
+			n2.hears("PDH")
+			n2.says(parsed, &pgproto3.ParameterDescription{}, columns("v"))
+			n2.hears("BDES")
+			n2.says(bound, columns("v"), row("x"), complete("SELECT 1"), ready('I'))
 			a.hears("2TDCZ")
 			b.does(n1, "commit", "COMMIT", 'I')
 		}},
@@ -146,6 +148,31 @@ var preparedScenarios = []scenario{
 			n1.hears("PS")
 			n1.says(parsed, ready('I'))
 			a.hears("1Z")
+		}},
+	{"prepared_of_another_shape_elsewhere",
+		"The same on a server that has not prepared the statement: it parses it and is asked what the rows look like, before the client's " +
+			"Bind is sent. They are not what the client was told, and so its Bind is one that fails. It gets the words of PostgreSQL.",
+		withOneServer, func(s *stage) {
+			a, n1 := s.enters("a", s.primary("n"))
+			b := s.joins("b")
+			a.says(parse("mine", "select v from t"), describeStatement("mine"), &pgproto3.Sync{})
+			n1.hears("PDS")
+			n1.says(parsed, &pgproto3.ParameterDescription{}, columns("v"), ready('I'))
+			a.hears("1tTZ")
+			b.does(n1, "deallocate all", "DEALLOCATE ALL", 'I')
+			a.says(bind("mine"), execute(), &pgproto3.Sync{})
+			n1.hears("PDH")
+			n1.says(parsed, &pgproto3.ParameterDescription{}, columns("w"))
+			n1.hears("BES")
+			n1.says(failure("26000", `prepared statement "pgr?" does not exist`), ready('I'))
+			a.hears("EZ")
+			b.does(n1, "deallocate all", "DEALLOCATE ALL", 'I')
+			a.says(bind("mine"), execute(), &pgproto3.Sync{})
+			n1.hears("PDH")
+			n1.says(parsed, &pgproto3.ParameterDescription{}, columns("v"))
+			n1.hears("BES")
+			n1.says(bound, row("1"), complete("SELECT 1"), ready('I'))
+			a.hears("2DCZ")
 		}},
 	{"prepared_deallocate",
 		"DEALLOCATE of what the protocol has prepared: the server has it under another name, and so gets something under the client's " +

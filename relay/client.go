@@ -298,8 +298,12 @@ func (l *Link) admitRequest(kind EntryKind, msg []byte, whole bool) Verdict {
 		portal, _, _ := cutString(body)
 		l.Tally.Binds++
 		l.sawBind(body[:min(len(portal)+1, len(body))], l.doesUnnamed())
+		if l.statements != nil {
+			l.statements.bound.name = nil
+		}
 	case EntryDescribe:
 		l.unit.describes = true
+		entry |= l.describesPortal(body)
 	case EntryClose:
 		if entry&Unnamed != 0 {
 			l.unnamed.inBatch = true // what follows shares its fate

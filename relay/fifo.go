@@ -41,6 +41,8 @@ const (
 	Reworded Entry = 0x400
 	// Quiet marks a request of the router's own whose error is not shown either.
 	Quiet Entry = 0x800
+	// Shaped marks a Describe that tells the shape of a named statement: the oldest of statements.asking.
+	Shaped Entry = 0x1000
 )
 
 // Kind returns what the entry asks.

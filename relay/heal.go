@@ -18,11 +18,11 @@ func (l *Link) noteUse(n *named) {
 
 // heals looks whether an error can be mended by a new Parse, and mends it. Then the rest of the answer is read over.
 func (l *Link) heals(head Entry, code, msg []byte) bool {
-	changed := string(code) == pgwire.CodeFeatureNotSupported && string(errorField(msg, 'R')) == revalidation
+	changed := l.refused(head) || string(code) == pgwire.CodeFeatureNotSupported && string(errorField(msg, 'R')) == revalidation
 	switch {
 	case l.statements == nil:
 		return false
-	case !l.onlyFailed(head) || !l.mend(head, code, msg, changed):
+	case !l.onlyFailed(head, changed) || !l.mend(head, code, msg, changed):
 		if changed {
 			l.library().Altered() // what the client parses next is new
 		}
@@ -37,7 +37,7 @@ func (l *Link) heals(head Entry, code, msg []byte) bool {
 
 // onlyFailed reports whether the unit is one batch with its Sync, of which nothing was done or shown before it failed at its
 // statement, and which can be sent again.
-func (l *Link) onlyFailed(head Entry) bool {
+func (l *Link) onlyFailed(head Entry, changed bool) bool {
 	switch head.Kind() {
 	case EntryParse, EntryBind, EntryDescribe, EntryExecute:
 	default:
@@ -45,7 +45,7 @@ func (l *Link) onlyFailed(head Entry) bool {
 	}
 	u := &l.unit
 	n := u.uses
-	return l.Status() == StatusIdle && head&Reworded == 0 && n != nil && !u.usesMany && n.statement.now != nil && n.statement.now.Shared() &&
+	return l.Status() == StatusIdle && (head&Reworded == 0 || changed) && n != nil && !u.usesMany && n.statement.now != nil && n.statement.now.Shared() &&
 		l.ahead == 0 && !u.answered && !u.open && l.up.rest == 0 && l.lastIsTheOnlySync() && l.library().Again()
 }
 
@@ -72,6 +72,7 @@ func (l *Link) mend(head Entry, code, msg []byte, changed bool) bool {
 	case changed:
 		l.library().Altered()
 		n.statement.now = l.library().Statement([]byte(st.Parse()))
+		n.told = shape{} // it is about to be told
 		return true
 	case named && head&Injected == 0 && h != nil:
 		h.there.now = false

@@ -21,6 +21,8 @@ type Prepared struct {
 type held struct {
 	statement    *state.Statement
 	there        tentative[bool]
+	shape        shape  // as far as it is known
+	asked        uint32 // how many Describes of it are not answered
 	newer, older *held
 }
 
@@ -37,8 +39,11 @@ func (p *Prepared) Forget() {
 
 // find returns a statement that the server has or is about to have, nil when it has not, and notes that it is used.
 func (p *Prepared) find(s *state.Statement) *held {
+	if p.newest != nil && p.newest.statement == s {
+		return p.newest
+	}
 	h := p.held[s]
-	if h != nil && h != p.newest {
+	if h != nil {
 		p.unlink(h)
 		p.link(h)
 	}

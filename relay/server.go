@@ -74,6 +74,10 @@ func (l *Link) awaited(f pgwire.Frame) int {
 			return min(f.Len, settleRowLimit)
 		}
 		return 0
+	case pgwire.KindRowDescription, pgwire.KindParameterDescription:
+		if l.fifo.first()&Shaped == 0 {
+			return 0
+		}
 	default:
 		return 0
 	}
@@ -110,6 +114,7 @@ func (l *Link) observe(f pgwire.Frame, msg []byte) Verdict {
 		return l.ready(head, msg)
 	case pgwire.KindRowDescription:
 		if head.Kind() == EntryDescribe {
+			l.hear(head, msg, len(msg) == f.Len)
 			return l.answered(head)
 		}
 		return l.partOf(head, EntryQuery, EntryQuery)
@@ -123,12 +128,12 @@ func (l *Link) observe(f pgwire.Frame, msg []byte) Verdict {
 		l.unit.writes = true
 		return l.partOf(head, EntryQuery, EntryExecute)
 	default:
-		return l.observeExtended(msg, head)
+		return l.observeExtended(msg, head, len(msg) == f.Len)
 	}
 }
 
 // observeExtended takes the answers of the extended protocol and of FunctionCall.
-func (l *Link) observeExtended(msg []byte, head Entry) Verdict {
+func (l *Link) observeExtended(msg []byte, head Entry, whole bool) Verdict {
 	want := EntryNone
 	switch msg[0] {
 	case pgwire.KindParseComplete:
@@ -142,12 +147,16 @@ func (l *Link) observeExtended(msg []byte, head Entry) Verdict {
 	case pgwire.KindPortalSuspended:
 		want = EntryExecute
 	case pgwire.KindParameterDescription:
+		l.hear(head, msg, whole)
 		return l.partOf(head, EntryDescribe, EntryDescribe)
 	case pgwire.KindFunctionCallResponse:
 		return l.mayBeOver(head, EntryFunctionCall)
 	}
 	if want == EntryNone || head.Kind() != want {
 		return violation
+	}
+	if want == EntryDescribe {
+		l.hear(head, msg, whole)
 	}
 	if head&Parsed != 0 {
 		msg[0] = pgwire.KindParseComplete
@@ -369,6 +378,9 @@ func (l *Link) settle(e Entry) {
 	if e&Named != 0 {
 		l.settleChange()
 	}
+	if e&Shaped != 0 {
+		l.wasTold()
+	}
 }
 
 // unsettle notes that the server does not do what an entry asks: it reads over it, or has failed at it.
@@ -378,6 +390,9 @@ func (l *Link) unsettle(e Entry, failed bool) {
 	}
 	if e&Named != 0 {
 		l.unsettleChange()
+	}
+	if e&Shaped != 0 {
+		l.notTold(failed)
 	}
 	if e&Reworded != 0 {
 		l.statements.words.pop()

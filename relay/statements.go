@@ -50,6 +50,8 @@ type statements struct {
 	unseen  []undo         // what was settled of the unit under way, of which the client has seen nothing
 	dropped []undo         // what the unit under way has dropped by DEALLOCATE ALL: errors may still speak of it
 	words   queue[wording] // of the requests that are Reworded, oldest first
+	asking  queue[asking]  // of the requests that are Shaped, oldest first
+	bound   bound
 	batch   uint32
 	scratch []byte // what Insertion and Replacement return
 	cleared bool   // the way is clear for the next Parse, which is to fail
@@ -61,7 +63,10 @@ type statements struct {
 type named struct {
 	name      string
 	statement tentative[*state.Statement] // nil: there is none of that name
-	described bool                        // the client was told what its rows look like
+	described bool                        // the client has asked what its rows look like
+	told      shape                       // what it was told
+	asked     uint32                      // how many of its questions are not answered
+	changes   uint32                      // how often the name was given or taken away
 }
 
 // names returns the client's statements. They cost nothing before the first.
@@ -101,6 +106,7 @@ func (s *statements) settled(n *named) {
 func (l *Link) nextBatch() {
 	if l.statements != nil {
 		l.statements.batch++
+		l.statements.bound.name = nil
 	}
 }
 
@@ -150,7 +156,8 @@ func (l *Link) change(ch change) {
 	s := l.names()
 	if ch.name != nil {
 		ch.name.statement.change(ch.to, s.batch)
-		ch.name.described = false
+		ch.name.described, ch.name.told = false, shape{}
+		ch.name.changes++
 	}
 	if ch.held != nil {
 		ch.held.there.change(ch.has, s.batch)
@@ -207,6 +214,10 @@ func (l *Link) forgetChanges() {
 	for !s.changes.empty() {
 		l.unsettleChange()
 	}
+	for !s.asking.empty() {
+		l.notTold(false)
+	}
+	s.bound.name, s.bound.held = nil, nil
 	if !l.unit.answered {
 		s.takeBack()
 	}
@@ -416,6 +427,18 @@ func (l *Link) bindNamed(f pgwire.Frame, front, name []byte) Verdict {
 	if v.Verb != More {
 		return v
 	}
+	n := l.statements.find(name)
+	if st != nil {
+		verb, refused := l.fits(n, st)
+		switch {
+		case verb != More:
+			return Verdict{Verb: verb}
+		case refused && l.refits(n):
+			return l.bindNamed(f, front, name)
+		case refused:
+			return l.refuse(f, front, name)
+		}
+	}
 	what := does{writes: true} // it may have come by SQL's PREPARE
 	if st != nil {
 		class := st.Class()
@@ -429,6 +452,9 @@ func (l *Link) bindNamed(f pgwire.Frame, front, name []byte) Verdict {
 	}
 	l.Tally.Binds++
 	l.sawBind(front, what)
+	if st != nil {
+		l.statements.bindsTo(front, n, l.prepared().find(st))
+	}
 	if st == nil {
 		return l.unknown(f, EntryBind, front, name)
 	}
@@ -444,8 +470,9 @@ func (l *Link) describeNamed(f pgwire.Frame, name []byte) Verdict {
 	if st == nil {
 		return l.unknown(f, EntryDescribe, describesStatement, name)
 	}
-	l.statements.find(name).described, l.unit.describes = true, true
-	return l.rename(f, Entry(EntryDescribe), describesStatement, name, st.Name())
+	n := l.statements.find(name)
+	n.described, l.unit.describes = true, true
+	return l.rename(f, Entry(EntryDescribe)|l.asks(asking{name: n, held: l.prepared().find(st)}), describesStatement, name, st.Name())
 }
 
 // useNamed is use for the name in a message.

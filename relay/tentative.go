@@ -65,6 +65,9 @@ func (q *queue[T]) pop() T {
 	return v
 }
 
+// front returns the oldest, which there is.
+func (q *queue[T]) front() *T { return &q.line[q.first] }
+
 func (q *queue[T]) empty() bool { return q.first == len(q.line) }
 
 func (q *queue[T]) clear() {

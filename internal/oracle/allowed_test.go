@@ -40,6 +40,7 @@ var differences = []difference{
 			"a block that failed refuses everything up to its end", "a block that ends and begins another one at once", "a begin inside of a block warns",
 			"characteristics of a block end with it", "a block of the extended protocol", "a client that leaves its block",
 			"cursors live as long as their block", "a deferred constraint fails at the commit", "the unnamed statement of a transaction that is rolled back stays",
+			"a table changes in a pipeline, and a transaction fails at it",
 			"a statement whose result has changed", "a portal of a transaction is read in many batches", "a batch that begins a block",
 			"a function in a block that has failed", "a large object", "rows that come after the error in a block", "a COPY in a block",
 			"a setting that is rolled back", "a setting of a transaction", "a setting back to a savepoint", "a temporary table of a transaction",

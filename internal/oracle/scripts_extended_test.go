@@ -95,6 +95,23 @@ func statementScripts() []script {
 		{name: "a statement whose result has changed", steps: do(
 			parse("a", "select * from t"), sync(), bind("", "a"), execute("", 0), sync(), ready(2), query("begin; alter table t add column x int"), ready(1),
 			bind("", "a"), execute("", 0), sync(), query("rollback"), ready(2))},
+		{name: "a statement that was described, and its table changed and changed back", steps: do(
+			query("create table shape (a int); insert into shape values (1)"), parse("a", "select * from shape where a > $1"), describeStatement("a"), sync(), ready(2), elsewhere(),
+			query("alter table shape add column b text"), ready(1), elsewhere(),
+			bind("", "a", "0"), execute("", 0), sync(), ready(1), elsewhere(), bind("", "a", "0"), execute("", 0), sync(), ready(1), elsewhere(),
+			query("alter table shape drop column b"), ready(1), elsewhere(), bind("", "a", "0"), execute("", 0), sync(), ready(1), query("drop table shape"), ready(1))},
+		{name: "a portal that was described, and its table changed", steps: do(
+			query("create table shape (a int, b int); insert into shape values (1, 2)"), parse("a", "select * from shape"), bind("", "a"), describePortal(""), execute("", 0), sync(), ready(2),
+			elsewhere(), query("alter table shape alter column b type bigint"), ready(1), elsewhere(), bind("", "a"), execute("", 0), sync(), ready(1), elsewhere(),
+			&pgproto3.Bind{PreparedStatement: "a", ResultFormatCodes: []int16{inBinary, inBinary}}, execute("", 0), sync(), bind("", "a"), execute("", 0), sync(), ready(2), elsewhere(),
+			closeStatement("a"), parse("a", "select * from shape"), bind("", "a"), describePortal(""), execute("", 0), sync(), ready(1), query("drop table shape"), ready(1))},
+		{name: "a table changes in a pipeline, and a transaction fails at it", steps: do(
+			query("create table shape (a int)"), parse("a", "select * from shape"), describeStatement("a"), sync(), ready(2), elsewhere(), query("alter table shape add column b text"), ready(1),
+			elsewhere(), query("begin"), ready(1), bind("", "a"), execute("", 0), bind("nowhere", "nothing"), sync(), query("select 1"), query("rollback"), ready(3), elsewhere(),
+			bind("", "a"), execute("", 0), sync(), query("select 2"), ready(2), query("drop table shape"), ready(1))},
+		{name: "a statement without rows keeps its shape", steps: do(
+			query("create table shape (a int)"), parse("a", "insert into shape values (1)"), describeStatement("a"), sync(), ready(2), elsewhere(), query("alter table shape add column b text"),
+			ready(1), elsewhere(), bind("", "a"), execute("", 0), sync(), ready(1), elsewhere(), bind("", "a"), execute("", 0), sync(), ready(1), query("table shape"), query("drop table shape"), ready(2))},
 		{name: "hints are in comments of any kind", steps: do(batchOf("/* a */ select /* b /* c */ */ 1 -- d"), ready(1), elsewhere(), query("/*x*/;select 2"), ready(1))},
 	}
 }

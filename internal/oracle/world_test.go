@@ -200,5 +200,5 @@ var tables = []string{
 // fill makes a database what a script expects, on a direct connection.
 func fill(t testing.TB, p *wiretest.Peer) {
 	t.Helper()
-	ask(t, p, "delete from t; insert into t values (1, 'one'), (2, 'two')")
+	ask(t, p, "delete from t; insert into t values (1, 'one'), (2, 'two'); drop table if exists shape")
 }
