@@ -112,10 +112,26 @@ var unservedNow = []unserved{
 	{why: "until a Parse is refused a name that SQL has taken", symbol: sharedNames, witness: []act{
 		extended(batch("prepare p(int) as select $1 + 1")...), extended(parse("p", "select 8")),
 	}},
+	{why: "until errors tell two names of the same text apart", symbol: "forgiven", witness: []act{
+		extended(parse("p", "select $1::int"), parse("q", "select $1::int")), extended(bind("", "p")), extended(bind("", "q")),
+	}},
+	{why: "until a Parse of what the server has is read anew where the transaction has another search_path", symbol: pathOfTransaction, witness: []act{
+		extended(parse("p", "select * from w")), extended(parse("o", "select * from w")), // now each server has it
+		simple("begin; set local search_path = other"), extended(parse("q", "select * from w"), describeStatement("q")),
+	}},
+	{why: "until an unnamed statement that is not kept outlives a query of the router's own", symbol: unnamedAgain, witness: []act{
+		extended(slices.Concat(batch("select 1/0"), batch("set work_mem = '1MB'"))...), extended(bind("", ""), execute("", 0)),
+	}},
 }
 
 // sharedNames are statements that are prepared by SQL and used by the protocol, and the reverse.
 const sharedNames = "names of both"
+
+// pathOfTransaction are texts with a name that mean something else where a transaction, or code, has set search_path.
+const pathOfTransaction = "a path of a transaction"
+
+// unnamedAgain is a Bind of the unnamed statement of an earlier batch.
+const unnamedAgain = "the unnamed statement again"
 
 // isUnserved reports whether a symbol is left out.
 func isUnserved(symbol string) bool {
@@ -125,6 +141,7 @@ func isUnserved(symbol string) bool {
 // forgiven is what PostgreSQL says where the router may say something else, on purpose. Behind it the two are not compared.
 var forgiven = []struct{ why, direct string }{
 	{"A statement that is sent once more to another server fits the table as it is now.", `< ErrorResponse ERROR 0A000 "cached plan must not change result type"`},
+	{"Until errors tell two names of the same text apart.", `< ErrorResponse ERROR 08P01 "bind message supplies`},
 	{"A Parse of what the server has already is no query there.", `< ErrorResponse ERROR 25001 "SET TRANSACTION ISOLATION LEVEL must be called before any query`},
 }
 
@@ -218,22 +235,29 @@ func (a *author) part() act {
 
 // named uses the extended protocol with names, of which SQL knows those of statements too, and the unnamed statement of long ago.
 func (a *author) named() []message {
-	name := strings.Trim(a.expand("{name}"), `"`)
+	name, plan, text := strings.Trim(a.expand("{name}"), `"`), a.expand("{plan}"), a.statement()
 	if isUnserved(sharedNames) {
 		name += " of the protocol"
 	}
+	if isUnserved(pathOfTransaction) {
+		plan = strings.ReplaceAll(plan, " w", " public.w")
+		text += fmt.Sprintf(" -- %d", a.dice.Uint32()) // nobody else has it
+	}
 	switch a.dice.IntN(11) {
 	case 9:
-		return []message{parse("", a.expand("{plan}"))}
+		return []message{parse("", plan)}
 	case 10:
+		if isUnserved(unnamedAgain) {
+			return batch(a.statement())
+		}
 		return []message{bind("", ""), execute("", 0)}
 	case 0, 1:
-		return []message{parse(name, a.expand("{plan}"))}
+		return []message{parse(name, plan)}
 	case 2:
 		return []message{parse(name, "select $1::int + 1"), describeStatement(name)}
 	case 3:
 		// No SQL knows r: PostgreSQL dies of a statement that explains itself.
-		return []message{closeStatement("r"), parse("r", a.statement()), bind("", "r"), execute("", 0)}
+		return []message{closeStatement("r"), parse("r", text), bind("", "r"), execute("", 0)}
 	case 4:
 		return []message{bind("", name, "7"), describePortal(""), execute("", 0)}
 	case 5:
