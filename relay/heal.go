@@ -18,7 +18,7 @@ func (l *Link) noteUse(n *named) {
 
 // heals looks whether an error can be mended by a new Parse, and mends it. Then the rest of the answer is read over.
 func (l *Link) heals(head Entry, code, msg []byte) bool {
-	changed := l.refused(head) || string(code) == pgwire.CodeFeatureNotSupported && string(errorField(msg, 'R')) == revalidation
+	changed := l.failsChanged(head) || string(code) == pgwire.CodeFeatureNotSupported && string(errorField(msg, 'R')) == revalidation
 	switch {
 	case l.statements == nil:
 		return false

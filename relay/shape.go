@@ -89,8 +89,8 @@ func (l *Link) refits(n *named) bool {
 	return n.statement.now != was
 }
 
-// refuse lets a Bind fail as a server does that has parsed the statement before its table was changed.
-func (l *Link) refuse(f pgwire.Frame, front, name []byte) Verdict {
+// failChanged lets a Bind fail as a server does that has parsed the statement before its table was changed.
+func (l *Link) failChanged(f pgwire.Frame, front, name []byte) Verdict {
 	l.Tally.Binds++
 	e := pgwire.ErrPlanChanged.New("")
 	e.Routine = revalidation
@@ -98,8 +98,8 @@ func (l *Link) refuse(f pgwire.Frame, front, name []byte) Verdict {
 	return l.rename(f, Entry(EntryBind)|Reworded, front, name, nobodys)
 }
 
-// refused reports whether a request was sent to fail by refuse.
-func (l *Link) refused(head Entry) bool {
+// failsChanged reports whether a request was sent to fail by failChanged.
+func (l *Link) failsChanged(head Entry) bool {
 	if head&Reworded == 0 {
 		return false
 	}

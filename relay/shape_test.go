@@ -97,7 +97,7 @@ func refusedElsewhere(t *testing.T, question, answer, now []byte) bool {
 		t.Fatalf("%d are outstanding, the client was shown something: %t", l.Outstanding(), l.unit.answered)
 	}
 	feedAll(t, join(bind, syncMsg()), 1<<20, l, l.FromClient)
-	if !l.refused(l.fifo.first()) {
+	if !l.failsChanged(l.fifo.first()) {
 		return false
 	}
 	shown, _ := feedAll(t, join(serverError("26000", `prepared statement "pgr?" does not exist`), readyIdle), 1<<20, l, l.FromServer)

@@ -436,7 +436,7 @@ func (l *Link) bindNamed(f pgwire.Frame, front, name []byte) Verdict {
 		case refused && l.refits(n):
 			return l.bindNamed(f, front, name)
 		case refused:
-			return l.refuse(f, front, name)
+			return l.failChanged(f, front, name)
 		}
 	}
 	what := does{writes: true} // it may have come by SQL's PREPARE
