@@ -34,7 +34,7 @@ type driver struct {
 	module, folder string // the package is in that folder of the module
 	user, database string // both are made
 	setup          []string
-	skip           string // a pattern: tests that need what is not set up here, as TLS, roles, names of hosts, the time zone
+	skip           string // a pattern: tests that need what is not set up here, as TLS, roles, names of hosts
 	exceptions     []exception
 	program        string // the compiled tests
 }
@@ -59,10 +59,6 @@ func TestPgxPassesAsItDoesDirectly(t *testing.T) {
 	pgx(".", []exception{
 		{why: strangeNumber, tests: []string{"TestFatalRxError", "TestFatalTxError"}},
 		{
-			why:   "fault: DEALLOCATE by SQL does not find a statement that was prepared by the protocol.",
-			tests: []string{"TestDeallocateMissingPreparedStatementStillClearsFromPreparedStatementMap"},
-		},
-		{
 			why: "pg_prepared_statements shows the names that the router has given on this server.",
 			tests: []string{
 				"TestPrepareHandlesTimeoutBetweenParseAndDescribe", "TestPrepareWithDigestedNameHandlesTimeoutBetweenParseAndDescribe",
@@ -82,7 +78,9 @@ func TestPgconnPassesAsItDoesDirectly(t *testing.T) {
 // TestLibPQsOwnTestsPassAsTheyDoDirectly runs those of lib/pq.
 func TestLibPQsOwnTestsPassAsTheyDoDirectly(t *testing.T) {
 	driver{
-		module: "github.com/lib/pq", folder: ".", user: "pqgo", database: "pqgo", skip: "^(TestSSL|TestAuth$|Example_openConfig$)",
+		module: "github.com/lib/pq", folder: ".", user: "pqgo", database: "pqgo",
+		setup: []string{"ALTER DATABASE pqgo SET timezone TO 'UTC'"},
+		skip:  "^(TestSSL|TestAuth$|Example_openConfig$|ExampleNewConnector$|ExampleRegisterTLSConfig$)",
 		exceptions: []exception{{
 			why:   "The server process that it ends serves a transaction of its own no more: the client need not notice.",
 			tests: []string{"TestPing"},

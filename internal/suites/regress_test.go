@@ -66,8 +66,8 @@ func TestTheIsolationTestsPassAsTheyDoDirectly(t *testing.T) {
 // regressExceptions are those of the regression tests in transaction mode.
 var regressExceptions = []exception{
 	{
-		why:    "fault: currval is what the server process of this transaction was given last, and DISCARD SEQUENCES reaches one process.",
-		chance: true, tests: []string{"constraints", "sequence"},
+		why:    "currval is refused with 55000 when a stranger was at the server meanwhile.",
+		chance: true, tests: []string{"constraints", "limit", "sequence"},
 	},
 	{
 		why: "A server process keeps the libraries that it has loaded, and what a library in C has noted for itself; that it has had temporary " +
@@ -77,7 +77,10 @@ var regressExceptions = []exception{
 }
 
 // isolationExceptions are those of the isolation tests in transaction mode.
-var isolationExceptions = []exception{}
+var isolationExceptions = []exception{{
+	why:    "The number of a process is the server's of the moment, and what it has counted it reports when it likes.",
+	chance: true, tests: []string{"async-notify", "stats"},
+}}
 
 // outcome is what came of one run.
 type outcome struct {
