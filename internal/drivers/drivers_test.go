@@ -48,7 +48,7 @@ type exception struct {
 	scenarios []string
 }
 
-// changedResult is a fault of the router that more than one driver meets.
+// changedResult is a fault of the router that a driver meets.
 const changedResult = "fault: a statement whose result has changed is parsed anew, where PostgreSQL says 0A000 and the driver knows what to do."
 
 // programs are all that there are. Each is told a word for the names of what it makes.
@@ -65,9 +65,6 @@ func programs() []program {
 		{name: "asyncpg", command: []string{"/usr/bin/python3", "testdata/asyncpg_scenarios.py"}},
 		{
 			name: "JDBC", command: []string{"java", "-Xmx256m", "-XX:+UseSerialGC", "-cp", "/usr/share/java/postgresql.jar", "testdata/Jdbc.java"},
-			exceptions: []exception{{
-				why: changedResult, scenarios: []string{"a result that changes", "a result that changes, with savepoints of the driver"},
-			}},
 		},
 		{
 			name: "DBD::Pg", command: []string{"perl", "testdata/dbd.pl"},
