@@ -15,6 +15,9 @@ func (s *Session) Statement(parse []byte) *state.Statement {
 	return s.proxy.prepared.Intern(s.vector.Scope(), s.place.generation.Load(), parse)
 }
 
+// Alone returns a statement that is nobody else's (relay.Library).
+func (s *Session) Alone(parse []byte) *state.Statement { return s.proxy.prepared.Alone(parse) }
+
 // Altered notes that tables may have changed: what is parsed from now on is another statement than before (relay.Library).
 func (s *Session) Altered() { s.place.generation.Add(1) }
 

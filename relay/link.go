@@ -96,6 +96,7 @@ type unit struct {
 	usesMany   bool   // … and others
 	describes  bool   // a portal or a statement is described in it
 	altered    bool   // it has changed tables, and is not committed
+	sets       bool   // it has changed settings, be it for its transaction alone
 	portalEnds bool   // a portal of a statement that may end a transaction was bound; it may outlive its batch
 
 	pins    event.Pins     // what its texts pin for

@@ -37,6 +37,8 @@ type Library interface {
 	// Statement returns the statement that a Parse with this behind its name makes under the client's settings of now; of an empty
 	// one the text is too long to be kept.
 	Statement(parse []byte) *state.Statement
+	// Alone returns a statement that is nobody else's: it is parsed under settings that only its transaction has.
+	Alone(parse []byte) *state.Statement
 	// Altered is called when tables may have changed, so that what is parsed from now on is not what was parsed before.
 	Altered()
 	// Again reports whether the unit of work under way can be sent once more: all of it is at hand.
@@ -144,6 +146,9 @@ func (p *privateLibrary) Statement(parse []byte) *state.Statement {
 	}
 	return p.statements.Intern("", 0, parse)
 }
+
+// Alone makes one.
+func (p *privateLibrary) Alone(parse []byte) *state.Statement { return p.statements.Alone(parse) }
 
 // Altered does nothing.
 func (*privateLibrary) Altered() {}
@@ -298,7 +303,7 @@ func (l *Link) parseNamed(f pgwire.Frame, name, parse []byte) Verdict {
 	if f.Len > statementLimit {
 		return l.parseUnshared(f, name)
 	}
-	st := l.library().Statement(parse)
+	st := l.statementOf(parse)
 	p := l.prepared()
 	h := p.find(st)
 	if h != nil {
@@ -319,6 +324,15 @@ func (l *Link) parseNamed(f pgwire.Frame, name, parse []byte) Verdict {
 	l.Tally.ServerParses++
 	l.change(change{name: s.add(name), to: st, held: p.add(st), has: true})
 	return l.rename(f, Entry(EntryParse)|Named, nil, name, st.Name())
+}
+
+// statementOf returns the statement that a Parse makes now. Where a transaction, or code, has set something its meaning may be another
+// than that of the same text elsewhere.
+func (l *Link) statementOf(parse []byte) *state.Statement {
+	if l.unit.sets || l.pins.Has(event.PinSetting) || l.pins.Has(event.PinRole) {
+		return l.library().Alone(parse)
+	}
+	return l.library().Statement(parse)
 }
 
 // parseHeld sends a Close of a name that nobody has in the place of a Parse, of size bytes, of what the server has.
@@ -392,7 +406,7 @@ func (l *Link) use(n *named) (st *state.Statement, verb Verb) {
 		return st, verb
 	}
 	if n.statement.unsettled == 0 { // it is parsed anew, under the settings of now
-		n.statement.now = l.library().Statement([]byte(st.Parse()))
+		n.statement.now = l.statementOf([]byte(st.Parse()))
 		if st = n.statement.now; l.has(st) != Insert {
 			return st, l.has(st)
 		}

@@ -87,3 +87,20 @@ func TestAStatementThatIsNotKeptGoesWithItsName(t *testing.T) {
 		t.Errorf("the client has %d names", l.Statements())
 	}
 }
+
+// TestAStatementOfATransactionThatSetsSomethingIsSharedWithNobody: the same text may mean other tables there.
+func TestAStatementOfATransactionThatSetsSomethingIsSharedWithNobody(t *testing.T) {
+	l := linked(t, false, event.PinNone, join(parse("a", "select * from t"), syncMsg()), join(pgwire.AppendParseComplete(nil), readyIdle))
+	l.NextUnit()
+	inBlock := join(pgwire.AppendCommandComplete(nil, "BEGIN"), setDone, pgwire.AppendReadyForQuery(nil, StatusBlock))
+	feedAll(t, query("begin; set local search_path to other"), 1<<20, l, l.FromClient)
+	feedAll(t, inBlock, 1<<20, l, l.FromServer)
+	sent, _ := feedAll(t, join(parse("b", "select * from t"), syncMsg()), 1<<20, l, l.FromClient)
+	if sent[0] != pgwire.KindParse {
+		t.Errorf("the server gets %q", sent)
+	}
+	of := func(name string) string { return l.statements.find([]byte(name)).statement.next.Name() }
+	if of("b") == l.statements.find([]byte("a")).statement.now.Name() {
+		t.Error("it is the same statement")
+	}
+}

@@ -16,6 +16,8 @@ func (l *Link) heedTag(head Entry, tag []byte, whole bool) {
 		l.sequences.draws(tag)
 	}
 	switch {
+	case head&Injected == 0 && setsSomething(tag):
+		l.unit.sets = true
 	case dropsStatements(tag):
 		l.dropStatements()
 	case changesTables(tag):
@@ -35,6 +37,16 @@ func (l *Link) committed() {
 // dropsStatements reports whether a command has dropped all prepared statements.
 func dropsStatements(tag []byte) bool {
 	return len(tag) > 0 && tag[0] == 'D' && (bytes.Equal(tag, tagDeallocateAll) || bytes.Equal(tag, tagDiscardAll))
+}
+
+// setsSomething reports whether a command has changed settings, or may have run one that did.
+func setsSomething(tag []byte) bool {
+	command, _, _ := cutString(tag)
+	switch string(command) {
+	case "SET", "RESET", "DO", "CALL":
+		return true
+	}
+	return false
 }
 
 func changesTables(tag []byte) bool {

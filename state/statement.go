@@ -82,11 +82,7 @@ func (t *Statements) Intern(scope string, generation uint64, parse []byte) *Stat
 	if t.mu.byKey == nil {
 		t.mu.byKey = make(map[statementKey]weak.Pointer[Statement])
 	}
-	text, _, _ := bytes.Cut(parse, zero)
-	s := &Statement{name: t.nameLocked(), parse: key.parse, class: Classify(text), readOnly: ReadOnly(text), recalls: Recalls(text)}
-	if s.class.Touches {
-		s.touched = ReadTouched(text)
-	}
+	s := t.newLocked(key.parse)
 	if _, dying := t.mu.byKey[key]; !dying {
 		t.mu.bytes += len(key.parse)
 	}
@@ -95,11 +91,28 @@ func (t *Statements) Intern(scope string, generation uint64, parse []byte) *Stat
 	return s
 }
 
+// Alone returns a statement that is like no other, because it is parsed under settings that nobody knows. Its text is kept, so that it can
+// be prepared elsewhere.
+func (t *Statements) Alone(parse []byte) *Statement {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.newLocked(string(parse))
+}
+
 // Unshared returns a statement whose text is not kept, because it is too long. It can be had on one server only, and may do anything.
 func (t *Statements) Unshared() *Statement {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return &Statement{name: t.nameLocked(), class: Class{MayEnd: true}}
+}
+
+func (t *Statements) newLocked(parse string) *Statement {
+	text, _, _ := bytes.Cut([]byte(parse), zero)
+	s := &Statement{name: t.nameLocked(), parse: parse, class: Classify(text), readOnly: ReadOnly(text), recalls: Recalls(text)}
+	if s.class.Touches {
+		s.touched = ReadTouched(text)
+	}
+	return s
 }
 
 // nameLocked returns a name that no server has seen.

@@ -115,17 +115,10 @@ var unservedNow = []unserved{
 	{why: "until errors tell two names of the same text apart", symbol: "forgiven", witness: append( // one of the two by chance
 		[]act{extended(parse("p", "select $1::int"), parse("q", "select $1::int"))}, slices.Repeat([]act{extended(bind("", "p"))}, 30)...,
 	)},
-	{why: "until a Parse of what the server has is read anew where the transaction has another search_path", symbol: pathOfTransaction, witness: []act{
-		extended(parse("p", "select * from w")), extended(parse("o", "select * from w")), // now each server has it
-		simple("begin; set local search_path = other"), extended(parse("q", "select * from w"), describeStatement("q")),
-	}},
 }
 
 // sharedNames are statements that are prepared by SQL and used by the protocol, and the reverse.
 const sharedNames = "names of both"
-
-// pathOfTransaction are texts with a name that mean something else where a transaction, or code, has set search_path.
-const pathOfTransaction = "a path of a transaction"
 
 // isUnserved reports whether a symbol is left out.
 func isUnserved(symbol string) bool {
@@ -232,10 +225,6 @@ func (a *author) named() []message {
 	name, plan, text := strings.Trim(a.expand("{name}"), `"`), a.expand("{plan}"), a.statement()
 	if isUnserved(sharedNames) {
 		name += " of the protocol"
-	}
-	if isUnserved(pathOfTransaction) {
-		plan = strings.ReplaceAll(plan, " w", " public.w")
-		text += fmt.Sprintf(" -- %d", a.dice.Uint32()) // nobody else has it
 	}
 	switch a.dice.IntN(11) {
 	case 9:
