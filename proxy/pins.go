@@ -1,6 +1,9 @@
 package proxy
 
-import "github.com/pgrouter/pgrouter/event"
+import (
+	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/state"
+)
 
 // pinQuestions ask a server, each with a column of the postlude, what its session holds that cannot be moved. What stands in the
 // schema of temporary things is found by its dependency on that, as PostgreSQL finds it when it clears the schema. Locks of
@@ -9,7 +12,7 @@ var pinQuestions = [...]struct {
 	why event.PinReason
 	sql string
 }{
-	{event.PinPreparedStatement, "EXISTS (SELECT FROM pg_catalog.pg_prepared_statements WHERE from_sql OR name !~ '^pgr')"},
+	{event.PinPreparedStatement, "EXISTS (SELECT FROM pg_catalog.pg_prepared_statements WHERE from_sql OR name !~ '^" + state.StatementPrefix + "')"},
 	{event.PinListen, "EXISTS (SELECT FROM pg_catalog.pg_listening_channels())"},
 	{event.PinTempTable, "EXISTS (SELECT FROM pg_catalog.pg_depend WHERE refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass" +
 		" AND refobjid = pg_catalog.pg_my_temp_schema())"},
@@ -18,13 +21,13 @@ var pinQuestions = [...]struct {
 }
 
 // askPins puts into the postlude what of the session's pins really holds.
-func (s *Session) askPins() {
+func (s *Session) askPins(q *postlude) {
 	var held event.Pins
-	for i, q := range pinQuestions {
+	for i, question := range pinQuestions {
 		last := i == len(pinQuestions)-1
-		s.postlude.ask(q.sql, func(value []byte) {
+		q.ask(question.sql, func(value []byte) {
 			if string(value) != "f" {
-				held = held.With(q.why)
+				held = held.With(question.why)
 			}
 			if last {
 				s.link.Held(held)

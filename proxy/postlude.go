@@ -8,18 +8,11 @@ import (
 	"github.com/pgrouter/pgrouter/relay"
 )
 
-// postlude is what a session asks of its server before a unit of work ends, and who hears the answer: statements whose answers
-// nobody needs, and one row of columns behind them. Each column has one hearer; a value is nil when it is null, and valid during
-// the call only. The zero value asks nothing.
+// postlude is what a session asks of its server before a unit of work ends, one row of columns, and who hears the answer. Each column
+// has one hearer; a value is nil when it is null, and valid during the call only. The zero value asks nothing.
 type postlude struct {
-	statements []byte
-	columns    []byte
-	hearers    []func(value []byte)
-}
-
-// do adds a statement, without a semicolon, in front of the columns.
-func (q *postlude) do(statement string) {
-	q.statements = append(append(q.statements, statement...), ';')
+	columns []byte
+	hearers []func(value []byte)
 }
 
 // ask adds a column.
@@ -31,13 +24,13 @@ func (q *postlude) ask(expression string, heard func(value []byte)) {
 	q.hearers = append(q.hearers, heard)
 }
 
-// text returns the query string, "" when nothing is asked. As a simple Query it is one transaction: all of it holds or none.
+// text returns the query string, "" when nothing is asked. As a simple Query it is one transaction: what it sets holds as a whole or
+// not at all.
 func (q *postlude) text() string {
-	sql := q.statements
-	if len(q.hearers) > 0 {
-		sql = append(append(sql, "SELECT "...), q.columns...)
+	if len(q.hearers) == 0 {
+		return ""
 	}
-	return string(sql)
+	return "SELECT " + string(q.columns)
 }
 
 // hear gives the columns of a DataRow to who asked for them. ok is false when it is not the row that was asked for.
@@ -90,7 +83,7 @@ func (s *Session) inquire(questions relay.Question) {
 		s.askSettings(&s.postlude)
 	}
 	if questions&relay.AskPins != 0 {
-		s.askPins()
+		s.askPins(&s.postlude)
 	}
 }
 

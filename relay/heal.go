@@ -24,7 +24,7 @@ func (l *Link) heals(head Entry, code, msg []byte) bool {
 		return false
 	case !l.onlyFailed(head, changed) || !l.mend(head, code, msg, changed):
 		if changed {
-			l.library().Altered() // what the client parses next is new
+			l.texts().Altered() // what the client parses next is new
 		}
 		return false
 	}
@@ -46,7 +46,7 @@ func (l *Link) onlyFailed(head Entry, changed bool) bool {
 	u := &l.unit
 	n := u.uses
 	return l.Status() == StatusIdle && (head&Reworded == 0 || changed) && n != nil && !u.usesMany && n.statement.now != nil && n.statement.now.Shared() &&
-		l.ahead == 0 && !u.answered && !u.open && l.up.rest == 0 && l.lastIsTheOnlySync() && l.library().Again()
+		l.ahead == 0 && !u.answered && !u.open && l.up.rest == 0 && l.lastIsTheOnlySync() && l.texts().Again()
 }
 
 // lastIsTheOnlySync reports whether the batch that has failed is the last thing that the server was asked.
@@ -70,8 +70,8 @@ func (l *Link) mend(head Entry, code, msg []byte, changed bool) bool {
 	case changed && n.described && !l.unit.describes:
 		return false
 	case changed:
-		l.library().Altered()
-		n.statement.now = l.library().Statement([]byte(st.Parse()))
+		l.texts().Altered()
+		n.statement.now = l.texts().Statement([]byte(st.Parse()))
 		n.told = shape{} // it is about to be told
 		return true
 	case named && head&Injected == 0 && h != nil:

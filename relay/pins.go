@@ -2,9 +2,6 @@ package relay
 
 import "github.com/pgrouter/pgrouter/event"
 
-// AskPins asks the server which of the pins hold of which it can tell, see Held.
-const AskPins Question = 1 << 7
-
 // Told are the pins of which a server can say whether they hold. The others last as long as the server does.
 const Told event.Pins = 1<<event.PinPreparedStatement | 1<<event.PinListen | 1<<event.PinTempTable | 1<<event.PinCursor |
 	1<<event.PinAdvisoryLock

@@ -8,6 +8,12 @@ import "github.com/pgrouter/pgrouter/pgwire"
 // Question is a set of what is to be asked of a server before a unit of work ends.
 type Question uint8
 
+// The questions.
+const (
+	AskSettings Question = 1 << iota // the values of the settings that the unit has touched, see Link.Touched
+	AskPins                          // which of the pins hold of which the server can tell, see Link.Held
+)
+
 // settleRowLimit is the size in bytes of the longest row that a postlude is answered with. A longer one is no answer.
 const settleRowLimit = 64 * 1024
 

@@ -85,7 +85,7 @@ func (l *Link) refits(n *named) bool {
 		return false
 	}
 	was := n.statement.now
-	n.statement.now = l.library().Statement([]byte(was.Parse()))
+	n.statement.now = l.texts().Statement([]byte(was.Parse()))
 	return n.statement.now != was
 }
 

@@ -120,8 +120,8 @@ func (l *Link) Statements() int {
 	return len(l.statements.byName)
 }
 
-// library returns where statements come from. A link that was given nothing keeps its own.
-func (l *Link) library() Library {
+// texts returns where statements come from. A link that was given nothing keeps its own.
+func (l *Link) texts() Library {
 	if l.Library == nil {
 		l.Library = new(privateLibrary)
 	}
@@ -330,9 +330,9 @@ func (l *Link) parseNamed(f pgwire.Frame, name, parse []byte) Verdict {
 // than that of the same text elsewhere.
 func (l *Link) statementOf(parse []byte) *state.Statement {
 	if l.unit.sets || l.pins.Has(event.PinSetting) || l.pins.Has(event.PinRole) {
-		return l.library().Alone(parse)
+		return l.texts().Alone(parse)
 	}
-	return l.library().Statement(parse)
+	return l.texts().Statement(parse)
 }
 
 // parseHeld sends a Close of a name that nobody has in the place of a Parse, of size bytes, of what the server has.
@@ -348,7 +348,7 @@ func (l *Link) parseUnshared(f pgwire.Frame, name []byte) Verdict {
 	l.pinFor(event.PinPreparedStatement)
 	s := l.statements
 	s.own = true
-	st := l.library().Statement(nil)
+	st := l.texts().Statement(nil)
 	l.Tally.ClientParses++
 	l.Tally.ServerParses++
 	l.change(change{name: s.add(name), to: st})

@@ -50,7 +50,7 @@ func TestNamesAreBounded(t *testing.T) {
 	s := l.names()
 	for i := range namesLimit {
 		n := s.add(fmt.Append(nil, i))
-		n.statement.now = l.library().Statement([]byte("select 1\x00\x00\x00"))
+		n.statement.now = l.texts().Statement([]byte("select 1\x00\x00\x00"))
 	}
 	feedAll(t, join(parse("one more", "select 1"), syncMsg()), 1<<20, l, l.FromClient)
 	answers := join(pgwire.AppendCloseComplete(nil), pgwire.AppendParseComplete(nil),

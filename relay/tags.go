@@ -22,7 +22,7 @@ func (l *Link) heedTag(head Entry, tag []byte, whole bool) {
 		l.dropStatements()
 	case changesTables(tag):
 		l.unit.altered = true
-		l.library().Altered()
+		l.texts().Altered()
 	}
 }
 
@@ -30,7 +30,7 @@ func (l *Link) heedTag(head Entry, tag []byte, whole bool) {
 func (l *Link) committed() {
 	if l.unit.altered {
 		l.unit.altered = false
-		l.library().Altered()
+		l.texts().Altered()
 	}
 }
 

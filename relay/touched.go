@@ -8,9 +8,6 @@ import (
 // What a unit of work may change of its session's settings is noted when it is sent: at a Query, and at a Bind of a statement that
 // does it. Whether it was done, and whether it lasts, a server is asked at the end: an error, a rollback, a savepoint may undo it.
 
-// AskSettings asks for the values of the settings that the unit has touched, see Link.Touched.
-const AskSettings Question = 1 << 0
-
 // Touched returns the settings that the unit may have changed, nil when there are none. It is valid until the unit ends.
 func (l *Link) Touched() *state.Touched { return l.unit.touched }
 
