@@ -4,6 +4,7 @@ import (
 	"time"
 	"weak"
 
+	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/reactor"
 )
 
@@ -48,6 +49,9 @@ func (p *Proxy) Keys() int {
 
 // Forwarded returns how many cancel requests were sent on to servers.
 func (p *Proxy) Forwarded() uint64 { return p.metrics.cancels[cancelForwarded].Load() }
+
+// Pins returns how many sessions were pinned for a reason.
+func (p *Proxy) Pins(why event.PinReason) uint64 { return p.metrics.pins[why].Load() }
 
 // TrafficDatabases is how many databases have counters of their own.
 const TrafficDatabases = trafficDatabases

@@ -98,4 +98,31 @@ var cancelScenarios = []scenario{
 			n1.says(wiretest.Row("v", "3")...)
 			a.hears("TDCZ")
 		}},
+	{"cancel_while_settling",
+		"The client's statement is done, and the server is asked what it has left: a cancel request that comes now is ignored, as PostgreSQL " +
+			"ignores one for what is over. One that was under way already has hit the question: it is asked once more, and nobody is pinned.",
+		withOneServer, func(s *stage) {
+			n := s.primary("n")
+			a, n1 := s.enters("a", n)
+			b := s.joins("b")
+			a.asks("set work_mem to '64MB'")
+			n1.hears("Q")
+			c := s.cancels(a)
+			n.hearsCancel(n1).leaves()
+			c.ends()
+			n1.says(wiretest.Done("SET", 'I')...)
+			a.hears("C")
+			n1.hears("Q")
+			s.cancels(a).ends()
+			n1.says(failure("57014", "canceling statement due to user request"), ready('I'))
+			n1.hears("Q")
+			n1.says(readBack("64MB", "f", "s")...)
+			a.hears("Z")
+			b.asks("select 1")
+			n1.hears("Q")
+			n1.says(wiretest.Done("RESET", 'I')...)
+			n1.hears("Q")
+			n1.says(wiretest.Row("v", "1")...)
+			b.hears("TDCZ")
+		}},
 }

@@ -51,7 +51,8 @@ var pinScenarios = []scenario{
 			b.hears("TDCZ")
 		}},
 	{"unpinned_not",
-		"A server that refuses to say what it holds is nobody else's: when the client leaves, it is closed.",
+		"A server that refuses to say what it holds, asked twice because it may have been a cancel request, is nobody else's: when the client " +
+			"leaves, it is closed.",
 		nil, func(s *stage) {
 			a, n1 := s.enters("a", s.primary("n"))
 			a.does(n1, "listen news", "LISTEN", 'I')
@@ -59,6 +60,8 @@ var pinScenarios = []scenario{
 			n1.hears("Q")
 			n1.says(wiretest.Done("UNLISTEN", 'I')...)
 			a.hears("C")
+			n1.hears("Q")
+			n1.says(failure("57014", "canceling statement due to statement timeout"), ready('I'))
 			n1.hears("Q")
 			n1.says(failure("57014", "canceling statement due to statement timeout"), ready('I'))
 			a.hears("Z")

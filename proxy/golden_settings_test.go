@@ -130,12 +130,14 @@ var settingScenarios = []scenario{
 			b.hears("TDCZ")
 		}},
 	{"settings_that_cannot_be_read_back",
-		"The server does not say what has become of the settings: the client keeps it, and it is nobody else's.",
+		"The server does not say what has become of the settings, asked twice: the client keeps it, and it is nobody else's.",
 		nil, func(s *stage) {
 			a, n1 := s.enters("a", s.primary("n"))
 			a.asks("set statement_timeout to '1ms'")
 			n1.hears("Q")
 			n1.says(wiretest.Done("SET", 'I')...)
+			n1.hears("Q")
+			n1.says(failure("57014", "canceling statement due to statement timeout"), ready('I'))
 			n1.hears("Q")
 			n1.says(failure("57014", "canceling statement due to statement timeout"), ready('I'))
 			a.hears("CZ")

@@ -13,6 +13,7 @@ import (
 type postlude struct {
 	columns []byte
 	hearers []func(value []byte)
+	row     []byte // the answer; it is heard when the server has come to its end
 }
 
 // ask adds a column.
@@ -33,9 +34,9 @@ func (q *postlude) text() string {
 	return "SELECT " + string(q.columns)
 }
 
-// hear gives the columns of a DataRow to who asked for them. ok is false when it is not the row that was asked for.
-func (q *postlude) hear(row []byte) (ok bool) {
-	body := row[pgwire.HeaderLen:]
+// hear gives the columns of the DataRow to who asked for them. ok is false when it is not the row that was asked for.
+func (q *postlude) hear() (ok bool) {
+	body := q.row[min(pgwire.HeaderLen, len(q.row)):]
 	if len(body) < 2 || int(binary.BigEndian.Uint16(body)) != len(q.hearers) {
 		return false
 	}
@@ -59,7 +60,7 @@ func (q *postlude) hear(row []byte) (ok bool) {
 	return len(body) == 0
 }
 
-// settleUnit asks the server what the unit has left on it, before the client hears that the unit is over.
+// settleUnit asks the server what the unit has left on it, before the client hears that the unit is over, or asks it once more.
 func (s *Session) settleUnit() {
 	s.postlude = postlude{}
 	s.inquire(s.link.Questions())
@@ -87,17 +88,13 @@ func (s *Session) inquire(questions relay.Question) {
 	}
 }
 
-// postludeRow takes the row of the answer.
-func (s *Session) postludeRow(row []byte) {
-	if !s.postlude.hear(row) {
-		s.link.Doubt()
-	}
-}
+// postludeRow takes the row of the answer. A second one makes it no answer.
+func (s *Session) postludeRow(row []byte) { s.postlude.row = append(s.postlude.row, row...) }
 
 // unitSettled: the postlude is over. When the server has refused it, what the unit has left there stays unknown, and nobody else
 // gets the server.
 func (s *Session) unitSettled(how relay.Verb) {
-	if how == relay.SettleFailed {
+	if how == relay.SettleFailed || !s.postlude.hear() {
 		s.link.Doubt()
 	}
 	s.endSettled()

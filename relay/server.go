@@ -329,7 +329,7 @@ func (l *Link) failed(head Entry, msg []byte, whole bool) Verdict {
 		return violation
 	}
 	if l.settling.underWay {
-		return l.settleError()
+		return l.settleError(code)
 	}
 	if head&Injected != 0 && head.Kind() == EntryQuery {
 		return Verdict{Verb: PreludeFailed}

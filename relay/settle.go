@@ -23,6 +23,8 @@ type settling struct {
 	due       bool // the client has not been told that its unit is over
 	underWay  bool // the postlude was sent
 	failed    bool // it was answered with an error
+	cancelled bool // … because somebody has interrupted it
+	again     bool // it is asked for the second time
 }
 
 // AskLater puts a question to the server when the unit of work ends.
@@ -32,9 +34,9 @@ func (l *Link) AskLater(q Question) { l.settling.questions |= q }
 func (l *Link) Questions() Question { return l.settling.questions }
 
 // Postlude notes a simple Query of the router's own, which the caller sends after Settle. Its rows come with the verb Row, its end
-// with Settled or SettleFailed.
+// with Settled or SettleFailed, or with Settle where it is to be asked once more: then its rows count for nothing.
 func (l *Link) Postlude() {
-	l.settling = settling{underWay: true}
+	l.settling.due, l.settling.underWay = false, true
 	l.unnamed.onServer = false // as every Query it ends the unnamed statement
 	l.fifo.push(Entry(EntryQuery) | Swallow | Injected)
 }
@@ -53,18 +55,24 @@ func (l *Link) settleRow(f pgwire.Frame, have int) Verdict {
 }
 
 // settleError takes the error that a postlude is answered with; the end of it is to come.
-func (l *Link) settleError() Verdict {
+func (l *Link) settleError(code []byte) Verdict {
 	l.settling.failed = true
+	l.settling.cancelled = string(code) == pgwire.CodeQueryCanceled
 	l.fifo.answered()
 	return swallow
 }
 
-// settled takes the end of the postlude.
+// settled takes the end of the postlude. One that was cancelled is asked once more: the request was for the client's statement, and has
+// come too late.
 func (l *Link) settled() Verdict {
-	verb := Settled
-	if l.settling.failed {
-		verb = SettleFailed
-	}
+	was := l.settling
 	l.settling = settling{}
-	return Verdict{Verb: verb}
+	switch {
+	case !was.failed:
+		return Verdict{Verb: Settled}
+	case was.cancelled && !was.again:
+		l.settling = settling{questions: was.questions, due: true, again: true}
+		return Verdict{Verb: Settle}
+	}
+	return Verdict{Verb: SettleFailed}
 }

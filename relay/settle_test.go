@@ -12,8 +12,13 @@ var (
 	settleData  = []byte{pgwire.KindDataRow, 0, 0, 0, 11, 0, 1, 0, 0, 0, 1, 'x'}
 	settleShape = []byte{pgwire.KindRowDescription, 0, 0, 0, 6, 0, 0}
 	settleEnd   = join(pgwire.AppendCommandComplete(nil, "SELECT 1"), readyIdle)
-	settleError = pgwire.AppendError(nil, &pgwire.Error{Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: "57014", Message: "no"})
+	settleError = errorOf("42501")
+	cancelError = errorOf(pgwire.CodeQueryCanceled)
 )
+
+func errorOf(code string) []byte {
+	return pgwire.AppendError(nil, &pgwire.Error{Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: code, Message: "no"})
+}
 
 // settling returns a link whose unit is being settled.
 func settlingLink(t *testing.T) *Link {
@@ -79,6 +84,23 @@ func TestAUnitIsSettledBeforeItEnds(t *testing.T) {
 			}
 			if l.Settling() || l.Outstanding() > 0 || l.Questions() != 0 {
 				t.Errorf("%s: it is not over", name)
+			}
+		}
+	}
+}
+
+// TestACancelledPostludeIsAskedOnceMore, and no more often.
+func TestACancelledPostludeIsAskedOnceMore(t *testing.T) {
+	for name, said := range map[string][]byte{"at once": join(cancelError, readyIdle), "behind its row": join(settleShape, settleData, cancelError, readyIdle)} {
+		for second, want := range map[string]Verb{string(settleEnd): Settled, string(join(cancelError, readyIdle)): SettleFailed} {
+			l := settlingLink(t)
+			got, shown := verbs(l, said, 1)
+			if got[len(got)-1] != Settle || len(shown) > 0 || !l.Settling() || l.Questions() != 1 {
+				t.Fatalf("%s: %v, the client sees %q, to be asked: %b", name, got, shown, l.Questions())
+			}
+			l.Postlude()
+			if got, _ := verbs(l, []byte(second), 1); got[len(got)-1] != want || l.Settling() || l.Questions() != 0 {
+				t.Errorf("%s, and then %q: %v, want %v at the end", name, second, got, want)
 			}
 		}
 	}
