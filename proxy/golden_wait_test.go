@@ -60,8 +60,9 @@ var waitScenarios = []scenario{
 			a, n1 := s.enters("a", s.primary("n"))
 			b := s.joins("b")
 			a.does(n1, "begin", "BEGIN", 'T')
-			s.fromNowOn(func(p *proxy.Policy) { p.WaitTimeout = brief })
 			b.asks("select 1")
+			s.awaitsRoom("b waits, and the limit leaves no room")
+			s.pass(defaultPolicy().WaitTimeout)
 			b.isTold()
 			a.does(n1, "commit", "COMMIT", 'I')
 		}},

@@ -11,7 +11,9 @@ import (
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
+	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/internal/wiretest"
+	"github.com/pgrouter/pgrouter/pool"
 	"github.com/pgrouter/pgrouter/proxy"
 	"github.com/pgrouter/pgrouter/topology"
 )
@@ -140,6 +142,15 @@ func (s *stage) reconfigure(change func(*proxy.Config)) {
 func (s *stage) awaits(n int, who string) {
 	s.t.Helper()
 	s.await(who, func() bool { return s.waiting() == n })
+	s.remark("%s", who)
+}
+
+// awaitsRoom waits until somebody waits for a server connection that a limit forbids. It takes an attempt to open one to find that out.
+func (s *stage) awaitsRoom(who string) {
+	s.t.Helper()
+	s.await(who, func() bool {
+		return slices.ContainsFunc(s.pool.Stats(), func(q pool.QueueStats) bool { return q.Waiting > 0 && q.Reason == event.HoldLimit })
+	})
 	s.remark("%s", who)
 }
 
