@@ -10,7 +10,8 @@ import (
 
 // A server holds to the shape that a statement had when it was parsed there: it refuses to run it when its rows would look different
 // ("cached plan must not change result type"). Another server, which parses it later, knows nothing of that. So what a client was
-// told by a Describe is kept, as a digest, and compared with what its server has. Where that is not known the server is asked first.
+// told by a Describe is kept, as a digest, and compared with what its server has. Where that is not known the server is asked first. Rows of
+// a cursor, or of what SQL has prepared, PostgreSQL shows as they are.
 
 // shape is what a Describe tells of a statement.
 type shape struct {
@@ -63,7 +64,7 @@ func contradicts(has, told digest) bool {
 // fits says what stands before a Bind of a statement that the server has, so that the client gets rows such as it was told of: nothing,
 // a question to the server, or the wait for its answer. refused is that they would look different, as they would to PostgreSQL.
 func (l *Link) fits(n *named, st *state.Statement) (verb Verb, refused bool) {
-	if n.told == (shape{}) || n.asked > 0 || !st.Shared() || l.Status() == StatusFailed {
+	if n.told == (shape{}) || n.asked > 0 || !st.Shared() || st.Borrows() || l.Status() == StatusFailed {
 		return More, false
 	}
 	h := l.prepared().find(st)

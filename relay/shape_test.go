@@ -124,3 +124,28 @@ func TestAQuestionThatIsNotAnsweredIsNotAskedAgain(t *testing.T) {
 		t.Errorf("sent %q", sent)
 	}
 }
+
+// TestRowsOfACursorAreNotCompared: what they look like is known when they are fetched, and to nobody else.
+func TestRowsOfACursorAreNotCompared(t *testing.T) {
+	l := linked(t, false, event.PinNone, join(parse("mine", "fetch all in c"), describe('S', "mine"), syncMsg()),
+		join(pgwire.AppendParseComplete(nil), noParams, pgwire.AppendNoData(nil), readyIdle))
+	l.Detach()
+	l.Attach(false, event.PinNone)
+	sent, last := feedAll(t, join(bindTo("", "mine"), syncMsg()), 1<<20, l, l.FromClient)
+	var kinds []byte
+	for _, msg := range wholeMessages(sent) {
+		kinds = append(kinds, msg[0])
+	}
+	if string(kinds) != "PBS" || last != More {
+		t.Errorf("the server gets %q", kinds)
+	}
+}
+
+// TestACursorIsNobodyElses: who prepares the same words means another one.
+func TestACursorIsNobodyElses(t *testing.T) {
+	l := linked(t, false, event.PinNone, nil, nil)
+	fetch := []byte("fetch all in c\x00\x00\x00")
+	if one := l.statementOf(fetch); !one.Shared() || one == l.statementOf(fetch) {
+		t.Error("two clients fetch from the same cursor")
+	}
+}

@@ -37,7 +37,8 @@ type Library interface {
 	// Statement returns the statement that a Parse with this behind its name makes under the client's settings of now; of an empty
 	// one the text is too long to be kept.
 	Statement(parse []byte) *state.Statement
-	// Alone returns a statement that is nobody else's: it is parsed under settings that only its transaction has.
+	// Alone returns a statement that is nobody else's: it is parsed under settings that only its transaction has, or means what only its
+	// session has.
 	Alone(parse []byte) *state.Statement
 	// Altered is called when tables may have changed, so that what is parsed from now on is not what was parsed before.
 	Altered()
@@ -327,12 +328,14 @@ func (l *Link) parseNamed(f pgwire.Frame, name, parse []byte) Verdict {
 }
 
 // statementOf returns the statement that a Parse makes now. Where a transaction, or code, has set something its meaning may be another
-// than that of the same text elsewhere.
+// than that of the same text elsewhere; a cursor, or what SQL has prepared, is another one in each session.
 func (l *Link) statementOf(parse []byte) *state.Statement {
-	if l.unit.sets || l.pins.Has(event.PinSetting) || l.pins.Has(event.PinRole) {
-		return l.texts().Alone(parse)
+	if !l.unit.sets && !l.pins.Has(event.PinSetting) && !l.pins.Has(event.PinRole) {
+		if st := l.texts().Statement(parse); !st.Borrows() {
+			return st
+		}
 	}
-	return l.texts().Statement(parse)
+	return l.texts().Alone(parse)
 }
 
 // parseHeld sends a Close of a name that nobody has in the place of a Parse, of size bytes, of what the server has.

@@ -24,6 +24,7 @@ type Statement struct {
 	touched  *Touched // the settings that it touches when it is run; nil: none
 	readOnly bool
 	recalls  bool
+	borrows  bool
 }
 
 // Name returns the name under which servers have the statement.
@@ -40,6 +41,9 @@ func (s *Statement) ReadOnly() bool { return s.readOnly }
 
 // Recalls reports whether its text may ask for a number of a sequence, as the function Recalls says.
 func (s *Statement) Recalls() bool { return s.recalls }
+
+// Borrows reports whether its rows are those of something else of the session's, as the function Borrows says.
+func (s *Statement) Borrows() bool { return s.borrows }
 
 // Touched returns the settings that its text touches when it is run, nil when there are none. It is not to be changed.
 func (s *Statement) Touched() *Touched { return s.touched }
@@ -91,7 +95,7 @@ func (t *Statements) Intern(scope string, generation uint64, parse []byte) *Stat
 	return s
 }
 
-// Alone returns a statement that is like no other, because it is parsed under settings that nobody knows. Its text is kept, so that it can
+// Alone returns a statement that is like no other, because it is parsed under settings that nobody knows, or borrows its rows. Its text is kept, so that it can
 // be prepared elsewhere.
 func (t *Statements) Alone(parse []byte) *Statement {
 	t.mu.Lock()
@@ -108,7 +112,9 @@ func (t *Statements) Unshared() *Statement {
 
 func (t *Statements) newLocked(parse string) *Statement {
 	text, _, _ := bytes.Cut([]byte(parse), zero)
-	s := &Statement{name: t.nameLocked(), parse: parse, class: Classify(text), readOnly: ReadOnly(text), recalls: Recalls(text)}
+	s := &Statement{
+		name: t.nameLocked(), parse: parse, class: Classify(text), readOnly: ReadOnly(text), recalls: Recalls(text), borrows: Borrows(text),
+	}
 	if s.class.Touches {
 		s.touched = ReadTouched(text)
 	}
