@@ -198,12 +198,14 @@ func (c *PatroniCluster) AwaitReady(ctx context.Context) error {
 	return pollAt(ctx, askEvery, func() (bool, error) { return c.synchronous(ctx) && c.failsafe(ctx), nil })
 }
 
-// synchronous reports whether the agents have agreed on a standby that commits wait for, or need none.
+// synchronous reports whether the standby that the agents have agreed on is the one that commits wait for, or they need none. A leader's new
+// agent lets commits wait for whichever standby, and for seconds there is none in etcd that may follow: who is killed then has no successor.
 func (c *PatroniCluster) synchronous(ctx context.Context) bool {
 	if c.patroni.Synchronous == SyncOff {
 		return true
 	}
-	return c.SyncStandby(ctx) != nil
+	agreed := c.SyncStandby(ctx)
+	return agreed != nil && c.View(ctx).Synchronous() == agreed
 }
 
 // SyncStandby returns the standby that the agents have agreed on as the one that commits wait for, which alone may take the lead over in

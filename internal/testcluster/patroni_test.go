@@ -110,6 +110,28 @@ func TestPatroniReplacesALeaderThatIsKilledWithItsAgent(t *testing.T) {
 	}
 }
 
+// What AwaitReady promises of a synchronous cluster: that a leader which is killed the moment after has a successor.
+func TestASynchronousClusterIsReadyWhenSomebodyMayFollow(t *testing.T) {
+	ctx := limit(t)
+	c := clustertest.StartPatroni(t, testcluster.PatroniOptions{Synchronous: testcluster.SyncStrict})
+	one := c.Node(0)
+	for range 3 {
+		// The one that comes back is the first that commits wait for when any will do; agreed on is the other one.
+		before := c.SyncStandby(ctx)
+		before.KillPostgres()
+		awaitView(ctx, t, c, func(v testcluster.PatroniView) bool { return v.Synchronous() != nil && v.Synchronous() != before })
+		must(t, c.AwaitReady(ctx))
+		one.KillAgent()
+		must(t, one.Restart(ctx))
+		must(t, c.AwaitReady(ctx))
+		if agreed, waits := c.SyncStandby(ctx), c.View(ctx).Synchronous(); agreed == nil || agreed != waits {
+			t.Errorf("the agents have agreed on %v, commits wait for %v", agreed, waits)
+		}
+	}
+	one.Kill9()
+	another(ctx, t, c, one)
+}
+
 func TestPatroniReplacesAFrozenLeader(t *testing.T) {
 	ctx := limit(t)
 	c := clustertest.StartPatroni(t, testcluster.PatroniOptions{})
