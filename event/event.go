@@ -26,7 +26,6 @@ const (
 	ReadOnlyBegun      Kind = "read_only_begun"     // no primary: work that asks for it goes to a standby (no_primary); Reason is the hold before
 	ReadOnlyOver       Kind = "read_only_over"      // it does not any more; Took is how long it did
 	SessionCut         Kind = "session_cut"         // a client lost its server in the middle of something
-	SessionPinned      Kind = "session_pinned"      // a session keeps its server
 	UnitReplayed       Kind = "unit_replayed"       // a read was sent again to another node
 	SwitchoverStarted  Kind = "switchover_started"  // a planned switchover began
 	SwitchoverDone     Kind = "switchover_done"     // it ended well

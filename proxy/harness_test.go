@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -72,6 +73,7 @@ type router struct {
 	removed atomic.Pointer[string]       // a user that is not there any more
 	later   atomic.Pointer[proxy.Policy] // in place of policy
 	doors   []*proxy.Door
+	log     io.Writer // what the router logs; nil: nowhere
 }
 
 type users struct{}
@@ -125,6 +127,9 @@ func defaultPolicy() proxy.Policy {
 func (r *router) start() *router {
 	r.t.Helper()
 	logger := slog.New(slog.DiscardHandler)
+	if r.log != nil {
+		logger = slog.New(slog.NewTextHandler(r.log, nil))
+	}
 	if os.Getenv("PGROUTER_TEST_LOG") != "" {
 		logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}

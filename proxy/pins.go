@@ -36,7 +36,7 @@ func (s *Session) askPins(q *postlude) {
 	}
 }
 
-// showPin lets others see why the session keeps its server, and counts when that begins and ends. The first time is told in the log.
+// showPin lets others see why the session keeps its server, and counts when that begins and ends. Each reason is told in the log, once.
 func (s *Session) showPin() {
 	why, before := s.link.Pinned(), event.PinReason(s.pin.Load())
 	if why == before {
@@ -47,12 +47,14 @@ func (s *Session) showPin() {
 	if pins(before) && s.link.Movable() {
 		m.unpins[before].Add(1)
 	}
-	if !pins(why) || pins(before) {
+	if !pins(why) {
 		return
 	}
-	m.pins[why].Add(1)
-	if !s.pinReported {
-		s.pinReported = true
+	if !pins(before) {
+		m.pins[why].Add(1)
+	}
+	if !s.reasonsTold.Has(why) {
+		s.reasonsTold = s.reasonsTold.With(why)
 		s.proxy.log.Info("session pinned", "client", s.facts.id, "user", s.facts.user, "database", s.facts.database, "reason", why.String())
 	}
 }

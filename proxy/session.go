@@ -63,8 +63,8 @@ type Session struct {
 	serverFull  bool            // the server's socket takes no more
 	upPaused    bool            // the client is not read, because it sent too much ahead
 	upFull      bool            // what is kept of the client's waits for answers to what was sent before
-	pinReported bool
-	sinceLook   uint8 // units since the session last looked for a better loop
+	reasonsTold event.Pins      // the log has that it was pinned for them
+	sinceLook   uint8           // units since the session last looked for a better loop
 
 	proxy  *Proxy
 	loop   *reactor.Loop // its own; changes only in migration.Run
