@@ -2,6 +2,7 @@ package oracle
 
 import (
 	"flag"
+	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -50,19 +51,26 @@ func TestRandomProgramsAreAnsweredAsByPostgreSQL(t *testing.T) {
 	w.sound(t)
 }
 
-// try plays the n-th program of the seed.
+// try plays the n-th program of the seed, and shortens it if it differs. What is found is told also when the play breaks off.
 func (h *theatre) try(n int) {
 	h.t.Helper()
-	p := written(n)
-	first := h.difference(p)
-	if first == "" {
-		return
+	p, since, report, over := written(n), h.moment(), "", false
+	h.t.words = nil
+	defer func() {
+		if !over {
+			report += fmt.Sprintf("%s%sThe play breaks off: %s", since.excerpt(h.database), lines(h.scene), strings.Join(h.t.words, "\n"))
+		}
+		if report != "" {
+			caught.note(h.t, fmt.Sprintf("-run Programs -seed %d -program %d", *seed, n), report)
+		}
+	}()
+	if first := h.difference(p); first != "" {
+		report = fmt.Sprintf("%v. When it is played again it does not differ.\n%s%s", p, since.excerpt(h.database), first)
+		if shortest, why := h.shrunk(p); why != "" {
+			report = fmt.Sprintf("%v.\n%s", shortest, why)
+		}
 	}
-	shortest, why := h.shrunk(p)
-	if why == "" {
-		why = "It does not differ when it is played again: an earlier client has left something. The first time:\n" + first
-	}
-	h.t.Errorf("-seed %d -program %d, %v:\n%s", *seed, n, shortest, why)
+	over = true
 }
 
 func written(n int) program {

@@ -26,15 +26,16 @@ type act struct {
 // theatre is where programs are played: a database of its own, directly and through the router.
 type theatre struct {
 	*world
-	t        testing.TB
+	t        *told
 	database string
-	clerk    *wiretest.Peer // a direct connection of a superuser
-	strict   bool           // nothing is forgiven
+	clerk    *wiretest.Peer       // a direct connection of a superuser
+	strict   bool                 // nothing is forgiven
+	scene    []*wiretest.Dialogue // what is played now, or was last
 }
 
 func newTheatre(t testing.TB, w *world, database string) *theatre {
 	t.Helper()
-	return &theatre{world: w, t: t, database: database, clerk: login(t, w.direct, database, map[string]string{"user": "boss"})}
+	return &theatre{world: w, t: &told{TB: t}, database: database, clerk: login(t, w.direct, database, map[string]string{"user": "boss"})}
 }
 
 // scenery is what a program finds. The locks wait for the end of whoever had them.
@@ -64,7 +65,7 @@ func (h *theatre) difference(p program) string {
 	thieves.leave()
 	for i := range direct {
 		switch {
-		case i < len(got) && got[i].Same(direct[i]):
+		case i < len(got) && same(direct[i], got[i]):
 		case !h.strict && isForgiven(direct[i]):
 			return ""
 		default:
@@ -92,35 +93,40 @@ func (h *theatre) play(p program, address string, between func(*wiretest.Peer, *
 	ask(h.t, h.clerk, scenery)
 	client := dial(h.t, address)
 	defer client.Conn.Close()
-	all := []*wiretest.Dialogue{client.Record()}
+	h.scene = []*wiretest.Dialogue{client.Record()}
 	err := client.Play(wiretest.Send(startup(h.database, p.parameters)), ready(1))
 	for _, a := range p.acts {
 		if err != nil {
 			break
 		}
-		between(client, all[len(all)-1])
-		all = append(all, client.Record())
+		between(client, h.scene[len(h.scene)-1])
+		h.scene = append(h.scene, client.Record())
 		err = client.Play(wiretest.Send(a.messages...), ready(a.owed))
 	}
 	if err == nil {
 		leave(h.t, client)
 	} else if !errors.Is(err, io.EOF) {
-		h.t.Logf("%s: act %d: %v", address, len(all)-1, err)
+		h.t.Logf("%s: act %d: %v", address, len(h.scene)-1, err)
 	}
-	return all
+	return h.scene
 }
 
 // beside shows the acts up to the one that differs.
 func beside(direct, got []*wiretest.Dialogue, at int) string {
-	var b strings.Builder
-	for _, d := range direct[1:max(1, at)] {
-		fmt.Fprintln(&b, strings.Join(d.Lines(), "\n"))
-	}
 	last := &wiretest.Dialogue{}
 	if at < len(got) {
 		last = got[at]
 	}
-	return b.String() + direct[at].Beside("direct", last, "through the router")
+	return lines(direct[1:max(1, at)]) + direct[at].Beside("direct", last, "through the router")
+}
+
+// lines shows dialogues one behind the other.
+func lines(all []*wiretest.Dialogue) string {
+	var b strings.Builder
+	for _, d := range all {
+		fmt.Fprintln(&b, strings.Join(d.Lines(), "\n"))
+	}
+	return b.String()
 }
 
 // shrunk leaves out what is not needed for a program to differ, and says how the shortest one does, on servers that nobody has used. Of

@@ -30,8 +30,9 @@ type reader struct {
 	peer    *wiretest.Peer
 	key     *pgproto3.BackendKeyData
 	in      *bufio.Reader
-	named   bool // there is a statement with a name
-	unnamed bool // and one without
+	unit    *wiretest.Dialogue // what it has said last
+	named   bool               // there is a statement with a name
+	unnamed bool               // and one without
 	row     []byte
 
 	next, end int64 // the number of the next row, and that behind the last one of this unit
@@ -60,6 +61,7 @@ func (r *reader) turn() (rows int64, err error) {
 		}
 	}
 	l := r.load()
+	r.unit = r.peer.Record()
 	r.end, r.mayFail = r.next+l.rows, false
 	if err := r.peer.Send(l.messages...); err != nil {
 		return 0, err

@@ -4,11 +4,14 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/pgrouter/pgrouter/internal/wiretest"
 )
 
 var rowsWanted = flag.Int64("rows", 500_000, "how many rows are counted")
@@ -22,15 +25,15 @@ func TestNoRowReachesAStranger(t *testing.T) {
 	ask(t, login(t, w.direct, transaction, nil), "create table incoming(client bigint, n bigint)")
 	var all errgroup.Group
 	var lives, cancels, rows atomic.Int64
-	began := time.Now()
+	began, since := time.Now(), w.moment()
 	for n := range clients {
-		r := &reader{world: w, dice: rand.New(rand.NewPCG(1, uint64(n))), lives: &lives, cancels: &cancels}
+		r := &reader{world: w, dice: rand.New(rand.NewPCG(1, uint64(n))), unit: &wiretest.Dialogue{}, lives: &lives, cancels: &cancels}
 		all.Go(func() error {
 			defer r.leave()
 			for rows.Load() < *rowsWanted {
 				read, err := r.turn()
 				if err != nil {
-					return fmt.Errorf("client %d: %w", r.number, err)
+					return fmt.Errorf("client %d: %w, in\n%s", r.number, err, strings.Join(r.unit.Lines(), "\n"))
 				}
 				rows.Add(read)
 			}
@@ -38,7 +41,8 @@ func TestNoRowReachesAStranger(t *testing.T) {
 		})
 	}
 	if err := all.Wait(); err != nil {
-		t.Fatal(err)
+		caught.note(t, fmt.Sprintf("-run Stranger -rows %d", *rowsWanted), since.excerpt(transaction)+err.Error())
+		return
 	}
 	perSecond := float64(rows.Load()) / time.Since(began).Seconds()
 	t.Logf("%d rows, none of them a stranger's, %.0f a second; %d clients, %d cancel requests", rows.Load(), perSecond, lives.Load(), cancels.Load())

@@ -1,6 +1,8 @@
 package oracle
 
 import (
+	"cmp"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -33,7 +35,7 @@ func TestRandomStreamsAreAnsweredAsByPostgreSQL(t *testing.T) {
 	}
 	t.Logf("seed %d", *seed)
 	w := newWorld(t)
-	until := time.Now().Add(*streamTime)
+	until, since := time.Now().Add(*streamTime), w.moment()
 	var all errgroup.Group
 	var over atomic.Bool
 	var units, rows atomic.Int64
@@ -45,14 +47,14 @@ func TestRandomStreamsAreAnsweredAsByPostgreSQL(t *testing.T) {
 			defer over.Store(true)
 			for time.Now().Before(until) && !over.Load() {
 				if err := s.session(); err != nil {
-					return fmt.Errorf("seed %d, client %s: %w", *seed, s.name, err)
+					return fmt.Errorf("client %s: %w", s.name, err)
 				}
 			}
 			return nil
 		})
 	}
 	if err := all.Wait(); err != nil {
-		t.Error(err)
+		caught.note(t, fmt.Sprintf("-run Streams -seed %d -stream-time %v", *seed, *streamTime), since.excerpt(transaction)+err.Error())
 	}
 	t.Logf("%d units of messages, %d rows", units.Load(), rows.Load())
 	w.sound(t)
@@ -94,6 +96,8 @@ func (s *stream) session() (err error) {
 	return s.end()
 }
 
+var errDiffers = errors.New("the router answers something else")
+
 // exchange sends a unit on both connections and compares what comes back.
 func (s *stream) exchange() error {
 	messages, owed := s.unit()
@@ -111,8 +115,8 @@ func (s *stream) exchange() error {
 	if err == nil {
 		err = s.own(got)
 	}
-	if err != nil || !got.Same(direct) {
-		return fmt.Errorf("%w\n%s", err, direct.Beside("direct", got, "through the router"))
+	if err != nil || !same(direct, got) {
+		return fmt.Errorf("%w, behind\n%s\n%s", cmp.Or(err, errDiffers), strings.Join(before.Lines(), "\n"), direct.Beside("direct", got, "through the router"))
 	}
 	return nil
 }
@@ -171,8 +175,8 @@ func (s *stream) farewell(last message, more ...wiretest.Step) error {
 	messages, _ := s.unit()
 	farewell := append([]wiretest.Step{wiretest.Send(append(messages, last)...)}, append(more, wiretest.HearEnd())...)
 	direct, got := s.beside.Converse(farewell...), s.through.Converse(farewell...)
-	if !got.Same(direct) {
-		return fmt.Errorf("at the end\n%s", direct.Beside("direct", got, "through the router"))
+	if !same(direct, got) {
+		return fmt.Errorf("at the end, behind\n%s\n%s", strings.Join(s.last.Lines(), "\n"), direct.Beside("direct", got, "through the router"))
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package oracle
 
 import (
+	"errors"
 	"net"
 	"testing"
 
@@ -21,6 +22,9 @@ type thieves struct {
 	kept    []string // why the client kept its server, mark by mark; "" where it did not
 }
 
+// thief is the name of their application.
+const thief = "thief"
+
 // newThieves lets each of the two use one of the two servers before the script begins, and one keep its own. What they leave behind on
 // a server is not what the script's client has: another role, another search path, settings of every kind that moves.
 func newThieves(t testing.TB, w *world, mode string) *thieves {
@@ -36,7 +40,7 @@ func newThievesOf(t testing.TB, w *world, mode string, parameters map[string]str
 		t: t, w: w, console: login(t, w.router, "pgrouter", nil), holding: login(t, w.router, mode, parameters), free: login(t, w.router, mode, parameters),
 	}
 	for _, p := range []*wiretest.Peer{h.holding, h.free} {
-		ask(t, p, "set application_name = 'thief'; set datestyle = 'German'; set timezone = 'Asia/Kathmandu'; set intervalstyle = 'iso_8601'")
+		ask(t, p, "set application_name = '"+thief+"'; set datestyle = 'German'; set timezone = 'Asia/Kathmandu'; set intervalstyle = 'iso_8601'")
 		ask(t, p, "set work_mem = '77kB'; set search_path = public; set bytea_output = 'escape'; set extra_float_digits = -3; set my.name = 'thief'")
 		ask(t, p, "set statement_timeout = '1h'; set default_transaction_isolation = 'serializable'; set xmlbinary = 'hex'; set role other")
 	}
@@ -46,10 +50,17 @@ func newThievesOf(t testing.TB, w *world, mode string, parameters map[string]str
 	return h
 }
 
-// take begins a COPY: in every pool mode that keeps a server until it ends.
+// take begins a COPY: in every pool mode that keeps a server until it ends. Who has to wait for one on a busy machine is told so.
 func (h *thieves) take(p *wiretest.Peer) {
 	h.t.Helper()
-	if err := p.Play(wiretest.Send(&pgproto3.Query{String: "copy public.sink from stdin"}), wiretest.Expect("CopyInResponse")); err != nil {
+	err := p.Send(query("copy public.sink from stdin"))
+	var m wiretest.Message
+	for err == nil && m.Kind != 'G' {
+		if m, err = p.Next(); m.Kind == 'E' {
+			err = errors.New(m.Text)
+		}
+	}
+	if err != nil {
 		h.t.Fatalf("a thief: %v", err)
 	}
 }

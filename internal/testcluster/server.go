@@ -132,6 +132,9 @@ func (n *server) WaitReplay(ctx context.Context, lsn LSN) error {
 	return n.pollQuery(ctx, "SELECT coalesce(pg_last_wal_replay_lsn() >= $1::text::pg_lsn, false)", lsn.String())
 }
 
+// LogPath is where the server writes its log.
+func (n *server) LogPath() string { return n.path(logName) }
+
 // LogTail returns the last lines of the server's log.
 func (n *server) LogTail(lines int) string {
 	return tailOf(n.path(logName), lines)

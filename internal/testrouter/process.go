@@ -189,6 +189,9 @@ func (p *Process) End() int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
+// LogPath is where the router writes its log.
+func (p *Process) LogPath() string { return p.log }
+
 // Tail returns the end of the router's log.
 func (p *Process) Tail() string {
 	b, err := os.ReadFile(p.log)

@@ -98,9 +98,9 @@ func (d *Dialogue) Same(other *Dialogue) bool {
 	return len(d.lines) == len(other.lines) && d.common(other) == len(d.lines)
 }
 
-// Without returns the dialogue without the lines that read like that.
-func (d *Dialogue) Without(text string) *Dialogue {
-	return &Dialogue{lines: slices.DeleteFunc(slices.Clone(d.lines), func(l remark) bool { return l.text == text })}
+// Without returns the dialogue without the lines that read like that. A pattern that ends in "…" is a beginning.
+func (d *Dialogue) Without(pattern string) *Dialogue {
+	return &Dialogue{lines: slices.DeleteFunc(slices.Clone(d.lines), func(l remark) bool { return matches(pattern, l.text) })}
 }
 
 // common counts the lines that are the same from the beginning.
@@ -112,7 +112,8 @@ func (d *Dialogue) common(other *Dialogue) int {
 	return n
 }
 
-// Beside prints two dialogues beside one another, below their names. A line that differs is marked with an exclamation mark.
+// Beside prints two dialogues beside one another, below their names. A line that differs is marked with an exclamation mark; one that is
+// too long for that stands whole below.
 func (d *Dialogue) Beside(name string, other *Dialogue, otherName string) string {
 	const width = 78
 	from := d.common(other)
@@ -120,7 +121,7 @@ func (d *Dialogue) Beside(name string, other *Dialogue, otherName string) string
 	for tail < min(len(d.lines), len(other.lines))-from && d.lines[len(d.lines)-1-tail].exact == other.lines[len(other.lines)-1-tail].exact {
 		tail++
 	}
-	var b strings.Builder
+	var b, whole strings.Builder
 	row := func(mark, left, right string) {
 		fmt.Fprintf(&b, "%s %s| %s\n", mark, padded(left, width), padded(right, width))
 	}
@@ -135,11 +136,14 @@ func (d *Dialogue) Beside(name string, other *Dialogue, otherName string) string
 			l.text, r.text = strconv.Quote(l.exact), strconv.Quote(r.exact)
 		}
 		row("!", l.text, r.text)
+		if max(utf8.RuneCountInString(l.text), utf8.RuneCountInString(r.text)) > width {
+			fmt.Fprintf(&whole, "%s: %s\n%s: %s\n", name, l.text, otherName, r.text)
+		}
 	}
 	for _, l := range d.lines[len(d.lines)-tail:] {
 		row(" ", l.text, l.text)
 	}
-	return b.String()
+	return b.String() + whole.String()
 }
 
 func at(lines []remark, i int) remark {
