@@ -40,18 +40,15 @@ func TestCommitsThatWaitForASynchronousStandbyAreTold(t *testing.T) {
 	if got := alarmOf(t, c, r); !strings.Contains(got, want) {
 		t.Errorf("SHOW NODES says %q, want %q", got, want)
 	}
-	if !strings.Contains(r.Tail(), "commits_stalled") {
-		t.Errorf("no event:\n%s", r.Tail())
-	}
+	r.AwaitLog("commits_stalled")
 	if err := standby.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-done; err != nil {
 		t.Fatalf("the commit: %v", err)
 	}
-	r.Await("the alarm is over", time.Minute, func() bool {
-		return r.Metrics()["pgrouter_node_commits_stalled"] == 0 && strings.Contains(r.Tail(), "commits_flow")
-	})
+	r.Await("the alarm is over", time.Minute, func() bool { return r.Metrics()["pgrouter_node_commits_stalled"] == 0 })
+	r.AwaitLog("commits_flow")
 }
 
 // alarmOf returns what SHOW NODES says of the primary.

@@ -194,12 +194,23 @@ func (p *Process) LogPath() string { return p.log }
 
 // Tail returns the end of the router's log.
 func (p *Process) Tail() string {
+	text := p.logged()
+	const most = 6000
+	return text[max(0, len(text)-most):]
+}
+
+// AwaitLog waits until the router has logged that: what it logs comes behind what it does, by a goroutine of its own.
+func (p *Process) AwaitLog(text string) {
+	p.t.Helper()
+	p.Await("the log has "+text, time.Minute, func() bool { return strings.Contains(p.logged(), text) })
+}
+
+func (p *Process) logged() string {
 	b, err := os.ReadFile(p.log)
 	if err != nil {
 		return err.Error()
 	}
-	const most = 6000
-	return string(b[max(0, len(b)-most):])
+	return string(b)
 }
 
 // Await polls until a condition holds.
