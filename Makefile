@@ -18,6 +18,9 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 LDFLAGS := -s -w -X main.version=$(VERSION)
 LINT := bin/golangci-lint
 
+# What of a recipe says to tests that they shall use the PostgreSQL of npm with the number ON, 17 or 18.
+USE_ON = $(if $(ON),bin=$$(scripts/setup-postgres-npm $(ON)) && export PGROUTER_PG_BIN=$$bin && )
+
 # All tests check the invariants after each step, and none may skip itself because PostgreSQL is missing.
 TEST_ENV := PGROUTER_VERIFY=1 PGROUTER_REQUIRE_PG=1
 
@@ -46,6 +49,8 @@ verify: test matrix ## Everything: test, PostgreSQL 17 and Patroni 4, test suite
 	scripts/fuzz $(FUZZ)
 	$(MAKE) --no-print-directory suites
 	$(MAKE) --no-print-directory drivers
+	$(MAKE) --no-print-directory suites ON=18
+	$(MAKE) --no-print-directory drivers ON=18
 	$(MAKE) --no-print-directory etcd
 	$(MAKE) --no-print-directory postgres18
 	$(MAKE) --no-print-directory patroni
@@ -70,13 +75,13 @@ fuzz: ## Fuzz each target for a while: make fuzz FUZZ=5m
 	@scripts/setup-go
 	scripts/fuzz $(FUZZ)
 
-suites: setup ## Run PostgreSQL's own tests, libpq_pipeline, pgproto and the tests of Go's drivers through the router and directly
+suites: setup ## Run PostgreSQL's own tests, libpq_pipeline, pgproto and the tests of Go's drivers through the router and directly; all but the first on PostgreSQL 17 or 18: make suites ON=18
 	@scripts/setup-suites
-	$(TEST_ENV) go test -count=1 -tags suites -timeout 3h -v ./internal/suites
+	$(USE_ON)$(TEST_ENV) go test -count=1 -tags suites -timeout 3h -v ./internal/suites
 
-drivers: setup ## Run programs with the drivers of other languages through the router and directly
+drivers: setup ## Run programs with the drivers of other languages through the router and directly; on PostgreSQL 17 or 18: make drivers ON=18
 	@scripts/setup-drivers
-	$(TEST_ENV) go test -count=1 -tags drivers -timeout 1h -v ./internal/drivers
+	$(USE_ON)$(TEST_ENV) go test -count=1 -tags drivers -timeout 1h -v ./internal/drivers
 
 etcd: ## Run the source that reads Patroni's keys on a real etcd
 	@scripts/setup-go
@@ -88,7 +93,7 @@ patroni: setup ## Run what needs a real Patroni with etcd
 	$(TEST_ENV) go test -p 1 -count=1 -tags patroni -timeout 30m -run Patroni -v ./internal/testcluster ./internal/system ./cmd/pgrouter
 
 postgres18: setup ## Run the tests of the protocol on PostgreSQL 18, the first with protocol 3.2 (x86_64 only)
-	bin=$$(scripts/setup-postgres18) && export PGROUTER_TEST_POSTGRES18_BIN=$$bin PGROUTER_PG_BIN=$$bin && \
+	bin=$$(scripts/setup-postgres-npm 18) && export PGROUTER_TEST_POSTGRES18_BIN=$$bin PGROUTER_PG_BIN=$$bin && \
 		$(TEST_ENV) go test -count=1 -timeout 20m ./pgwire ./backend ./proxy && \
 		$(TEST_ENV) go test -count=1 -timeout 5m -run Protocol32 -v ./internal/system
 

@@ -48,8 +48,12 @@ type exception struct {
 	scenarios []string
 }
 
-// changedResult is a fault of the router that a driver meets.
-const changedResult = "fault: a statement whose result has changed is parsed anew, where PostgreSQL says 0A000 and the driver knows what to do."
+// changedResult is what a driver sees that asks for the look of its rows each time.
+const changedResult = "A statement whose rows look different now is parsed anew and answered, because the client asks what they look like: " +
+	"PostgreSQL says 0A000."
+
+// scenarioMark stands before the name of each scenario in what a program prints.
+const scenarioMark = "== "
 
 // programs are all that there are. Each is told a word for the names of what it makes.
 func programs() []program {
@@ -59,7 +63,10 @@ func programs() []program {
 			name: "psycopg", command: []string{"/usr/bin/python3", "testdata/psycopg_scenarios.py"},
 			exceptions: []exception{
 				{why: changedResult, scenarios: []string{"changed_result"}},
-				{why: "currval is refused with 55000 when a stranger was at the server meanwhile.", chance: true, scenarios: []string{"sequences"}},
+				{
+					why:    "The number that a sequence gave last is the server process's: currval is refused with 55000 when a stranger was there.",
+					chance: true, scenarios: []string{"sequences"},
+				},
 			},
 		},
 		{name: "asyncpg", command: []string{"/usr/bin/python3", "testdata/asyncpg_scenarios.py"}},
@@ -69,7 +76,10 @@ func programs() []program {
 		{
 			name: "DBD::Pg", command: []string{"perl", "testdata/dbd.pl"},
 			exceptions: []exception{
-				{why: "pg_prepared_statements shows what others have on this server.", chance: true, scenarios: []string{"prepared at once"}},
+				{
+					why:    "Clients share what is prepared, and pg_prepared_statements shows all that is on this server.",
+					chance: true, scenarios: []string{"prepared at once"},
+				},
 			},
 		},
 		{name: "PDO", command: []string{"php", "testdata/pdo.php"}},
@@ -99,6 +109,7 @@ func TestDriversSeeNoDifference(t *testing.T) {
 			for i := range copies {
 				p.compare(t, direct[i], shared[i], differing)
 			}
+			p.figures(t, c, strings.Count(direct[0], scenarioMark), len(differing))
 			for _, e := range p.exceptions {
 				for _, name := range e.scenarios {
 					if !e.chance && !differing[name] {
@@ -113,7 +124,7 @@ func TestDriversSeeNoDifference(t *testing.T) {
 // compare compares what was printed scenario by scenario, and notes which differ.
 func (p *program) compare(t *testing.T, direct, shared string, differing map[string]bool) {
 	t.Helper()
-	want, got := strings.Split(direct, "== "), strings.Split(shared, "== ")
+	want, got := strings.Split(direct, scenarioMark), strings.Split(shared, scenarioMark)
 	if len(want) != len(got) {
 		t.Errorf("%d scenarios directly, %d through the router:\n%s", len(want), len(got), shared)
 		return
@@ -130,6 +141,22 @@ func (p *program) compare(t *testing.T, direct, shared string, differing map[str
 			t.Errorf("%s (- PostgreSQL, + router):\n%s", name, d)
 		}
 	}
+}
+
+// figures prints the program's line of a table, as those of internal/suites are.
+func (p *program) figures(t *testing.T, c *testcluster.Cluster, all, differing int) {
+	t.Helper()
+	conn, err := c.Primary().Connect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	listed := 0
+	for _, e := range p.exceptions {
+		listed += len(e.scenarios)
+	}
+	version, _, _ := strings.Cut(conn.PgConn().ParameterStatus("server_version"), ".")
+	t.Logf("figures: | %s | %s | transaction | %d | %d | %d | %d |", p.name, version, all, all, all-differing, listed)
 }
 
 // excepts reports whether a scenario need not end alike.

@@ -31,6 +31,7 @@ const (
 
 // driver are the tests of one package of a driver of Go's, of the version that our own go.mod names.
 type driver struct {
+	name           string
 	module, folder string // the package is in that folder of the module
 	user, database string // both are made
 	setup          []string
@@ -40,12 +41,12 @@ type driver struct {
 }
 
 // strangeNumber is why a client that ends another by the process number of its cancel key does not find it.
-const strangeNumber = "The process number that a login is told is the router's and no server's: pg_terminate_backend does not find it."
+const strangeNumber = "The process number that a login is told outlasts every server, so it is the router's: pg_terminate_backend does not find it."
 
 // pgx is what its packages want, as its testsetup/postgresql_setup.sql has it.
-func pgx(folder string, exceptions []exception) driver {
+func pgx(name, folder string, exceptions []exception) driver {
 	return driver{
-		module: "github.com/jackc/pgx/v5", folder: folder, user: "pgx", database: "pgx_test",
+		name: name, module: "github.com/jackc/pgx/v5", folder: folder, user: "pgx", database: "pgx_test",
 		setup: []string{
 			"CREATE EXTENSION hstore", "CREATE EXTENSION ltree", "CREATE DOMAIN uint64 AS numeric(20,0)",
 			`CREATE ROLE " tricky, ' } "" \ test user " SUPERUSER LOGIN`,
@@ -56,10 +57,10 @@ func pgx(folder string, exceptions []exception) driver {
 
 // TestPgxPassesAsItDoesDirectly runs pgx's own tests of its connections.
 func TestPgxPassesAsItDoesDirectly(t *testing.T) {
-	pgx(".", []exception{
+	pgx("pgx", ".", []exception{
 		{why: strangeNumber, tests: []string{"TestFatalRxError", "TestFatalTxError"}},
 		{
-			why: "pg_prepared_statements shows the names that the router has given on this server.",
+			why: "Clients share what is prepared, under names of the router's, and pg_prepared_statements shows these.",
 			tests: []string{
 				"TestPrepareHandlesTimeoutBetweenParseAndDescribe", "TestPrepareWithDigestedNameHandlesTimeoutBetweenParseAndDescribe",
 			},
@@ -69,16 +70,16 @@ func TestPgxPassesAsItDoesDirectly(t *testing.T) {
 
 // TestPgconnPassesAsItDoesDirectly runs pgx's own tests of the layer below.
 func TestPgconnPassesAsItDoesDirectly(t *testing.T) {
-	pgx("pgconn", []exception{
+	pgx("pgconn", "pgconn", []exception{
 		{why: strangeNumber, tests: []string{"TestConnCheckConn", "TestConnPing"}},
-		{why: "The router speaks protocol 3.2 also where PostgreSQL does not yet: its cancel keys are long.", tests: []string{"TestConnectProtocolVersion32"}},
+		{why: "The router speaks protocol 3.2 also where PostgreSQL does not yet: its cancel keys are long.", before: 18, tests: []string{"TestConnectProtocolVersion32"}},
 	}).compare(t)
 }
 
 // TestLibPQsOwnTestsPassAsTheyDoDirectly runs those of lib/pq.
 func TestLibPQsOwnTestsPassAsTheyDoDirectly(t *testing.T) {
 	driver{
-		module: "github.com/lib/pq", folder: ".", user: "pqgo", database: "pqgo",
+		name: "lib/pq", module: "github.com/lib/pq", folder: ".", user: "pqgo", database: "pqgo",
 		setup: []string{"ALTER DATABASE pqgo SET timezone TO 'UTC'"},
 		skip:  "^(TestSSL|TestAuth$|Example_openConfig$|ExampleNewConnector$|ExampleRegisterTLSConfig$)",
 		exceptions: []exception{{
@@ -99,7 +100,11 @@ func (d driver) compare(t *testing.T) {
 		return w
 	}
 	want := d.directly(t)
-	judge(t, d.exceptions, func(bool) []string { return worse(t, want, d.run(t, "transaction", shared)) })
+	judge(t, d.exceptions, func(bool) []string {
+		got := d.run(t, "transaction", shared)
+		figures(t, d.name, "transaction", want, got, d.exceptions)
+		return worse(t, want, got)
+	})
 }
 
 // directly runs the tests without a router, where each of them must pass in one of two runs.

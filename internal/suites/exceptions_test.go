@@ -13,13 +13,28 @@ import (
 type exception struct {
 	why    string // one sentence; "fault: " in front of what ought to be repaired
 	chance bool   // whether they do hangs on which server a transaction gets: when they do not, nobody minds
+	before int    // the version of PostgreSQL from which on they do no worse; 0 where there is none
 	tests  []string
 }
 
-// judge holds a suite to its exceptions. once runs it and returns which tests did worse through the router. Some tests of any suite look
+// listed are the exceptions that hold for a version of PostgreSQL.
+func listed(exceptions []exception, version int) []exception {
+	return slices.DeleteFunc(slices.Clone(exceptions), func(e exception) bool { return e.before != 0 && e.before <= version })
+}
+
+// count counts the tests of a list.
+func count(exceptions []exception) (n int) {
+	for _, e := range exceptions {
+		n += len(e.tests)
+	}
+	return n
+}
+
+// judge holds a suite to the exceptions of this version of PostgreSQL. once runs it and returns which tests did worse through the router. Some tests of any suite look
 // at statistics or at the clock, and fail now and then wherever they run: what was not expected has to happen twice.
 func judge(t *testing.T, exceptions []exception, once func(again bool) (worse []string)) {
 	t.Helper()
+	exceptions = listed(exceptions, version(t))
 	unknown, needless := unexpected(exceptions, once(false))
 	if len(unknown)+len(needless) == 0 {
 		return
@@ -58,5 +73,13 @@ func TestAnExceptionThatIsNotNeededIsFound(t *testing.T) {
 	unknown, needless := unexpected(list, []string{"b", "c", "e"})
 	if !slices.Equal(unknown, []string{"e"}) || !slices.Equal(needless, []string{"a"}) {
 		t.Errorf("unknown %v, not needed %v", unknown, needless)
+	}
+}
+
+// TestAnExceptionEndsWithAVersion does so for those that one version of PostgreSQL needs and the next does not.
+func TestAnExceptionEndsWithAVersion(t *testing.T) {
+	list := []exception{{why: "always", tests: []string{"a"}}, {why: "of old", before: 18, tests: []string{"b", "c"}}}
+	if old, young := count(listed(list, 17)), count(listed(list, 18)); old != 3 || young != 1 {
+		t.Errorf("%d tests are listed for 17, %d for 18", old, young)
 	}
 }

@@ -4,6 +4,7 @@ package suites
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -131,6 +132,29 @@ func run(t *testing.T, limit time.Duration, env []string, name string, args ...s
 		err = context.Cause(ctx)
 	}
 	return string(out), err
+}
+
+// version is that of the PostgreSQL that the tests run, without what stands behind the point.
+func version(t *testing.T) int {
+	t.Helper()
+	binaries, err := testcluster.FindBinaries(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := run(t, time.Minute, nil, filepath.Join(binaries, "postgres"), "--version")
+	var major int
+	if _, scanErr := fmt.Sscanf(out, "postgres (PostgreSQL) %d", &major); errors.Join(err, scanErr) != nil {
+		t.Fatalf("%v\n%s", errors.Join(err, scanErr), out)
+	}
+	return major
+}
+
+// figures prints a line of a table: of so many tests so many pass directly, and so many one way through the router.
+func figures(t *testing.T, suite, mode string, want, got outcome, exceptions []exception) {
+	t.Helper()
+	major := version(t)
+	t.Logf("figures: | %s | %d | %s | %d | %d | %d | %d |", suite, major, mode, len(want.passed)+len(want.failed), len(want.passed),
+		len(got.passed), count(listed(exceptions, major)))
 }
 
 // difference says how a text differs from what is wanted; it is empty when they are the same.
