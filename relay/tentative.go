@@ -1,6 +1,10 @@
 package relay
 
-import "github.com/pgrouter/pgrouter/state"
+import (
+	"slices"
+
+	"github.com/pgrouter/pgrouter/state"
+)
 
 // tentative is a value that changes with messages to a server. A change counts when the server has answered it: after an error the
 // server reads over everything up to the next Sync.
@@ -52,7 +56,14 @@ type queue[T any] struct {
 // queueKept is how many places an empty queue keeps.
 const queueKept = 16
 
-func (q *queue[T]) push(v T) { q.line = append(q.line, v) }
+// push adds one. What is gone makes room first: a client may send without end and never have everything answered.
+func (q *queue[T]) push(v T) {
+	if len(q.line) == cap(q.line) && q.first > len(q.line)/2 {
+		q.line = slices.Delete(q.line, 0, q.first)
+		q.first = 0
+	}
+	q.line = append(q.line, v)
+}
 
 func (q *queue[T]) pop() T {
 	var none T
