@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"bytes"
 	"encoding/binary"
 
 	"github.com/pgrouter/pgrouter/event"
@@ -195,11 +194,11 @@ func needed(f pgwire.Frame) int {
 // admit notes one message that is about to be forwarded; msg is the whole of it, or the beginning of a long one. Any verb
 // but More stands before the message.
 func (l *Link) admit(f pgwire.Frame, msg []byte) Verdict {
-	whole := len(msg) == f.Len
 	if l.healing || l.fifo.full() {
 		return Verdict{Verb: Full}
 	}
-	switch kind := entryOf(f.Kind); {
+	kind := entryOf(f.Kind)
+	switch {
 	case f.Kind == pgwire.KindTerminate:
 		return Verdict{Verb: Terminate, Skip: len(msg)}
 	case isCopy(f.Kind):
@@ -226,13 +225,13 @@ func (l *Link) admit(f pgwire.Frame, msg []byte) Verdict {
 			return v
 		}
 	}
-	if verb := l.forgets(entryOf(f.Kind), msg[pgwire.HeaderLen:]); verb != More {
+	if verb := l.forgets(kind, msg[pgwire.HeaderLen:]); verb != More {
 		return Verdict{Verb: verb}
 	}
 	if v, named := l.admitNamed(f, msg); named {
 		return v
 	}
-	return l.admitRequest(entryOf(f.Kind), msg, whole)
+	return l.admitRequest(kind, msg, len(msg) == f.Len)
 }
 
 // admitNamed takes a request that names a prepared statement. named is false when it does not.
@@ -331,13 +330,13 @@ func (l *Link) admitRequest(kind EntryKind, msg []byte, whole bool) Verdict {
 func (l *Link) before(kind EntryKind, body []byte, whole bool) (Entry, Verb) {
 	switch kind {
 	case EntryQuery:
-		dropped, verb := l.beforeText(textOf(body), true, whole)
+		dropped, verb := l.beforeText(body, true, whole)
 		return Entry(kind) | Unnamed | dropped, verb
 	case EntryParse:
 		if len(body) == 0 || body[0] != 0 { // a name that does not end
 			return Entry(kind), More
 		}
-		dropped, verb := l.beforeText(textOf(body[1:]), false, whole)
+		dropped, verb := l.beforeText(body[1:], false, whole)
 		return Entry(kind) | Unnamed | dropped, verb
 	case EntryBind:
 		_, rest, _ := cutString(body)
@@ -368,7 +367,7 @@ func (l *Link) sawQuery(text []byte, whole bool) {
 		l.pinFor(l.passing.Pin())
 		return
 	}
-	text, _, _ = bytes.Cut(text, nul)
+	text = textOf(text)
 	class := state.Classify(text)
 	l.touch(touches(class, text))
 	l.judged(class, l.mayWrite(text))
@@ -463,9 +462,6 @@ func isLargeObject(body []byte) bool {
 	}
 	return false
 }
-
-// nul ends a query string; in a Parse there is more behind it. Constant.
-var nul = []byte{0}
 
 // entryOf returns what a frontend message asks, EntryNone for those that ask nothing.
 func entryOf(kind byte) EntryKind {

@@ -49,20 +49,19 @@ const (
 func (e Entry) Kind() EntryKind { return EntryKind(e & kindMask) }
 
 // EndsUnit reports whether a ReadyForQuery answers the entry, so that the unit of work may end with it.
-func (e Entry) EndsUnit() bool {
-	switch e.Kind() {
-	case EntryQuery, EntrySync, EntryFunctionCall:
-		return true
-	case EntryNone, EntryParse, EntryBind, EntryDescribe, EntryExecute, EntryClose, EntryCopyEnd:
-	}
-	return false
-}
+func (e Entry) EndsUnit() bool { return unitEnds>>e.Kind()&1 != 0 }
+
+// unitEnds are the kinds that a ReadyForQuery answers, as a set.
+const unitEnds uint = 1<<EntryQuery | 1<<EntrySync | 1<<EntryFunctionCall
 
 // moves reports whether the entry may change what the client's texts mean: it runs something, or ends a batch in which something
 // failed.
 func (e Entry) moves() bool {
-	return e&Injected == 0 && (e.EndsUnit() || e.Kind() == EntryExecute)
+	return e&Injected == 0 && movers>>e.Kind()&1 != 0
 }
+
+// movers are the kinds of requests that move, as a set.
+const movers = unitEnds | 1<<EntryExecute
 
 const (
 	fifoInline = 16      // entries kept without allocation: enough for one extended query

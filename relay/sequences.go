@@ -64,12 +64,12 @@ func (l *Link) forgetting() []byte {
 	return discardSequences
 }
 
-// draws notes by its tag that a statement may have drawn a number: all but those that only begin something.
-func (q *sequences) draws(tag []byte) {
+// draws notes by its command that a statement may have drawn a number: all but those that only begin something.
+func (q *sequences) draws(command []byte) {
 	if q.drawn {
 		return
 	}
-	switch tag, _, _ := cutString(tag); string(tag) {
+	switch string(command) {
 	case "BEGIN", "START TRANSACTION", "SET", "SHOW", "SAVEPOINT":
 	default:
 		q.drawn = true

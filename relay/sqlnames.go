@@ -11,13 +11,14 @@ import (
 // SQL can name what the protocol has prepared: EXECUTE, DEALLOCATE, PREPARE. A server knows it under another name, so that it gets the
 // statement under the client's own name first. A DEALLOCATE alone takes that away again, as it is to: all else pins.
 
-// beforeText says what stands before a text: nothing, the wait for what was sent before it, or the named statements that it names.
-// dropped marks a DEALLOCATE, whose name goes with it.
-func (l *Link) beforeText(text []byte, isQuery, whole bool) (dropped Entry, verb Verb) {
+// beforeText says what stands before the text that b begins with: nothing, the wait for what was sent before it, or the named
+// statements that it names. dropped marks a DEALLOCATE, whose name goes with it.
+func (l *Link) beforeText(b []byte, isQuery, whole bool) (dropped Entry, verb Verb) {
 	s := l.statements
 	if s == nil || len(s.byName) == 0 || !whole || !isQuery && l.refusing() {
 		return 0, More
 	}
+	text := textOf(b)
 	s.wary = s.wary || state.MayDropPrepared(text)
 	uses := state.PreparedUses(text)
 	known := uses[:0]
@@ -93,8 +94,12 @@ func (l *Link) notDropped() {
 	l.pinFor(event.PinPreparedStatement)
 }
 
-// textOf returns the text at the beginning of what stands in a Query or behind the name in a Parse.
+// textOf returns the text at the beginning of what stands in a Query or behind the name in a Parse. A NUL ends it; in a Parse there is
+// more behind that.
 func textOf(b []byte) []byte {
 	text, _, _ := bytes.Cut(b, nul)
 	return text
 }
+
+// nul ends a text. Constant.
+var nul = []byte{0}

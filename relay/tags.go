@@ -1,23 +1,14 @@
 package relay
 
-import "bytes"
-
-// Tags of commands that prepared statements depend on. Constant.
-var (
-	tagDeallocateAll = []byte("DEALLOCATE ALL\x00")
-	tagDiscardAll    = []byte("DISCARD ALL\x00")
-	tagsOfChanges    = [...][]byte{[]byte("ALTER "), []byte("CREATE "), []byte("DROP "), []byte("IMPORT ")}
-)
-
 // heedTag reads the tag of a command that is done. What a function has done in secret it does not say.
 func (l *Link) heedTag(head Entry, tag []byte, whole bool) {
 	if head&Injected == 0 {
+		command, _, _ := cutString(tag)
 		l.heedPins(tag, whole)
-		l.sequences.draws(tag)
+		l.sequences.draws(command)
+		l.unit.sets = l.unit.sets || setsSomething(command)
 	}
 	switch {
-	case head&Injected == 0 && setsSomething(tag):
-		l.unit.sets = true
 	case dropsStatements(tag):
 		l.dropStatements()
 	case changesTables(tag):
@@ -36,12 +27,15 @@ func (l *Link) committed() {
 
 // dropsStatements reports whether a command has dropped all prepared statements.
 func dropsStatements(tag []byte) bool {
-	return len(tag) > 0 && tag[0] == 'D' && (bytes.Equal(tag, tagDeallocateAll) || bytes.Equal(tag, tagDiscardAll))
+	switch string(tag) {
+	case "DEALLOCATE ALL\x00", "DISCARD ALL\x00":
+		return true
+	}
+	return false
 }
 
 // setsSomething reports whether a command has changed settings, or may have run one that did.
-func setsSomething(tag []byte) bool {
-	command, _, _ := cutString(tag)
+func setsSomething(command []byte) bool {
 	switch string(command) {
 	case "SET", "RESET", "DO", "CALL":
 		return true
@@ -49,13 +43,14 @@ func setsSomething(tag []byte) bool {
 	return false
 }
 
+// changesTables reports whether a command has changed tables that prepared statements may depend on.
 func changesTables(tag []byte) bool {
-	for _, begin := range tagsOfChanges {
-		if bytes.HasPrefix(tag, begin) {
-			return true
-		}
-	}
-	return false
+	return begins(tag, "ALTER ") || begins(tag, "CREATE ") || begins(tag, "DROP ") || begins(tag, "IMPORT ")
+}
+
+// begins reports whether a tag begins with these words.
+func begins(tag []byte, words string) bool {
+	return len(tag) >= len(words) && string(tag[:len(words)]) == words
 }
 
 // Completed notes a command that was done on the server between two links, by its tag: a reset.

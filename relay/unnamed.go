@@ -1,8 +1,6 @@
 package relay
 
 import (
-	"bytes"
-
 	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/pgwire"
 	"github.com/pgrouter/pgrouter/state"
@@ -147,7 +145,7 @@ func (l *Link) sawParse(msg []byte, whole bool) {
 	}
 	what := does{mayEnd: true, writes: true}
 	if whole { // else it pins whatever it is
-		text, _, _ := bytes.Cut(rest, nul)
+		text := textOf(rest)
 		class := state.Classify(text)
 		what = does{
 			mayEnd: class.MayEnd, writes: l.mayWrite(text), pins: event.PinsOf(class.Pin), frees: class.Frees, touched: touches(class, text),
