@@ -109,12 +109,12 @@ type unit struct {
 // Linked reports whether a server is linked.
 func (l *Link) Linked() bool { return l.linked }
 
-// Attach links a server: the FIFO is empty, the server is outside a transaction. standby tells that it reported itself in hot
-// standby; pin is PinSession when the pool's mode keeps the server, else PinNone.
+// Attach links a server to a client that has none; Detach has left everything else as a unit of work finds it. The server is outside
+// a transaction. standby tells that it reported itself in hot standby; pin is PinSession when the pool's mode keeps the server, else
+// PinNone.
 func (l *Link) Attach(standby bool, pin event.PinReason) {
-	l.linked, l.standby, l.status = true, standby, StatusIdle
-	l.keeps, l.pins = pin == event.PinSession, 0
-	l.restart()
+	l.linked, l.standby = true, standby
+	l.keeps = pin == event.PinSession
 }
 
 // NextUnit ends a unit of work while the server stays linked.
@@ -126,16 +126,11 @@ func (l *Link) NextUnit() {
 }
 
 // Detach ends the link, at a unit's end or because the server is lost. What the client had sent and nobody answered is
-// forgotten; the client's statements are kept. A pin ends with its server.
+// forgotten; the client's statements are kept, and its own stream stays where it is: a message under way goes on. A pin ends with its
+// server.
 func (l *Link) Detach() {
 	l.linked, l.keeps, l.pins = false, false, 0
 	l.status = StatusIdle
-	l.restart()
-	l.Prepared = nil
-}
-
-// restart forgets what belonged to the last unit. The client's own stream stays where it is: a message under way goes on.
-func (l *Link) restart() {
 	l.fifo.reset()
 	l.down, l.passing = stream{}, nil
 	l.skipping, l.copyIn = false, false
@@ -143,6 +138,7 @@ func (l *Link) restart() {
 	l.forgetChanges()
 	l.unit, l.settling, l.healing = unit{}, settling{}, false
 	l.sequences = sequences{}
+	l.Prepared = nil
 }
 
 // Standby reports whether the linked server is in hot standby, as far as it has said.
