@@ -185,7 +185,7 @@ func (s *Session) unitEnded() {
 func (s *Session) finishUnit() bool {
 	s.units.Add(1)
 	s.server.Served = true
-	if s.server.Conn.HotStandby && !s.link.Standby() {
+	if s.link.Promoted() && s.server.Conn.HotStandby {
 		s.server.Promoted()
 	}
 	s.resetUnit()

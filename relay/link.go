@@ -53,6 +53,7 @@ type Link struct {
 	status   byte // last ReadyForQuery; 0 before the first means StatusIdle
 	linked   bool
 	standby  bool // the server reported itself in hot standby
+	promoted bool // … when it was linked, and has said since that it is not any more
 	skipping bool // the server reads over everything until Sync
 	copyIn   bool // the server takes CopyData, and the client has not ended it
 	keeps    bool // the pool's mode keeps the server between units of work
@@ -113,7 +114,7 @@ func (l *Link) Linked() bool { return l.linked }
 // a transaction. standby tells that it reported itself in hot standby; pin is PinSession when the pool's mode keeps the server, else
 // PinNone.
 func (l *Link) Attach(standby bool, pin event.PinReason) {
-	l.linked, l.standby = true, standby
+	l.linked, l.standby, l.promoted = true, standby, false
 	l.keeps = pin == event.PinSession
 }
 
@@ -141,8 +142,8 @@ func (l *Link) Detach() {
 	l.Prepared = nil
 }
 
-// Standby reports whether the linked server is in hot standby, as far as it has said.
-func (l *Link) Standby() bool { return l.standby }
+// Promoted reports whether the linked server was in hot standby when it was linked, and has said since that it is not any more.
+func (l *Link) Promoted() bool { return l.promoted }
 
 // Status returns the last known transaction status.
 func (l *Link) Status() byte {

@@ -294,7 +294,7 @@ func (l *Link) asynchronous(kind byte, head Entry, msg []byte) Verdict {
 			return violation
 		}
 		if l.standby && string(name) == "in_hot_standby" && string(value) == "off" {
-			l.standby = false // it was promoted, and this session with it
+			l.standby, l.promoted = false, true // and this session with it
 		}
 		l.Observer.Parameter(name, value)
 	}
