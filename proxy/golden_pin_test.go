@@ -11,11 +11,12 @@ import (
 
 func inSessionMode(r *router) { r.policy.Mode = proxy.ModeSession }
 
-// holds makes the answer to the question what a server holds: prepared statements, channels, temporary things, cursors, locks.
+// holds makes the answer to the question what a server holds: nothing prepared by SQL, statements of the protocol under a client's own
+// name, channels, temporary things, cursors, locks.
 func holds(answers ...string) []pgproto3.Message {
-	values := make([][]byte, len(answers))
-	for i, v := range answers {
-		values[i] = []byte(v)
+	values := [][]byte{nil}
+	for _, v := range answers {
+		values = append(values, []byte(v))
 	}
 	return []pgproto3.Message{columns("exists"), &pgproto3.DataRow{Values: values}, complete("SELECT 1"), ready('I')}
 }

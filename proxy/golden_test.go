@@ -21,7 +21,7 @@ type scenario struct {
 const traces = "traces" // the folder in testdata
 
 func scenarios() []scenario {
-	return slices.Concat(loginScenarios, queryScenarios, preparedScenarios, copyScenarios, stateScenarios, leaveScenarios, waitScenarios, lostScenarios,
+	return slices.Concat(loginScenarios, queryScenarios, preparedScenarios, preparationScenarios, copyScenarios, stateScenarios, leaveScenarios, waitScenarios, lostScenarios,
 		standbyScenarios, shutdownScenarios, killScenarios, queryTimeoutScenarios, idleTimeoutScenarios, modeTimeoutScenarios, pinScenarios,
 		settingScenarios, cancelScenarios, replicationScenarios)
 }

@@ -2,17 +2,16 @@ package proxy
 
 import (
 	"github.com/pgrouter/pgrouter/event"
-	"github.com/pgrouter/pgrouter/state"
 )
 
-// pinQuestions ask a server, each with a column of the postlude, what its session holds that cannot be moved. What stands in the
+// pinQuestions ask a server, each with a column of the postlude, what its session holds that cannot be moved, but for prepared
+// statements. What stands in the
 // schema of temporary things is found by its dependency on that, as PostgreSQL finds it when it clears the schema. Locks of
 // transactions are gone when a unit is over. Constant table.
 var pinQuestions = [...]struct {
 	why event.PinReason
 	sql string
 }{
-	{event.PinPreparedStatement, "EXISTS (SELECT FROM pg_catalog.pg_prepared_statements WHERE from_sql OR name !~ '^" + state.StatementPrefix + "')"},
 	{event.PinListen, "EXISTS (SELECT FROM pg_catalog.pg_listening_channels())"},
 	{event.PinTempTable, "EXISTS (SELECT FROM pg_catalog.pg_depend WHERE refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass" +
 		" AND refobjid = pg_catalog.pg_my_temp_schema())"},

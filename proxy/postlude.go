@@ -83,6 +83,9 @@ func (s *Session) inquire(questions relay.Question) {
 	if questions&relay.AskSettings != 0 {
 		s.askSettings(&s.postlude)
 	}
+	if questions&relay.AskPrepared != 0 {
+		s.askPrepared(&s.postlude)
+	}
 	if questions&relay.AskPins != 0 {
 		s.askPins(&s.postlude)
 	}

@@ -36,7 +36,7 @@ func (s *Session) heal() {
 }
 
 // statementCounters counts what the router does for named statements.
-type statementCounters struct{ injected, evicted, healed atomic.Uint64 }
+type statementCounters struct{ injected, evicted, healed, replayed atomic.Uint64 }
 
 // accountStatements adds what the link has counted, and lets others see how many statements there are.
 func (s *Session) accountStatements(n relay.Tally) {
@@ -44,13 +44,14 @@ func (s *Session) accountStatements(n relay.Tally) {
 		s.prepared.Store(have)
 	}
 	s.server.CountPrepared()
-	if n.Injected|n.Evictions|n.Heals == 0 {
+	if n.Injected|n.Evictions|n.Heals|n.Replays == 0 {
 		return
 	}
 	c := &s.proxy.metrics.statements
 	c.injected.Add(uint64(n.Injected))
 	c.evicted.Add(uint64(n.Evictions))
 	c.healed.Add(uint64(n.Heals))
+	c.replayed.Add(uint64(n.Replays))
 }
 
 // joinLimit is the size in bytes up to which what the client has sent is copied behind what was put together for it: a copy of that

@@ -18,7 +18,7 @@ func (s *Session) acquire() bool {
 		}
 	}
 	s.waiter.Vector, s.waiter.Last = s.vector, 0
-	if s.link.Recalls() {
+	if s.link.Recalls() || s.link.HasPreparations() {
 		s.waiter.Last = s.lastServer
 	}
 	server, err := s.queue.Acquire(&s.waiter)
@@ -90,6 +90,9 @@ func (s *Session) linkTo(server *pool.Server) bool {
 	}
 	s.move(stateLinked)
 	ready := server.Vector == s.vector || s.prepare()
+	if s.link.LacksPreparations() {
+		server.IO.Send(s.link.Replays(s.vector))
+	}
 	s.throttle()
 	return ready
 }

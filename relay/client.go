@@ -228,6 +228,11 @@ func (l *Link) admit(f pgwire.Frame, msg []byte) Verdict {
 	if verb := l.forgets(kind, msg[pgwire.HeaderLen:]); verb != More {
 		return Verdict{Verb: verb}
 	}
+	if l.sql.foreign {
+		if verb := l.clearsForeign(kind, msg[pgwire.HeaderLen:], len(msg) == f.Len); verb != More {
+			return Verdict{Verb: verb}
+		}
+	}
 	if v, named := l.admitNamed(f, msg); named {
 		return v
 	}
@@ -296,7 +301,7 @@ func (l *Link) admitRequest(kind EntryKind, msg []byte, whole bool) Verdict {
 	case EntryBind:
 		portal, _, _ := cutString(body)
 		l.Tally.Binds++
-		l.sawBind(body[:min(len(portal)+1, len(body))], l.doesUnnamed())
+		l.sawBind(body[:min(len(portal)+1, len(body))], l.runsUnnamed())
 		if l.statements != nil {
 			l.statements.bound.name = nil
 		}
@@ -365,10 +370,12 @@ func (l *Link) sawQuery(text []byte, whole bool) {
 		l.passing = new(state.Stream)
 		l.passing.Read(text)
 		l.pinFor(l.passing.Pin())
+		l.runsPrepared(nil, false)
 		return
 	}
 	text = textOf(text)
 	class := state.Classify(text)
+	l.runsPrepared(text, true)
 	l.touch(touches(class, text))
 	l.judged(class, l.mayWrite(text))
 }
@@ -394,6 +401,7 @@ func (l *Link) judged(class state.Class, writes bool) {
 		l.unit.statements++
 	}
 	l.pinFor(pinOfQuery(class))
+	l.unit.later = l.unit.later.With(class.Later)
 	l.unit.mayEnd = l.unit.mayEnd || class.MayEnd
 	l.unit.frees = l.unit.frees || class.Frees
 	l.unit.writes = l.unit.writes || writes

@@ -43,6 +43,8 @@ const (
 	Quiet Entry = 0x800
 	// Shaped marks a Describe that tells the shape of a named statement: the oldest of statements.asking.
 	Shaped Entry = 0x1000
+	// Replayed marks a part of what prepares anew what SQL has prepared: the oldest of preparations.replays.
+	Replayed Entry = 0x2000
 )
 
 // Kind returns what the entry asks.

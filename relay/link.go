@@ -65,9 +65,10 @@ type Link struct {
 	unnamed   unnamed
 
 	statements *statements // named ones; nil before the first
-	inserts    bool        // Insertion is for a named statement
-	healing    bool        // an answer is read over up to its ReadyForQuery, then the unit is sent again
-	ahead      int         // of the bytes that FromServer reads, how many are shown before the message that it looks at
+	sql        preparations
+	inserts    bool // Insertion is for a named statement
+	healing    bool // an answer is read over up to its ReadyForQuery, then the unit is sent again
+	ahead      int  // of the bytes that FromServer reads, how many are shown before the message that it looks at
 }
 
 // Tally counts what a client has asked for, and what was answered.
@@ -80,6 +81,7 @@ type Tally struct {
 	Evictions    uint32 // statements that were closed on a server because it had too many
 	Heals        uint32 // units that were sent again because the server's statement was of no use any more
 	Binds        uint32
+	Replays      uint32 // statements of SQL's PREPARE that were prepared on a server which did not have them
 }
 
 // unit is what is known of the unit of work under way.
@@ -100,6 +102,10 @@ type unit struct {
 	sets       bool   // it has changed settings, be it for its transaction alone
 	portalEnds bool   // a portal of a statement that may end a transaction was bound; it may outlive its batch
 
+	prepares bool       // SQL has prepared something in it
+	drops    bool       // … or dropped it, or may have
+	later    event.Pins // for what that pins when it is executed
+
 	pins    event.Pins     // what its texts pin for
 	frees   bool           // something was done, or asked for, after which the server may hold less; see mayBeFree
 	failed  bool           // something of it has failed
@@ -116,6 +122,7 @@ func (l *Link) Linked() bool { return l.linked }
 func (l *Link) Attach(standby bool, pin event.PinReason) {
 	l.linked, l.standby, l.promoted = true, standby, false
 	l.keeps = pin == event.PinSession
+	l.meetPreparations()
 }
 
 // NextUnit ends a unit of work while the server stays linked.
@@ -140,6 +147,7 @@ func (l *Link) Detach() {
 	l.unit, l.settling, l.healing = unit{}, settling{}, false
 	l.sequences = sequences{}
 	l.Prepared = nil
+	l.sql.forgetServer()
 }
 
 // Promoted reports whether the linked server was in hot standby when it was linked, and has said since that it is not any more.

@@ -6,13 +6,11 @@ import "github.com/pgrouter/pgrouter/event"
 const Told event.Pins = 1<<event.PinPreparedStatement | 1<<event.PinListen | 1<<event.PinTempTable | 1<<event.PinCursor |
 	1<<event.PinAdvisoryLock
 
-// Held takes the answer to AskPins: what really holds of what the server can tell. The words of a text had it pinned for more.
-// A statement that is too long to be moved bears a name of the router's, by which the server does not tell it from the others.
+// Held takes the answer to AskPins: what really holds of what the server can tell. The words of a text had it pinned for more. Of
+// prepared statements HavePrepared tells.
 func (l *Link) Held(held event.Pins) {
-	if l.statements.keepsOwn() {
-		held = held.With(event.PinPreparedStatement)
-	}
-	l.pins = l.pins&^Told | held&Told
+	told := Told &^ event.PinsOf(event.PinPreparedStatement)
+	l.pins = l.pins&^told | held&told
 }
 
 func (l *Link) pinFor(why event.PinReason) {
@@ -34,7 +32,7 @@ func (l *Link) pinsFor(why event.Pins) {
 // that ends it, or it is of this very unit, of which something has failed or was in a transaction block that has ended.
 func (l *Link) mayBeFree() bool {
 	u := &l.unit
-	return l.pins != 0 && l.pins&^Told == 0 && (u.frees || u.pins != 0 && (u.failed || u.ended))
+	return l.pins != 0 && l.pins&^Told == 0 && (u.frees || u.pins != 0 && (u.failed || u.ended || u.prepares))
 }
 
 // heedPins takes the tag of a statement that was done. It is the best evidence there is: of a statement that was prepared long ago,

@@ -15,6 +15,8 @@ type Prepared struct {
 	held           map[*state.Statement]*held
 	newest, oldest *held // by use
 	leaving        int   // those for which a Close is outstanding
+
+	sql *state.Preparations // what SQL has prepared there
 }
 
 // held is one statement on one server.
@@ -31,6 +33,7 @@ func (p *Prepared) Len() int { return len(p.held) }
 
 // Forget notes that the server has dropped all of its statements. Those that were sent behind that are to come.
 func (p *Prepared) Forget() {
+	p.sql = nil
 	for _, h := range p.held {
 		h.there.now = false
 		p.settled(h)
@@ -64,14 +67,18 @@ func (p *Prepared) add(s *state.Statement) *held {
 	return h
 }
 
+// limit returns how many statements the server keeps.
+func (p *Prepared) limit() int {
+	if p.Limit <= 0 {
+		return PreparedLimit
+	}
+	return p.Limit
+}
+
 // surplus returns the statement that has not been used for longest, when there is no room for another one; else nil. One that is
 // about to come or to go is none.
 func (p *Prepared) surplus() *held {
-	limit := p.Limit
-	if limit <= 0 {
-		limit = PreparedLimit
-	}
-	if len(p.held)-p.leaving < limit {
+	if len(p.held)-p.leaving < p.limit() {
 		return nil
 	}
 	h := p.oldest

@@ -43,7 +43,7 @@ func (l *Link) refuse(f pgwire.Frame, body []byte) (v Verdict, refused bool) {
 		if name, _, ok := cutString(rest); !ok || len(name) > 0 || l.useUnnamed() != More {
 			return Verdict{}, false
 		}
-		if why := l.refuses(l.doesUnnamed().allPins()); why != event.PinNone {
+		if why := l.refuses(l.runsUnnamed().allPins()); why != event.PinNone {
 			return l.refuseBind(f, body[:len(portal)+1], nil, why), true
 		}
 	}
@@ -80,7 +80,7 @@ func refusal(why event.PinReason) wording {
 // pinsOf returns for what a query string pins.
 func (l *Link) pinsOf(text []byte) event.Pins {
 	class := state.Classify(text)
-	what := does{pins: event.PinsOf(pinOfQuery(class)), touched: touches(class, text)}
+	what := does{pins: event.PinsOf(pinOfQuery(class)), touched: touches(class, text)}.and(l.executing(text, true))
 	if l.usesOwn(text, false) {
 		what.pins = what.pins.With(event.PinPreparedStatement)
 	}

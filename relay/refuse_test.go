@@ -116,7 +116,8 @@ func TestEachPinIsRefusedByItsReason(t *testing.T) {
 	drawn := []byte("INSERT 0 1\x00")
 	for sql, want := range map[string]event.PinReason{
 		"create temp table x(n int)":                   event.PinTempTable,
-		"prepare p as select 1":                        event.PinPreparedStatement,
+		"prepare p as select 1":                        event.PinNone,
+		"prepare p as select pg_advisory_lock(1)":      event.PinNone,
 		"execute mine":                                 event.PinPreparedStatement,
 		"execute other":                                event.PinNone,
 		"deallocate mine":                              event.PinNone,

@@ -22,6 +22,8 @@ func (l *Link) reworded(head Entry, code, msg []byte, whole bool) Verdict {
 	case head&Reworded != 0:
 		w = l.statements.words.pop()
 		*l.fifo.at(0) &^= Reworded
+	case l.sql.missing != nil && l.whyMissing(code, msg) != nil:
+		return l.say(l.whyMissing(code, msg))
 	case l.statements == nil || !namesStatement(string(code)):
 		return forward
 	}

@@ -241,6 +241,9 @@ func (l *Link) ready(head Entry, msg []byte) Verdict {
 	switch {
 	case l.settling.underWay:
 		return l.settled()
+	case head&Replayed != 0:
+		l.sql.replays.pop()
+		return swallow
 	case head&Quiet != 0:
 		return swallow
 	case head&Injected != 0:
@@ -273,7 +276,7 @@ func (l *Link) told(msg []byte) Verdict {
 		return forward
 	}
 	if l.mayBeFree() {
-		l.AskLater(AskPins)
+		l.AskLater(AskPins | AskPrepared)
 	}
 	if l.pins.Has(event.PinUncertain) { // it keeps its server, and a question would end an unnamed statement that is nowhere else
 		l.settling.questions = 0
@@ -303,7 +306,7 @@ func (l *Link) asynchronous(kind byte, head Entry, msg []byte) Verdict {
 		return swallow
 	}
 	ours := kind == pgwire.KindNoticeResponse || kind == pgwire.KindParameterStatus && !l.settling.underWay
-	if head.Kind() == EntryQuery && head&Swallow != 0 && ours {
+	if (head.Kind() == EntryQuery || head&Replayed != 0) && head&Swallow != 0 && ours {
 		return swallow
 	}
 	if kind == pgwire.KindNoticeResponse && isLastWarning(msg) {
@@ -331,7 +334,10 @@ func (l *Link) failed(head Entry, msg []byte, whole bool) Verdict {
 	if l.settling.underWay {
 		return l.settleError(code)
 	}
-	if head&Injected != 0 && head.Kind() == EntryQuery {
+	switch {
+	case head&Replayed != 0:
+		return l.replayFailed(msg, whole)
+	case head&Injected != 0 && head.Kind() == EntryQuery:
 		return Verdict{Verb: PreludeFailed}
 	}
 	if whole && l.heals(head, code, msg) {

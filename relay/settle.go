@@ -12,10 +12,11 @@ type Question uint8
 const (
 	AskSettings Question = 1 << iota // the values of the settings that the unit has touched, see Link.Touched
 	AskPins                          // which of the pins hold of which the server can tell, see Link.Held
+	AskPrepared                      // what SQL has prepared, see Link.HavePrepared
 )
 
 // settleRowLimit is the size in bytes of the longest row that a postlude is answered with. A longer one is no answer.
-const settleRowLimit = 64 * 1024
+const settleRowLimit = 256 * 1024
 
 // settling is how far the settling of a unit has come.
 type settling struct {

@@ -275,6 +275,7 @@ func (s *statements) takeBack() {
 // dropStatements is for a server that says that it has dropped all statements: the client's names are gone as well.
 func (l *Link) dropStatements() {
 	l.prepared().Forget()
+	l.noPreparations()
 	if l.statements == nil {
 		return
 	}
@@ -304,6 +305,9 @@ func (l *Link) parseNamed(f pgwire.Frame, name, parse []byte) Verdict {
 	if f.Len > statementLimit {
 		return l.parseUnshared(f, name)
 	}
+	if l.tries(name, parse) {
+		return Verdict{Verb: Insert}
+	}
 	st := l.statementOf(parse)
 	p := l.prepared()
 	h := p.find(st)
@@ -330,7 +334,7 @@ func (l *Link) parseNamed(f pgwire.Frame, name, parse []byte) Verdict {
 // statementOf returns the statement that a Parse makes now. Where a transaction, or code, has set something its meaning may be another
 // than that of the same text elsewhere; a cursor, or what SQL has prepared, is another one in each session.
 func (l *Link) statementOf(parse []byte) *state.Statement {
-	if !l.unit.sets && !l.pins.Has(event.PinSetting) && !l.pins.Has(event.PinRole) {
+	if !l.unit.sets && !l.pins.Has(event.PinSetting) && !l.pins.Has(event.PinRole) && !l.namesOwn(parse) {
 		if st := l.texts().Statement(parse); !st.Borrows() {
 			return st
 		}
@@ -456,13 +460,18 @@ func (l *Link) bindNamed(f pgwire.Frame, front, name []byte) Verdict {
 			return l.failChanged(f, front, name)
 		}
 	}
-	what := does{writes: true} // it may have come by SQL's PREPARE
+	what := does{writes: true, pins: l.unit.later} // it may have come by SQL's PREPARE
 	if st != nil {
 		class := st.Class()
 		what = does{
 			mayEnd: class.MayEnd, writes: !l.standby || !st.ReadOnly(), pins: event.PinsOf(class.Pin), frees: class.Frees,
-			touched: st.Touched(),
+			touched: st.Touched(), later: event.PinsOf(class.Later),
 		}
+		if st.NamesPrepared() {
+			what = what.and(l.executing([]byte(st.SQL()), true))
+		}
+	} else if prepared, ok := l.sql.mine.Find(string(name)); ok {
+		what.runs(prepared.Statement)
 	}
 	if why := l.refuses(what.allPins()); why != event.PinNone {
 		return l.refuseBind(f, front, name, why)
@@ -527,6 +536,10 @@ func (l *Link) closeNamed(f pgwire.Frame, name []byte) Verdict {
 // unknown takes a message with a name of which nothing is known. It is sent as it is, so that what SQL's PREPARE has made is found and
 // an error carries the client's own name; but nobody reaches what is another's.
 func (l *Link) unknown(f pgwire.Frame, kind EntryKind, before, name []byte) Verdict {
+	if kind == EntryClose && (l.unit.prepares || l.sql.any()) {
+		l.unit.drops = true
+		l.AskLater(AskPrepared)
+	}
 	if !bytes.HasPrefix(name, statementPrefix) {
 		l.unit.open = true
 		l.fifo.push(Entry(kind))

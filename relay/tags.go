@@ -7,6 +7,7 @@ func (l *Link) heedTag(head Entry, tag []byte, whole bool) {
 		l.heedPins(tag, whole)
 		l.sequences.draws(command)
 		l.unit.sets = l.unit.sets || setsSomething(command)
+		l.heedPrepared(tag)
 	}
 	switch {
 	case dropsStatements(tag):

@@ -32,6 +32,7 @@ type does struct {
 	mayEnd  bool           // it may end a transaction
 	writes  bool           // it may change the database, see Link.mayWrite
 	pins    event.Pins     // what it pins for each time that it runs: a pin may have ended since it was parsed
+	later   event.Pins     // for what that pins which it prepares, when it is executed
 	frees   bool           // see state.Class
 	recalls bool           // it may ask for a number of a sequence
 	touched *state.Touched // the settings that it may change; nil: none
@@ -103,6 +104,8 @@ func (l *Link) Insertion() []byte {
 	switch {
 	case l.sequences.mustGo:
 		return l.forgetting()
+	case l.sql.clears:
+		return l.clearing()
 	case l.inserts:
 		l.inserts = false
 		return l.statements.scratch
@@ -149,7 +152,7 @@ func (l *Link) sawParse(msg []byte, whole bool) {
 		class := state.Classify(text)
 		what = does{
 			mayEnd: class.MayEnd, writes: l.mayWrite(text), pins: event.PinsOf(class.Pin), frees: class.Frees, touched: touches(class, text),
-			recalls: state.Recalls(text),
+			recalls: state.Recalls(text), later: event.PinsOf(class.Later),
 		}
 		switch {
 		case !l.refusing():
@@ -171,12 +174,21 @@ func (l *Link) doesUnnamed() does {
 	return l.unnamed.does
 }
 
+// runsUnnamed returns what a Bind of the unnamed statement may run, what SQL has prepared included.
+func (l *Link) runsUnnamed() does {
+	if l.sql.mine == nil && l.unit.later == 0 {
+		return l.doesUnnamed()
+	}
+	return l.doesUnnamed().and(l.executing(l.unnamedText(), true))
+}
+
 // sawBind notes a Bind: from here on its statement may run. front is what stands before the statement's name.
 func (l *Link) sawBind(front []byte, what does) {
 	if what.mayEnd {
 		l.unit.mayEnd, l.unit.portalEnds = true, true
 	}
 	l.pinsFor(what.pins)
+	l.unit.later |= what.later
 	l.unit.frees = l.unit.frees || what.frees
 	l.unit.writes = l.unit.writes || what.writes
 	l.touch(what.touched)

@@ -18,6 +18,8 @@ type Class struct {
 	Touches bool
 	// Pin: what the text leaves on the server that cannot be moved, PinNone when nothing is known.
 	Pin event.PinReason
+	// Later: what a statement that the text prepares leaves there each time that it is executed.
+	Later event.PinReason
 	// Frees: the text gives advisory locks back, or may have failed to take them: what pinned for one may not hold behind it.
 	Frees bool
 }
@@ -68,6 +70,7 @@ func worst(a, b Class) Class {
 	a.Frees = a.Frees || b.Frees
 	a.Touches = a.Touches || b.Touches
 	a.Pin = firstPin(a.Pin, b.Pin)
+	a.Later = firstPin(a.Later, b.Later)
 	return a
 }
 

@@ -68,6 +68,15 @@ func (j *judge) touched(why event.PinReason) event.PinReason {
 	return event.PinNone
 }
 
+// prepares notes that a statement is prepared, which pins in code alone: the tag of a PREPARE tells of it, and what it has made can be made
+// again.
+func (j *judge) prepares(why event.PinReason) event.PinReason {
+	if !j.code {
+		return event.PinNone
+	}
+	return why
+}
+
 // beginsStatement tells what a statement may follow in code, besides a semicolon: few words, and the end of a label. It is best
 // effort: a statement that is put together from pieces is not seen.
 func beginsStatement(t token) bool {
@@ -86,7 +95,7 @@ func (j *judge) readOn(t token) (why event.PinReason) {
 		why = firstPin(why, j.cursor.take(t))
 	}
 	if j.prepared.step != 0 {
-		why = firstPin(why, j.prepared.take(t))
+		why = firstPin(why, j.prepares(j.prepared.take(t)))
 		j.mayEnd = j.mayEnd || t.is("transaction")
 	}
 	if j.into.step != 0 {
@@ -151,7 +160,7 @@ func (j *judge) word(t token) {
 func (j *judge) endStatement() event.PinReason {
 	why := j.touched(j.setting.end())
 	why = firstPin(why, j.creation.end())
-	why = firstPin(why, j.prepared.end())
+	why = firstPin(why, j.prepares(j.prepared.end()))
 	why = firstPin(why, j.touched(j.config.end()))
 	*j = judge{code: j.code, count: j.count, mayEnd: j.mayEnd, writes: j.writes, frees: j.frees, touches: j.touches}
 	return why

@@ -160,9 +160,10 @@ func TestCursorsListenersAndStatementsPin(t *testing.T) {
 	wantPins(t, event.PinListen, "listen x", "/* why */listen\"x\"", "do $$begin listen x; end$$", "do $a$begin execute $b$listen x$b$; end$a$",
 		"do $$begin perform 'a\\'; listen x; --'; end$$")
 	wantPins(t, event.PinLoad, "load 'auto_explain'")
-	wantPins(t, event.PinPreparedStatement, "prepare p as select 1", "prepare p(int) as select $1", "do $$begin execute 'prepare p as select 1'; end$$",
+	wantPins(t, event.PinPreparedStatement, "do $$begin execute 'prepare p as select 1'; end$$",
 		"do $$begin execute 'prepare ' || p || ' as select 1'; end$$")
 	wantPins(t, event.PinNone,
+		"prepare p as select 1", "prepare p(int) as select $1", "prepare p as select pg_advisory_lock(1)",
 		"declare c cursor for select 1",
 		"declare c cursor without hold for select 1",
 		"declare hold cursor without hold for select 1",

@@ -1,7 +1,5 @@
 package state
 
-import "strings"
-
 // PreparedUse is a prepared statement that a text names: by EXECUTE, DEALLOCATE or PREPARE.
 type PreparedUse struct {
 	Name  string
@@ -11,7 +9,7 @@ type PreparedUse struct {
 // PreparedUses returns the prepared statements that a text names, as far as its words tell: not what code or strings hide. It does not
 // allocate when there are none.
 func PreparedUses(sql []byte) []PreparedUse {
-	if !mentions(sql, "e", 'x', "ecute") && !mentions(sql, "allo", 'c', "ate") && !mentions(sql, "re", 'p', "are") {
+	if !NamesPrepared(sql) {
 		return nil
 	}
 	l := lexer{how: readStandard}
@@ -56,11 +54,7 @@ func (r *useReader) take(t token) {
 		r.first = r.first || r.count == 1 && t.is("deallocate")
 		return
 	case r.naming && t.isName() && !t.is("all") && !t.is("transaction"):
-		name := string(t.text)
-		if t.kind == tokenWord {
-			name = strings.ToLower(name)
-		}
-		r.uses = append(r.uses, PreparedUse{Name: name})
+		r.uses = append(r.uses, PreparedUse{Name: identifier(t)})
 		r.behind = 0
 		r.naming = false
 		return

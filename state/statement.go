@@ -25,6 +25,7 @@ type Statement struct {
 	readOnly bool
 	recalls  bool
 	borrows  bool
+	names    bool
 }
 
 // Name returns the name under which servers have the statement.
@@ -32,6 +33,12 @@ func (s *Statement) Name() string { return s.name }
 
 // Parse returns what stands behind the name in a Parse of it.
 func (s *Statement) Parse() string { return s.parse }
+
+// SQL returns its text.
+func (s *Statement) SQL() string {
+	text, _, _ := strings.Cut(s.parse, "\x00")
+	return text
+}
 
 // Class returns what is known of its text, as Classify says.
 func (s *Statement) Class() Class { return s.class }
@@ -44,6 +51,9 @@ func (s *Statement) Recalls() bool { return s.recalls }
 
 // Borrows reports whether its rows are those of something else of the session's, as the function Borrows says.
 func (s *Statement) Borrows() bool { return s.borrows }
+
+// NamesPrepared reports whether its text may name what SQL has prepared, as the function NamesPrepared says.
+func (s *Statement) NamesPrepared() bool { return s.names }
 
 // Touched returns the settings that its text touches when it is run, nil when there are none. It is not to be changed.
 func (s *Statement) Touched() *Touched { return s.touched }
@@ -114,6 +124,7 @@ func (t *Statements) newLocked(parse string) *Statement {
 	text, _, _ := bytes.Cut([]byte(parse), zero)
 	s := &Statement{
 		name: t.nameLocked(), parse: parse, class: Classify(text), readOnly: ReadOnly(text), recalls: Recalls(text), borrows: Borrows(text),
+		names: NamesPrepared(text),
 	}
 	if s.class.Touches {
 		s.touched = ReadTouched(text)

@@ -63,6 +63,7 @@ func (s *Stream) ReadOnly() bool {
 type text struct {
 	levels [3]level
 	pin    event.PinReason
+	later  event.PinReason // for which what it prepares pins when it is executed
 }
 
 // level is what reads one of them.
@@ -109,7 +110,8 @@ func (x *text) take(depth int, t token) {
 		}
 	default:
 	}
-	x.pin = firstPin(x.pin, at.judge.take(t))
+	prepared := at.judge.first == kwPrepare
+	x.note(at.judge.take(t), prepared)
 	if depth == 0 {
 		at.lexer.inside = at.judge.first == kwDo
 	}
@@ -121,12 +123,22 @@ func (x *text) finish(depth int) {
 	for t := at.lexer.end(); t.kind != tokenNone; t = at.lexer.end() {
 		x.take(depth, t)
 	}
-	x.pin = firstPin(x.pin, at.judge.endStatement())
+	prepared := at.judge.first == kwPrepare
+	x.note(at.judge.endStatement(), prepared)
+}
+
+// note notes for what a statement pins: now, or when it is executed. What cannot be read may be more than it.
+func (x *text) note(why event.PinReason, prepared bool) {
+	if prepared && why != event.PinUncertain {
+		x.later = firstPin(x.later, why)
+		return
+	}
+	x.pin = firstPin(x.pin, why)
 }
 
 func (x *text) end() Class {
 	x.finish(0)
 	c := x.levels[0].judge.class()
-	c.Pin = x.pin
+	c.Pin, c.Later = x.pin, x.later
 	return c
 }

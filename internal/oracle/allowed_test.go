@@ -45,7 +45,7 @@ var differences = []difference{
 			"a function in a block that has failed", "a large object", "rows that come after the error in a block", "a COPY in a block",
 			"a setting that is rolled back", "a setting of a transaction", "a setting back to a savepoint", "a temporary table of a transaction",
 			"a lock of a transaction", "notifications wait for the commit", "a client that sends no more in a block",
-			"a message of a kind that does not exist in a block",
+			"a message of a kind that does not exist in a block", "SQL and the protocol share their names",
 		},
 	},
 	{
@@ -54,6 +54,7 @@ var differences = []difference{
 		scripts: []string{
 			"savepoints bring a failed block back", "pipelined blocks", "a block that fails in the extended protocol", "two-phase commit where it is not enabled",
 			"a whole block in one batch", "a notification that is rolled back", "DISCARD ALL",
+			"a statement of SQL's outlives its transaction", "a statement of SQL's whose table is gone",
 		},
 	},
 	{
@@ -110,7 +111,7 @@ var differences = []difference{
 
 // pins are the scripts whose client keeps its server at a mark in the modes transaction and statement, by the reason.
 var pins = map[string][]string{
-	"prepared_statement": {"a statement is prepared by SQL and used by the protocol", "names are used in texts of several statements"},
+	"prepared_statement": {"names are used in texts of several statements"},
 	"cursor":             {"a cursor with hold outlives its block"},
 	"listen":             {"one's own notification"},
 	"temp_table":         {"a temporary table"},

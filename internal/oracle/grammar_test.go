@@ -109,15 +109,15 @@ var unservedNow = []unserved{
 	{why: "the server's default is reported first", parameters: map[string]string{"application_name": "fuzz"}, witness: []act{simple("discard all")}},
 	{why: resetInUnit, parameters: map[string]string{"search_path": "other, public"}, witness: []act{pipelined(simple("reset all"), simple("show search_path"))}},
 	{why: resetInUnit, parameters: map[string]string{"options": "-c work_mem=2MB"}, witness: []act{pipelined(simple("reset work_mem"), simple("show work_mem"))}},
-	{why: "until a Parse is refused a name that SQL has taken", symbol: sharedNames, witness: []act{
-		extended(batch("prepare p(int) as select $1 + 1")...), extended(parse("p", "select 8")),
+	{why: "until the Parse of an EXECUTE does not fail for what it is to run", symbol: sharedNames, witness: []act{
+		extended(parse("p", "insert into w values (9, 'nine')")), simple("drop table w"), extended(batch("execute p")...),
 	}},
 	{why: "until errors tell two names of the same text apart", symbol: "forgiven", witness: append( // one of the two by chance
 		[]act{extended(parse("p", "select $1::int"), parse("q", "select $1::int"))}, slices.Repeat([]act{extended(bind("", "p"))}, 30)...,
 	)},
 }
 
-// sharedNames are statements that are prepared by SQL and used by the protocol, and the reverse.
+// sharedNames are statements that are prepared by the protocol and used by SQL, and the reverse.
 const sharedNames = "names of both"
 
 // isUnserved reports whether a symbol is left out.

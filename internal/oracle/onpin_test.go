@@ -11,11 +11,10 @@ import (
 
 // whatPins are statements that each leave something on the server that cannot be moved.
 var whatPins = map[string]string{
-	"temp_table":         "create temp table secret(n int)",
-	"listen":             "listen secret",
-	"prepared_statement": "prepare secret as select 1",
-	"advisory_lock":      "select pg_advisory_lock(4711)",
-	"cursor":             "declare secret cursor with hold for select 1",
+	"temp_table":    "create temp table secret(n int)",
+	"listen":        "listen secret",
+	"advisory_lock": "select pg_advisory_lock(4711)",
+	"cursor":        "declare secret cursor with hold for select 1",
 }
 
 // leftBehind counts what a session holds of it.

@@ -27,7 +27,7 @@ type step = wiretest.Step
 
 // scripts are all of them, for a client of that database.
 func scripts(database string) []script {
-	return slices.Concat(simpleScripts(), transactionScripts(), statementScripts(), portalScripts(), functionScripts(), copyScripts(),
+	return slices.Concat(simpleScripts(), transactionScripts(), statementScripts(), preparationScripts(), portalScripts(), functionScripts(), copyScripts(),
 		settingScripts(), parameterScripts(), notifyScripts(), largeScripts(), endScripts(), startScripts(database))
 }
 

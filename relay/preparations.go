@@ -1,0 +1,400 @@
+package relay
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/pgwire"
+	"github.com/pgrouter/pgrouter/state"
+)
+
+// What SQL's PREPARE makes is replayed, as settings are: a server that is linked gets the PREPARE of each statement that it lacks, and
+// loses what others have left under a name. What there is PostgreSQL itself says at the end of each unit of work that has changed it. A
+// client without such statements leaves a stranger's where they are until it sends something that could find them.
+
+// preparationsLimit is the size in bytes of all the texts that a session keeps.
+const preparationsLimit = 64 * 1024
+
+// preparations is what SQL has prepared, as a client has it.
+type preparations struct {
+	mine    *state.Preparations
+	stuck   map[string]string        // names, and the texts, of what only the linked server can have
+	unknown bool                     // there is more of that, of which nothing is known
+	recalls bool                     // some may ask for a number of a sequence
+	foreign bool                     // the client has none and the server has a stranger's
+	clears  bool                     // what takes those away stands before the client's next message
+	replays queue[state.Preparation] // not answered yet
+	failed  bool                     // the first of them has failed
+	missing []missing
+}
+
+// missing is a statement that could not be prepared on the linked server.
+type missing struct {
+	name string
+	why  *pgwire.Error
+}
+
+// PreparedRow is a statement as pg_prepared_statements shows it: its name, and the query string that it was prepared in.
+type PreparedRow struct{ Name, SQL []byte }
+
+// forgetServer is for a link that begins or ends: what belongs to its server is gone.
+func (p *preparations) forgetServer() {
+	p.replays.clear()
+	p.stuck, p.unknown, p.foreign, p.clears, p.failed, p.missing = nil, false, false, false, false, nil
+}
+
+// any reports whether SQL has prepared anything, as far as is known.
+func (p *preparations) any() bool { return p.mine != nil || len(p.stuck) > 0 || p.unknown }
+
+// meetPreparations looks at what a server has that is linked now.
+func (l *Link) meetPreparations() {
+	l.sql.foreign = l.sql.mine == nil && l.Prepared != nil && l.Prepared.sql != nil
+}
+
+// LacksPreparations reports whether the linked server has something else than what SQL has prepared for the client.
+func (l *Link) LacksPreparations() bool {
+	return l.sql.mine != nil && l.sql.mine != l.prepared().sql
+}
+
+// HasPreparations reports whether SQL has prepared something for the client: it should get the server of its last unit of work.
+func (l *Link) HasPreparations() bool { return l.sql.mine != nil }
+
+// Replays returns what makes that the linked server has what SQL has prepared for the client, under its settings of now, and notes it as
+// outstanding: the caller sends it before any byte of the client's. Each PREPARE is a batch of its own, so that one that fails takes
+// nothing with it, and goes by Parse, which takes one statement and no more.
+func (l *Link) Replays(now *state.Vector) []byte {
+	p := l.prepared()
+	var b []byte
+	for _, has := range p.sql.All() {
+		if _, wanted := l.sql.mine.Find(has.Name); !wanted {
+			b = l.closes(b, has.Name)
+		}
+	}
+	for _, want := range l.sql.mine.All() {
+		if !p.sql.Has(want) {
+			b = l.replay(b, want, now)
+		}
+	}
+	p.sql = l.sql.mine
+	return b
+}
+
+const ours = Swallow | Injected | Quiet
+
+// closes appends the Close of a name, which cannot fail.
+func (l *Link) closes(b []byte, name string) []byte {
+	l.fifo.push(Entry(EntryClose) | ours)
+	return pgwire.AppendClose(b, pgwire.TargetStatement, name)
+}
+
+func (l *Link) replay(b []byte, what state.Preparation, now *state.Vector) []byte {
+	for _, sql := range what.Under.LocalChanges(now) {
+		b = l.runs(b, sql)
+	}
+	b = l.closes(b, what.Name) // a function may have left something there
+	*l.fifo.at(l.fifo.count - 1) |= Replayed
+	b = l.runs(b, what.Statement.SQL())
+	l.fifo.push(Entry(EntrySync) | ours | Replayed)
+	l.sql.replays.push(what)
+	l.Tally.Replays++
+	return pgwire.AppendSync(b)
+}
+
+// runs appends what runs a statement in a batch, as part of a replay.
+func (l *Link) runs(b []byte, sql string) []byte {
+	for _, kind := range [...]EntryKind{EntryParse, EntryBind, EntryExecute} {
+		l.fifo.push(Entry(kind) | ours | Replayed)
+	}
+	b = pgwire.AppendParse(b, "", sql, nil)
+	b = pgwire.AppendBind(b, "", "", nil)
+	return pgwire.AppendExecute(b, "", 0)
+}
+
+// replayFailed takes the error of a replay. The statement is missing on this server, and nowhere else.
+func (l *Link) replayFailed(msg []byte, whole bool) Verdict {
+	what := l.sql.replays.front()
+	why := pgwire.ErrServerProtocol.New("")
+	if e, err := pgwire.ParseError(msg[pgwire.HeaderLen:]); whole && err == nil {
+		why = e
+	}
+	l.sql.missing = append(l.sql.missing, missing{what.Name, why})
+	l.prepared().sql = l.prepared().sql.Without(what.Name)
+	l.skipToSync()
+	return swallow
+}
+
+// whyMissing returns why a statement is missing that an error of the server's names, nil when there is none.
+func (l *Link) whyMissing(code, msg []byte) *pgwire.Error {
+	if string(code) != pgwire.CodeInvalidStatementName {
+		return nil
+	}
+	message := errorField(msg, 'M')
+	for _, m := range l.sql.missing {
+		if bytes.Contains(message, []byte(`"`+m.name+`"`)) {
+			return m.why
+		}
+	}
+	return nil
+}
+
+// awaitsAnswers reports whether the client waits for an answer; what is the router's own and stands alone does not count.
+func (l *Link) awaitsAnswers() bool {
+	return l.fifo.count > 1 || l.fifo.count == 1 && l.fifo.first()&Injected == 0
+}
+
+// clearsForeign says what stands before a message on a server where a stranger has left what SQL prepared: nothing, the wait for what was
+// sent before it, or what takes that away.
+func (l *Link) clearsForeign(kind EntryKind, body []byte, whole bool) Verb {
+	switch {
+	case whole && !l.findsForeign(kind, body):
+		return More
+	case l.awaitsAnswers():
+		return Full
+	}
+	l.sql.foreign, l.sql.clears = false, true
+	return Insert
+}
+
+// findsForeign reports whether a message could find what a stranger has prepared.
+func (l *Link) findsForeign(kind EntryKind, body []byte) bool {
+	switch kind {
+	case EntryQuery, EntryParse:
+		return state.NamesPrepared(body)
+	case EntryBind:
+		_, rest, _ := cutString(body)
+		if name, _, ok := cutString(rest); ok && len(name) > 0 {
+			return l.namesUnknown(name)
+		}
+		return state.NamesPrepared(l.unnamedText())
+	case EntryDescribe, EntryClose:
+		return len(body) > 2 && body[0] == pgwire.TargetStatement && l.namesUnknown(body[1:len(body)-1])
+	default:
+		return false
+	}
+}
+
+// namesUnknown reports whether a name may be one of SQL's, or that of a statement that names one.
+func (l *Link) namesUnknown(name []byte) bool {
+	n := l.statements.find(name)
+	return n == nil || n.statement.now == nil || n.statement.now.NamesPrepared()
+}
+
+// clearing returns what takes away what a stranger has prepared, and notes it as outstanding. Nothing stands before it that could make the
+// server read over it.
+func (l *Link) clearing() []byte {
+	l.sql.clears = false
+	var b []byte
+	for _, has := range l.prepared().sql.All() {
+		b = l.closes(b, has.Name)
+	}
+	l.prepared().sql = nil
+	return b
+}
+
+// unnamedText returns the text of the unnamed statement that a Bind would run now.
+func (l *Link) unnamedText() []byte {
+	parse := l.unnamed.parse
+	if l.unnamed.parses > 0 {
+		parse = l.unnamed.next
+	}
+	if len(parse) <= pgwire.HeaderLen {
+		return nil
+	}
+	return textOf(parse[pgwire.HeaderLen+1:])
+}
+
+// heedPrepared takes the tag of a statement that was done: what SQL has prepared may be another than before.
+func (l *Link) heedPrepared(tag []byte) {
+	if len(tag) == 0 || tag[0] != 'P' && !l.unit.prepares && !l.sql.any() {
+		return
+	}
+	command, _, _ := cutString(tag)
+	switch string(command) {
+	case "PREPARE":
+		l.unit.prepares = true
+	case "DEALLOCATE":
+		l.unit.drops = true
+	case "DO", "CALL":
+	default:
+		return
+	}
+	l.AskLater(AskPrepared)
+}
+
+// noPreparations is for a server that says that it has dropped all statements.
+func (l *Link) noPreparations() {
+	l.sql.mine, l.sql.stuck, l.sql.unknown, l.sql.recalls, l.sql.foreign, l.sql.missing = nil, nil, false, false, false, nil
+}
+
+// HavePrepared takes the answer to AskPrepared: what SQL has prepared, under the settings of now; known is false when that is too much to
+// be told. others is that there are statements of the protocol under names of the client's own.
+func (l *Link) HavePrepared(rows []PreparedRow, known, others bool, now *state.Vector) {
+	l.sql.unknown = l.sql.unknown || !known
+	if known {
+		l.adopt(rows, now)
+	}
+	l.pins &^= event.PinsOf(event.PinPreparedStatement)
+	if others || len(l.sql.stuck) > 0 || l.sql.unknown || l.statements.keepsOwn() {
+		l.pinFor(event.PinPreparedStatement)
+	}
+}
+
+// adopt takes what SQL has prepared as the client's.
+func (l *Link) adopt(rows []PreparedRow, now *state.Vector) {
+	var mine, has []state.Preparation
+	stuck := make(map[string]string)
+	size := 0
+	for _, row := range rows {
+		what, movable := l.adoptRow(row, now)
+		size += len(row.SQL)
+		if movable && len(mine) < l.prepared().limit() && size <= preparationsLimit {
+			mine = append(mine, what)
+		} else {
+			stuck[what.Name] = string(row.SQL)
+			what.Statement = nil // like no other
+		}
+		has = append(has, what)
+	}
+	for _, m := range l.sql.missing {
+		if what, ok := l.sql.mine.Find(m.name); ok && !slices.ContainsFunc(has, func(h state.Preparation) bool { return h.Name == m.name }) {
+			mine = append(mine, what)
+		}
+	}
+	l.sql.stuck = stuck
+	if kept := l.sql.mine; !same(kept, mine) {
+		l.sql.mine = state.NewPreparations(mine)
+	}
+	l.sql.recalls = false
+	for _, what := range mine {
+		l.sql.recalls = l.sql.recalls || what.Statement.Recalls()
+	}
+	l.prepared().sql = state.NewPreparations(has)
+	if len(has) == len(mine) && len(stuck) == 0 && len(l.sql.missing) == 0 {
+		l.prepared().sql = l.sql.mine
+	}
+}
+
+// same reports whether a list is what the client has already.
+func same(p *state.Preparations, list []state.Preparation) bool {
+	if len(p.All()) != len(list) {
+		return false
+	}
+	for _, what := range list {
+		if !p.Has(what) {
+			return false
+		}
+	}
+	return true
+}
+
+// adoptRow returns what a row shows. movable is false when only this server can have it: the router's own names, what cannot be told from
+// the text around it, and what was prepared under settings that only its transaction had.
+func (l *Link) adoptRow(row PreparedRow, now *state.Vector) (what state.Preparation, movable bool) {
+	name := string(row.Name)
+	text, ok := state.PreparationOf(row.SQL, name)
+	what = state.Preparation{Name: name, Under: now}
+	old, had := l.sql.mine.Find(name)
+	had = had && old.Statement.SQL() == string(text)
+	anew := l.unit.prepares && l.unit.drops // it may have been prepared in this unit
+	switch stuck, is := l.sql.stuck[name]; {
+	case had && !anew:
+		return old, true
+	case had && old.Under != now, is && stuck == string(row.SQL) && !anew:
+		return what, false
+	}
+	if !ok || bytes.HasPrefix(row.Name, statementPrefix) || l.sql.unknown || l.unit.sets || l.pins.Has(event.PinSetting) || l.pins.Has(event.PinRole) {
+		return what, false
+	}
+	what.Statement = l.texts().Statement(append(append([]byte(nil), text...), emptyParse...))
+	return what, true
+}
+
+// executing returns what a text does by running what SQL has prepared, as far as its words tell. Where they tell no name it may be all.
+func (l *Link) executing(text []byte, whole bool) (d does) {
+	if l.sql.mine == nil && l.unit.later == 0 || whole && !state.Executes(text) {
+		return does{}
+	}
+	d.pins = l.unit.later
+	named := false
+	if whole {
+		for _, use := range state.PreparedUses(text) {
+			if what, ok := l.sql.mine.Find(use.Name); ok {
+				d.runs(what.Statement)
+				named = true
+			}
+		}
+	}
+	if !named {
+		for _, what := range l.sql.mine.All() {
+			d.runs(what.Statement)
+		}
+	}
+	return d
+}
+
+// runs adds what a statement does that SQL has prepared.
+func (d *does) runs(st *state.Statement) {
+	d.pins = d.pins.With(st.Class().Later)
+	d.frees = d.frees || st.Class().Frees
+	if st.Touched() != nil {
+		touched := new(state.Touched)
+		if d.touched != nil {
+			touched.Add(d.touched)
+		}
+		touched.Add(st.Touched())
+		d.touched = touched
+	}
+}
+
+// and returns what two texts do.
+func (d does) and(e does) does {
+	e.pins = d.pins | e.pins
+	e.later = d.later | e.later
+	e.frees = d.frees || e.frees
+	e.mayEnd, e.writes, e.recalls = d.mayEnd || e.mayEnd, d.writes || e.writes, d.recalls || e.recalls
+	switch {
+	case e.touched == nil:
+		e.touched = d.touched
+	case d.touched != nil:
+		touched := new(state.Touched)
+		touched.Add(d.touched)
+		touched.Add(e.touched)
+		e.touched = touched
+	}
+	return e
+}
+
+// runsPrepared notes what a Query does that runs what SQL has prepared.
+func (l *Link) runsPrepared(text []byte, whole bool) {
+	if l.sql.mine == nil && l.unit.later == 0 {
+		return
+	}
+	what := l.executing(text, whole)
+	l.pinsFor(what.pins)
+	l.unit.frees = l.unit.frees || what.frees
+	l.touch(what.touched)
+}
+
+// tries puts a Parse together under the client's own name, and what takes that away again, where SQL may have taken the name:
+// PostgreSQL refuses it then, with whatever else it has to say of it.
+func (l *Link) tries(name, parse []byte) bool {
+	s := l.statements
+	_, taken := l.sql.mine.Find(string(name))
+	_, kept := l.sql.stuck[string(name)]
+	if !taken && !kept && !l.unit.prepares && !l.sql.unknown || s.cleared {
+		s.cleared = false
+		return false
+	}
+	s.cleared = true
+	s.scratch = append(pgwire.AppendRenamed(s.scratch[:0], pgwire.KindParse, nil, string(name), len(parse)), parse...)
+	s.scratch = pgwire.AppendClose(s.scratch, pgwire.TargetStatement, string(name))
+	l.fifo.push(Entry(EntryParse) | Swallow | Injected)
+	l.fifo.push(Entry(EntryClose) | Swallow | Injected)
+	return true
+}
+
+// namesOwn reports whether what a Parse means depends on what SQL has prepared for this client.
+func (l *Link) namesOwn(parse []byte) bool {
+	return (l.sql.mine != nil || l.unit.prepares) && state.Executes(textOf(parse))
+}

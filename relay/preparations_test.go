@@ -1,0 +1,99 @@
+package relay
+
+import (
+	"testing"
+
+	"github.com/pgrouter/pgrouter/event"
+	"github.com/pgrouter/pgrouter/pgwire"
+	"github.com/pgrouter/pgrouter/state"
+)
+
+// preparing makes statements of SQL's, of which equal ones are the same.
+type preparing struct {
+	statements state.Statements
+	settings   state.Table
+}
+
+func (p *preparing) of(names ...string) *state.Preparations {
+	var list []state.Preparation
+	for _, name := range names {
+		st := p.statements.Intern("", 0, []byte("prepare "+name+" as select 1"+emptyParse))
+		list = append(list, state.Preparation{Name: name, Statement: st, Under: p.settings.Empty()})
+	}
+	return state.NewPreparations(list)
+}
+
+func kindsOf(b []byte) (kinds string) {
+	for _, msg := range wholeMessages(b) {
+		kinds += string(msg[:1])
+	}
+	return kinds
+}
+
+// TestAServerGetsTheDifference: it loses what is a stranger's, gets what it lacks, and keeps the rest. What it refuses is missing there,
+// and the client is told why when it asks for that.
+func TestAServerGetsTheDifference(t *testing.T) {
+	var p preparing
+	l := linked(t, false, event.PinNone)
+	l.sql.mine = p.of("a", "b")
+	l.prepared().sql = p.of("b", "c")
+	if got := kindsOf(l.Replays(p.settings.Empty())); got != "CCPBES" {
+		t.Fatalf("sent: %s", got)
+	}
+	feedAll(t, query("execute a"), 1<<20, l, l.FromClient)
+	closed, why := pgwire.AppendCloseComplete(nil), &pgwire.Error{Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: "42P01", Message: "gone"}
+	unknown := &pgwire.Error{Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: pgwire.CodeInvalidStatementName, Message: `prepared statement "a" does not exist`}
+	answer := join(closed, closed, pgwire.AppendParseComplete(nil), pgwire.AppendBindComplete(nil), pgwire.AppendError(nil, why), readyIdle,
+		pgwire.AppendError(nil, unknown), readyIdle)
+	for len(answer) > 0 {
+		v := l.FromServer(answer)
+		if v.Verb == Replace {
+			if got := string(errorField(l.Replacement(), 'M')); got != "gone" {
+				t.Errorf("the client is told: %s", got)
+			}
+		}
+		answer = answer[v.N+v.Skip:]
+		if v.Verb == Violation {
+			t.Fatal("the server is not followed")
+		}
+	}
+	if _, has := l.prepared().sql.Find("a"); has || !l.LacksPreparations() || l.Outstanding() > 0 {
+		t.Errorf("the server has %v, %d outstanding", l.prepared().sql.All(), l.Outstanding())
+	}
+}
+
+// TestAStrangersAreClosedBeforeTheyAreFound, and not before.
+func TestAStrangersAreClosedBeforeTheyAreFound(t *testing.T) {
+	for name, tc := range map[string]struct {
+		sent []byte
+		want bool
+	}{
+		"a query":              {query("select 1"), false},
+		"a batch":              {join(parse("", "select 1"), bindTo("", "")), false},
+		"EXECUTE":              {query("execute a"), true},
+		"PREPARE":              {query("prepare a as select 2"), true},
+		"the list":             {query("select * from pg_prepared_statements"), true},
+		"a statement":          {parse("", "execute a"), true},
+		"a name":               {bindTo("", "a"), true},
+		"a name that is known": {join(parse("mine", "select 1"), bindTo("", "mine")), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var p preparing
+			l := linked(t, false, event.PinNone)
+			l.prepared().sql = p.of("a", "b")
+			l.meetPreparations()
+			sent := tc.sent
+			v := l.FromClient(sent)
+			for v.Verb == Replace {
+				sent = sent[v.N+v.Skip:]
+				v = l.FromClient(sent)
+			}
+			if got := v.Verb == Insert && kindsOf(l.Insertion()) == "CC"; got != tc.want {
+				t.Fatalf("closed: %v, want %v", got, tc.want)
+			}
+			if tc.want && l.prepared().sql != nil {
+				t.Error("the server has them still")
+			}
+		})
+	}
+}
