@@ -375,6 +375,7 @@ func (l *Link) sawQuery(text []byte, whole bool) {
 	}
 	text = textOf(text)
 	class := state.Classify(text)
+	l.unit.later = l.unit.later.With(class.Later)
 	l.runsPrepared(text, true)
 	l.touch(touches(class, text))
 	l.judged(class, l.mayWrite(text))
@@ -390,6 +391,8 @@ func (l *Link) judgeOn(piece []byte) {
 		if class.Touches { // it cannot be read again
 			l.pinFor(event.PinSetting)
 		}
+		l.unit.later = l.unit.later.With(class.Later)
+		l.runsPrepared(nil, false)
 		l.judged(class, !l.passing.ReadOnly())
 		l.passing = nil
 	}
@@ -401,7 +404,6 @@ func (l *Link) judged(class state.Class, writes bool) {
 		l.unit.statements++
 	}
 	l.pinFor(pinOfQuery(class))
-	l.unit.later = l.unit.later.With(class.Later)
 	l.unit.mayEnd = l.unit.mayEnd || class.MayEnd
 	l.unit.frees = l.unit.frees || class.Frees
 	l.unit.writes = l.unit.writes || writes

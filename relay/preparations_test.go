@@ -97,3 +97,27 @@ func TestAStrangersAreClosedBeforeTheyAreFound(t *testing.T) {
 		})
 	}
 }
+
+// TestWhatIsPreparedPinsWhenItIsExecuted, be it in one breath, and not when it is prepared.
+func TestWhatIsPreparedPinsWhenItIsExecuted(t *testing.T) {
+	const locks = "prepare p as select pg_advisory_lock(1)"
+	for name, tc := range map[string]struct {
+		sent []byte
+		want event.PinReason
+	}{
+		"PREPARE":        {query(locks), event.PinNone},
+		"in one breath":  {query(locks + "; execute p"), event.PinAdvisoryLock},
+		"in two":         {join(query(locks), query("execute p")), event.PinAdvisoryLock},
+		"by a batch":     {join(parse("", locks), bindTo("", ""), parse("", "execute p"), bindTo("", "")), event.PinAdvisoryLock},
+		"by its name":    {join(query(locks), bindTo("", "p")), event.PinAdvisoryLock},
+		"something else": {join(query(locks), query("select 1")), event.PinNone},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := linked(t, false, event.PinNone)
+			feedAll(t, tc.sent, 1<<20, l, l.FromClient)
+			if got := l.Pinned(); got != tc.want {
+				t.Errorf("pinned for %v, want %v", got, tc.want)
+			}
+		})
+	}
+}

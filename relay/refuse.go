@@ -81,6 +81,9 @@ func refusal(why event.PinReason) wording {
 func (l *Link) pinsOf(text []byte) event.Pins {
 	class := state.Classify(text)
 	what := does{pins: event.PinsOf(pinOfQuery(class)), touched: touches(class, text)}.and(l.executing(text, true))
+	if state.Executes(text) {
+		what.pins = what.pins.With(class.Later)
+	}
 	if l.usesOwn(text, false) {
 		what.pins = what.pins.With(event.PinPreparedStatement)
 	}
