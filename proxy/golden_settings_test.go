@@ -26,6 +26,18 @@ func (a *actor) settled(server *actor, sql, tag string, answer ...string) {
 	a.hears("CZ")
 }
 
+// beginsInBerlin lets a client in that gives the time zone, and a setting, when it connects.
+func (s *stage) beginsInBerlin() (a, n1 *actor) {
+	n := s.primary("n")
+	a = s.client("a")
+	a.says(startup("TimeZone", "Europe/Berlin", "work_mem", "64MB"))
+	n1 = n.opensFor("for a's login")
+	n1.hears("Q")
+	n1.says(complete("SET"), complete("SELECT 1"), &pgproto3.ParameterStatus{Name: "TimeZone", Value: "Europe/Berlin"}, ready('I'))
+	a.hearsGreeting()
+	return a, n1
+}
+
 var settingScenarios = []scenario{
 	{"settings_move",
 		"What a unit has set is read back before the client hears that it is over. Another client's unit waits until it is taken away, " +
@@ -147,22 +159,42 @@ var settingScenarios = []scenario{
 		}},
 	{"settings_back_to_the_start",
 		"RESET goes back to what the client began with, where the server's own default is another: the server is given it in the same " +
-			"breath as it is asked.",
+			"breath as it is asked. Nothing is put behind a text that has more in it than one plain statement.",
 		withOneServer, func(s *stage) {
-			n := s.primary("n")
-			a := s.client("a")
-			a.says(startup("TimeZone", "Europe/Berlin", "work_mem", "64MB"))
-			n1 := n.opensFor("for a's login")
-			n1.hears("Q")
-			n1.says(complete("SET"), complete("SELECT 1"), &pgproto3.ParameterStatus{Name: "TimeZone", Value: "Europe/Berlin"}, ready('I'))
-			a.hearsGreeting()
-			a.asks("reset all")
+			a, n1 := s.beginsInBerlin()
+			a.asks("reset all /* of them */")
 			n1.hears("Q")
 			n1.says(complete("RESET"), &pgproto3.ParameterStatus{Name: "TimeZone", Value: "Etc/UTC"}, ready('I'))
 			n1.hears("Q")
 			answer := readBack("Europe/Berlin", "64MB", "f", "s")
 			n1.says(answer[0], answer[1], &pgproto3.ParameterStatus{Name: "TimeZone", Value: "Europe/Berlin"}, answer[2])
 			a.hears("CSSZ")
+			a.isAnswered(n1, "select 1", "1")
+		}},
+	{"settings_back_at_once",
+		"What the client began with is given back behind its RESET, in one text: in a block, too, it never sees the server's default. It is " +
+			"answered as if its statement stood alone; when what is behind it fails, its statement has.",
+		withOneServer, func(s *stage) {
+			a, n1 := s.beginsInBerlin()
+			a.does(n1, "begin", "BEGIN", 'T')
+			for _, c := range []struct{ sql, tag string }{{"reset work_mem", "RESET"}, {"set time zone default", "SET"}, {"reset all", "RESET"}} {
+				a.asks(c.sql)
+				n1.hears("Q")
+				n1.says(complete(c.tag))
+				n1.says(wiretest.Row("set_config", "64MB")[:2]...)
+				n1.says(complete("SELECT 1"), ready('T'))
+				a.hears("CZ")
+			}
+			a.asks("reset work_mem")
+			n1.hears("Q")
+			n1.says(complete("RESET"), failure("57014", "canceling statement due to user request"), ready('E'))
+			a.hears("EZ")
+			a.asks("rollback")
+			n1.hears("Q")
+			n1.says(complete("ROLLBACK"), ready('I'))
+			n1.hears("Q")
+			n1.says(readBack("64MB", "f", "s")...)
+			a.hears("CZ")
 			a.isAnswered(n1, "select 1", "1")
 		}},
 	{"login_parameter_too_late",

@@ -292,7 +292,9 @@ func (l *Link) admitRequest(kind EntryKind, msg []byte, whole bool) Verdict {
 	open := true
 	switch kind {
 	case EntryQuery:
-		l.sawQuery(body, whole)
+		if restores := l.sawQuery(body, whole); restores != "" {
+			return l.restore(entry, textOf(body), restores)
+		}
 		open = false
 	case EntryParse:
 		l.Tally.ClientParses++
@@ -361,24 +363,30 @@ func (l *Link) before(kind EntryKind, body []byte, whole bool) (Entry, Verb) {
 	return Entry(kind), More
 }
 
-// sawQuery notes a Query. A long one of which only the beginning is here is judged on while it passes.
-func (l *Link) sawQuery(text []byte, whole bool) {
+// sawQuery notes a Query, and returns what is put behind its text, "" when nothing is. A long one of which only the beginning is here is
+// judged on while it passes.
+func (l *Link) sawQuery(body []byte, whole bool) (restores string) {
 	l.unnamed.inBatch = false
 	l.nextBatch()
 	l.unit.statements++
 	if !whole {
 		l.passing = new(state.Stream)
-		l.passing.Read(text)
+		l.passing.Read(body)
 		l.pinFor(l.passing.Pin())
 		l.runsPrepared(nil, false)
-		return
+		return ""
 	}
-	text = textOf(text)
+	text := textOf(body)
 	class := state.Classify(text)
+	touched := touches(class, text)
+	if len(text)+1 == len(body) {
+		restores = l.restoring(class, text, touched)
+	}
 	l.unit.later = l.unit.later.With(class.Later)
 	l.runsPrepared(text, true)
-	l.touch(touches(class, text))
+	l.touch(touched)
 	l.judged(class, l.mayWrite(text))
+	return restores
 }
 
 // judgeOn reads the next piece of a long query string that passes. What pins does so at once; what else it means counts from

@@ -45,6 +45,8 @@ const (
 	Shaped Entry = 0x1000
 	// Replayed marks a part of what prepares anew what SQL has prepared: the oldest of preparations.replays.
 	Replayed Entry = 0x2000
+	// Restores marks a Query of the client's with a statement of the router's behind it, see Library.Restore.
+	Restores Entry = 0x4000
 )
 
 // Kind returns what the entry asks.

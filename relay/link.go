@@ -111,6 +111,7 @@ type unit struct {
 	failed  bool           // something of it has failed
 	ended   bool           // a transaction block of it has ended
 	touched *state.Touched // the settings that it may have changed; nil: none
+	tag     string         // of the client's statement, while what stands behind it in a Query that Restores is not done
 }
 
 // Linked reports whether a server is linked.

@@ -99,6 +99,14 @@ var (
 // observe takes one message of the server's. Verdicts leave N and, but for what it says, Skip to the caller.
 func (l *Link) observe(f pgwire.Frame, msg []byte) Verdict {
 	head := l.fifo.first()
+	if head&Restores != 0 {
+		switch f.Kind {
+		case pgwire.KindCommandComplete:
+			return l.restored(head, msg, len(msg) == f.Len)
+		case pgwire.KindRowDescription, pgwire.KindDataRow: // of what stands behind the client's statement
+			return swallow
+		}
+	}
 	switch f.Kind {
 	case pgwire.KindDataRow:
 		if l.settling.underWay && head.Kind() == EntryQuery {

@@ -44,6 +44,9 @@ type Library interface {
 	Altered()
 	// Again reports whether the unit of work under way can be sent once more: all of it is at hand.
 	Again() bool
+	// Restore returns a statement that gives back what the client began with, of settings that a text has reset; "" when the server's
+	// defaults are that.
+	Restore(reset *state.Touched) string
 }
 
 // statements is what a client has prepared under names.
@@ -156,6 +159,9 @@ func (*privateLibrary) Altered() {}
 
 // Again says no.
 func (*privateLibrary) Again() bool { return false }
+
+// Restore has nothing to give back.
+func (*privateLibrary) Restore(*state.Touched) string { return "" }
 
 // change notes a change that the next request makes; that request is Named.
 func (l *Link) change(ch change) {

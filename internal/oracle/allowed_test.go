@@ -43,7 +43,8 @@ var differences = []difference{
 			"a table changes in a pipeline, and a transaction fails at it",
 			"a statement whose result has changed", "a portal of a transaction is read in many batches", "a batch that begins a block",
 			"a function in a block that has failed", "a large object", "rows that come after the error in a block", "a COPY in a block",
-			"a setting that is rolled back", "a setting of a transaction", "a setting back to a savepoint", "a temporary table of a transaction",
+			"a setting that is rolled back", "a setting of a transaction", "a setting back to a savepoint",
+			"settings of the start-up that are reset in a block", "a temporary table of a transaction",
 			"a lock of a transaction", "notifications wait for the commit", "a client that sends no more in a block",
 			"a message of a kind that does not exist in a block", "SQL and the protocol share their names",
 		},
@@ -75,7 +76,12 @@ var differences = []difference{
 	{
 		why:   "A reset is heard twice where the session began with another value than the server: the server's default, and what it is given back.",
 		modes: []string{transaction, statement}, hears: "ParameterStatus TimeZone=GMT",
-		scripts: []string{"RESET ALL to the start-up", "DISCARD ALL to the start-up", "a time zone of the start-up that is reset"},
+		scripts: []string{"DISCARD ALL to the start-up", "a time zone of the start-up that is reset in a text of several statements"},
+	},
+	{
+		why:   "Behind a RESET of the extended protocol, or in a text of several statements, the server's default counts until the unit of work ends.",
+		modes: []string{transaction, statement}, hears: `DataRow "4MB"`,
+		scripts: []string{"a setting of the start-up that is reset in a batch", "a setting of the start-up that is reset in a text of several statements"},
 	},
 	{
 		why:   "The router speaks protocol 3.2 also where PostgreSQL does not yet.",

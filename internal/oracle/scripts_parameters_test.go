@@ -37,6 +37,12 @@ func parameterScripts() []script {
 		{name: "what only the start can give", parameters: map[string]string{"post_auth_delay": "0", "work_mem": "3MB"}, steps: do(query("show work_mem"), ready(1))},
 		{name: "RESET ALL to the start-up", parameters: began, steps: do(query("set work_mem = '5MB'; set search_path = public; set my.own = 'y'"), ready(1), elsewhere(), query("reset all"), ready(1), elsewhere(), show("work_mem", "search_path", "app.tenant", "my.own", "timezone"), ready(5))},
 		{name: "DISCARD ALL to the start-up", parameters: began, steps: do(query("set role other; set timezone = 'UTC'"), ready(1), elsewhere(), query("discard all"), ready(1), elsewhere(), show("work_mem", "search_path", "app.tenant", "timezone", "role"), ready(5))},
+		{name: "settings of the start-up that are reset in a block", parameters: began, steps: do(query("begin"), query("set work_mem = '5MB'; set timezone = 'UTC'"), query("reset work_mem"), query("set timezone to default;"),
+			query("show work_mem; show timezone"), query("set app.tenant = 'y'; set extra_float_digits = 2"), query("RESET ALL"), query("select current_setting('app.tenant')"), query("show extra_float_digits"), ready(9),
+			query("savepoint a"), query("set work_mem = '6MB'"), query("reset work_mem"), query("rollback to a"), query("show work_mem"), query("commit"), ready(6), elsewhere(), show("work_mem", "app.tenant", "timezone"), ready(3))},
+		{name: "a setting of the start-up that is reset in a batch", parameters: began, steps: do(batch("reset work_mem"), batch("show work_mem"), sync(), ready(1), elsewhere(), show("work_mem"), ready(1))},
+		{name: "a setting of the start-up that is reset in a text of several statements", parameters: began, steps: do(query("reset work_mem; show work_mem"), ready(1), elsewhere(), show("work_mem"), ready(1))},
+		{name: "a time zone of the start-up that is reset in a text of several statements", parameters: map[string]string{"timezone": "Asia/Tokyo"}, steps: do(query("select 1; reset timezone"), ready(1), elsewhere(), query("show timezone"), ready(1))},
 		{name: "a time zone of the start-up that is reset", parameters: map[string]string{"timezone": "Asia/Tokyo"}, steps: do(query("set timezone = 'Europe/Vienna'"), ready(1), elsewhere(), query("reset timezone"), ready(1), elsewhere(), query("show timezone"), ready(1))},
 	}
 }
