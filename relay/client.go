@@ -385,6 +385,7 @@ func (l *Link) sawQuery(body []byte, whole bool) (restores string) {
 	l.unit.later = l.unit.later.With(class.Later)
 	l.runsPrepared(text, true)
 	l.touch(touched)
+	l.unit.sets = l.unit.sets || class.Sets && state.Shifts(text)
 	l.judged(class, l.mayWrite(text))
 	return restores
 }
@@ -401,6 +402,7 @@ func (l *Link) judgeOn(piece []byte) {
 		}
 		l.unit.later = l.unit.later.With(class.Later)
 		l.runsPrepared(nil, false)
+		l.unit.sets = l.unit.sets || class.Sets
 		l.judged(class, !l.passing.ReadOnly())
 		l.passing = nil
 	}

@@ -353,6 +353,7 @@ func (d does) and(e does) does {
 	e.later = d.later | e.later
 	e.frees = d.frees || e.frees
 	e.mayEnd, e.writes, e.recalls = d.mayEnd || e.mayEnd, d.writes || e.writes, d.recalls || e.recalls
+	e.sets = d.sets || e.sets
 	switch {
 	case e.touched == nil:
 		e.touched = d.touched

@@ -471,7 +471,7 @@ func (l *Link) bindNamed(f pgwire.Frame, front, name []byte) Verdict {
 		class := st.Class()
 		what = does{
 			mayEnd: class.MayEnd, writes: !l.standby || !st.ReadOnly(), pins: event.PinsOf(class.Pin), frees: class.Frees,
-			touched: st.Touched(), later: event.PinsOf(class.Later),
+			touched: st.Touched(), later: event.PinsOf(class.Later), sets: st.Shifts(),
 		}
 		if st.NamesPrepared() {
 			what = what.and(l.executing([]byte(st.SQL()), true))

@@ -104,3 +104,41 @@ func TestAStatementOfATransactionThatSetsSomethingIsSharedWithNobody(t *testing.
 		t.Error("it is the same statement")
 	}
 }
+
+// TestAStatementBehindSetConfigIsSharedWithNobody where that may give its text another meaning, be it for the transaction alone.
+func TestAStatementBehindSetConfigIsSharedWithNobody(t *testing.T) {
+	inBlock := join(pgwire.AppendCommandComplete(nil, "SELECT 1"), pgwire.AppendReadyForQuery(nil, StatusBlock))
+	ran := join(pgwire.AppendParseComplete(nil), []byte{pgwire.KindBindComplete, 0, 0, 0, 4}, inBlock)
+	for sql, alone := range map[string]bool{
+		"select set_config('search_path', 'other', true)": true, "select set_config($1, 'other', true)": true,
+		"select 1, SET_CONFIG ('array_nulls', x, false) from y":    true,
+		"select set_config('app.tenant', 'seven', true)":           false,
+		"select set_config('statement_timeout', '1min', true)":     false,
+		"select current_setting('search_path'), 'set_config(1,2)'": false,
+	} {
+		for name, sent := range map[string][]byte{
+			"Query": query(sql), "unnamed": join(parse("", sql), bindTo("", ""), execute("", 0), syncMsg()), "named": join(parse("c", sql), syncMsg()),
+		} {
+			l := linked(t, false, event.PinNone, join(parse("a", "select * from t"), syncMsg()), join(pgwire.AppendParseComplete(nil), readyIdle))
+			l.NextUnit()
+			feedAll(t, query("begin"), 1<<20, l, l.FromClient)
+			feedAll(t, join(pgwire.AppendCommandComplete(nil, "BEGIN"), pgwire.AppendReadyForQuery(nil, StatusBlock)), 1<<20, l, l.FromServer)
+			feedAll(t, sent, 1<<20, l, l.FromClient)
+			switch name {
+			case "Query":
+				feedAll(t, inBlock, 1<<20, l, l.FromServer)
+			case "unnamed":
+				feedAll(t, ran, 1<<20, l, l.FromServer)
+			default:
+				feedAll(t, join(pgwire.AppendParseComplete(nil), pgwire.AppendReadyForQuery(nil, StatusBlock)), 1<<20, l, l.FromServer)
+				feedAll(t, join(bindTo("", "c"), execute("", 0), syncMsg()), 1<<20, l, l.FromClient)
+				feedAll(t, join([]byte{pgwire.KindBindComplete, 0, 0, 0, 4}, inBlock), 1<<20, l, l.FromServer)
+			}
+			feedAll(t, join(parse("b", "select * from t"), syncMsg()), 1<<20, l, l.FromClient)
+			of := func(name string) *named { return l.statements.find([]byte(name)) }
+			if got := of("b").statement.next != of("a").statement.now; got != alone {
+				t.Errorf("%s, %q: the statement behind it is its own: %v", name, sql, got)
+			}
+		}
+	}
+}

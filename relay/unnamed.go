@@ -36,6 +36,7 @@ type does struct {
 	frees   bool           // see state.Class
 	recalls bool           // it may ask for a number of a sequence
 	touched *state.Touched // the settings that it may change; nil: none
+	sets    bool           // what is parsed behind it may mean something else, see state.Shifts
 }
 
 // settle notes that the server has done what changes the statement.
@@ -152,7 +153,7 @@ func (l *Link) sawParse(msg []byte, whole bool) {
 		class := state.Classify(text)
 		what = does{
 			mayEnd: class.MayEnd, writes: l.mayWrite(text), pins: event.PinsOf(class.Pin), frees: class.Frees, touched: touches(class, text),
-			recalls: state.Recalls(text), later: event.PinsOf(class.Later),
+			recalls: state.Recalls(text), later: event.PinsOf(class.Later), sets: class.Sets && state.Shifts(text),
 		}
 		switch {
 		case !l.refusing():
@@ -191,6 +192,7 @@ func (l *Link) sawBind(front []byte, what does) {
 	l.unit.later |= what.later
 	l.unit.frees = l.unit.frees || what.frees
 	l.unit.writes = l.unit.writes || what.writes
+	l.unit.sets = l.unit.sets || what.sets
 	l.touch(what.touched)
 	l.unit.bound = l.unit.bound || len(front) == 1
 }

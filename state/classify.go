@@ -16,6 +16,8 @@ type Class struct {
 	Multi bool
 	// Touches: the text may change settings for the rest of the session, see ReadTouched.
 	Touches bool
+	// Sets: the text calls set_config, be it for its transaction alone, see Shifts.
+	Sets bool
 	// Pin: what the text leaves on the server that cannot be moved, PinNone when nothing is known.
 	Pin event.PinReason
 	// Later: what a statement that the text prepares leaves there each time that it is executed.
@@ -69,6 +71,7 @@ func worst(a, b Class) Class {
 	a.Multi = a.Multi || b.Multi
 	a.Frees = a.Frees || b.Frees
 	a.Touches = a.Touches || b.Touches
+	a.Sets = a.Sets || b.Sets
 	a.Pin = firstPin(a.Pin, b.Pin)
 	a.Later = firstPin(a.Later, b.Later)
 	return a

@@ -20,6 +20,7 @@ type judge struct {
 	frees  bool // see Class; in code it is not asked for
 
 	touches bool // see Class
+	sets    bool // see Class
 
 	setting  settingReader
 	creation creationReader
@@ -162,7 +163,7 @@ func (j *judge) endStatement() event.PinReason {
 	why = firstPin(why, j.creation.end())
 	why = firstPin(why, j.prepares(j.prepared.end()))
 	why = firstPin(why, j.touched(j.config.end()))
-	*j = judge{code: j.code, count: j.count, mayEnd: j.mayEnd, writes: j.writes, frees: j.frees, touches: j.touches}
+	*j = judge{code: j.code, count: j.count, mayEnd: j.mayEnd, writes: j.writes, frees: j.frees, touches: j.touches, sets: j.sets}
 	return why
 }
 
@@ -177,5 +178,5 @@ func (j *judge) obscure(t token) event.PinReason {
 
 // class returns what is known of a text at its end.
 func (j *judge) class() Class {
-	return Class{MayEnd: j.mayEnd || j.count == 0, Multi: j.count > 1, Frees: j.frees, Touches: j.touches}
+	return Class{MayEnd: j.mayEnd || j.count == 0, Multi: j.count > 1, Frees: j.frees, Touches: j.touches, Sets: j.sets}
 }

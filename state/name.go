@@ -191,6 +191,7 @@ func (j *judge) call(function meaning) event.PinReason {
 	case meansNumber:
 		return event.PinSequence
 	case meansConfig:
+		j.sets = true
 		j.config = configReader{step: configArguments, depth: 1}
 	case meansNothing, meansTarget, meansTemp, meansSettings:
 	}

@@ -26,6 +26,7 @@ type Statement struct {
 	recalls  bool
 	borrows  bool
 	names    bool
+	shifts   bool
 }
 
 // Name returns the name under which servers have the statement.
@@ -57,6 +58,9 @@ func (s *Statement) NamesPrepared() bool { return s.names }
 
 // Touched returns the settings that its text touches when it is run, nil when there are none. It is not to be changed.
 func (s *Statement) Touched() *Touched { return s.touched }
+
+// Shifts reports whether what is parsed behind it may mean something else, as the function Shifts says.
+func (s *Statement) Shifts() bool { return s.shifts }
 
 // Shared reports whether it can be prepared on another server, for another client: its text is at hand.
 func (s *Statement) Shared() bool { return s.parse != "" }
@@ -129,6 +133,7 @@ func (t *Statements) newLocked(parse string) *Statement {
 	if s.class.Touches {
 		s.touched = ReadTouched(text)
 	}
+	s.shifts = s.class.Sets && Shifts(text)
 	return s
 }
 
@@ -169,9 +174,12 @@ func (v *Vector) Scope() string {
 		}
 	}
 	for _, s := range v.Settings() {
-		if !limitsTime(s.Name) && !strings.Contains(s.Name, ".") {
+		if inScope(s.Name) {
 			scope = append(append(append(append(scope, s.Name...), 0), s.Value...), 0)
 		}
 	}
 	return string(scope)
 }
+
+// inScope reports whether a setting that is not tracked is part of the scope.
+func inScope(name string) bool { return !limitsTime(name) && !strings.Contains(name, ".") }

@@ -80,6 +80,18 @@ func plainName(name string) bool {
 // several ways nothing is known.
 func ReadTouched(sql []byte) *Touched {
 	c := collector{lexer: lexer{inside: true}}
+	return c.read(sql)
+}
+
+// Shifts reports whether a text of which Classify has said that it calls set_config may change by that, be it for its transaction
+// alone, what the texts behind it mean; see Vector.Scope.
+func Shifts(sql []byte) bool {
+	c := collector{lexer: lexer{inside: true}, locals: true}
+	touched := c.read(sql)
+	return touched.Unknown || slices.ContainsFunc(touched.Settings, func(t Touch) bool { return inScope(t.Name) })
+}
+
+func (c *collector) read(sql []byte) *Touched {
 	for len(sql) > 0 {
 		n, t := c.lexer.next(sql)
 		sql = sql[n:]
@@ -103,6 +115,7 @@ type collector struct {
 	words   []string // of this statement, as many as matter
 	last    string
 	call    configCall
+	locals  bool // what set_config sets for its transaction is collected too
 }
 
 // wordsLimit is how many tokens of a SET matter: SET SESSION SESSION AUTHORIZATION and one more, or a name of some parts.
@@ -137,7 +150,7 @@ func (c *collector) beginCall() {
 	if c.words[0] == "prepare" || c.call.depth > 0 {
 		c.touched.Unknown = true
 	}
-	c.call = configCall{depth: 1}
+	c.call = configCall{depth: 1, locals: c.locals}
 }
 
 func written(t token) string {
@@ -266,6 +279,7 @@ type configCall struct {
 	depth     int // of parentheses; 0: there is none
 	commas    int
 	arguments [3][]string // the tokens of the first and the third
+	locals    bool
 }
 
 func (c *configCall) take(t *Touched, word string) {
@@ -308,7 +322,7 @@ func (c *configCall) inside(piece []byte) {
 func (c *configCall) end(t *Touched) {
 	name, local := c.arguments[0], c.arguments[2]
 	switch {
-	case len(local) == 1 && local[0] == "true":
+	case len(local) == 1 && local[0] == "true" && !c.locals:
 	case len(name) == 1 && name[0][0] == '\'':
 		t.name(strings.ToLower(name[0][1:]), false)
 	default:
