@@ -57,7 +57,7 @@ func TestAPostludeKnowsItsRow(t *testing.T) {
 	if !hears(whole) {
 		t.Error("its row is not known")
 	}
-	for size := range len(whole) {
+	for size := range whole {
 		if hears(whole[:size]) {
 			t.Errorf("%d bytes of it are taken for the whole", size)
 		}
