@@ -55,7 +55,7 @@ func TestRandomProgramsAreAnsweredAsByPostgreSQL(t *testing.T) {
 func (h *theatre) try(n int) {
 	h.t.Helper()
 	p, since, report, over := written(n), h.moment(), "", false
-	h.t.words = nil
+	h.t.words, h.scene = nil, nil
 	defer func() {
 		if !over {
 			report += fmt.Sprintf("%s%sThe play breaks off: %s", since.excerpt(h.database), lines(h.scene), strings.Join(h.t.words, "\n"))
