@@ -77,11 +77,18 @@ func worst(a, b Class) Class {
 	return a
 }
 
+// firstPin is the reason that counts of two: the first one, but one that lasts as long as the server comes before those of which a server
+// can tell whether they hold. These are asked for all together at the end of a unit of work; of the others nothing is known but this.
 func firstPin(a, b event.PinReason) event.PinReason {
-	if a != event.PinNone {
-		return a
+	if a == event.PinNone || lasts(b) && !lasts(a) {
+		return b
 	}
-	return b
+	return a
+}
+
+// lasts reports whether a reason holds as long as the server does. PinSequence may be found to be none.
+func lasts(why event.PinReason) bool {
+	return why == event.PinSetting || why == event.PinRole || why == event.PinLoad || why == event.PinUncertain
 }
 
 type kw uint8

@@ -122,6 +122,7 @@ var pins = map[string][]string{
 	"listen":             {"one's own notification"},
 	"temp_table":         {"a temporary table"},
 	"advisory_lock":      {"a lock of the session"},
+	"setting":            {"a setting in code outlives a temporary table"},
 	"uncertain": {
 		"a FunctionCall in a batch that has failed is read over", "a function is called", "a function in a block that has failed",
 		"Sync and Flush in a COPY are read over", "an unnamed statement of a megabyte", "a FunctionCall without anything",

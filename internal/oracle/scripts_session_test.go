@@ -28,6 +28,9 @@ func settingScripts() []script {
 		{name: "bytes that are no text", steps: do(query("select '\xe9'"), ready(1), elsewhere(), batchOf("select $1::text", "\xff"), ready(1), query("select 1"), ready(1))},
 		{name: "an encoding that does not exist", steps: do(query("set client_encoding = 'klingon'"), ready(1), elsewhere(), query("show client_encoding"), ready(1))},
 		{name: "a temporary table", steps: do(query("create temp table x as select 1 as n"), ready(1), elsewhere(), query("select n + 0 from x"), ready(1))},
+		{name: "a setting in code outlives a temporary table", steps: do(
+			query("create temp table x(n int); do $$begin set work_mem = '3MB'; end$$"), ready(1), query("discard temp"), ready(1), elsewhere(), query("show work_mem"), ready(1),
+		)},
 		{name: "a temporary table of a transaction", steps: do(query("begin; create temp table x(n int) on commit drop"), ready(1), query("select n + 0 from x"), query("commit"), ready(2), elsewhere(), query("select n from x"), ready(1))},
 		{name: "a lock of the session", steps: do(query("select pg_advisory_lock(1)"), ready(1), elsewhere(), query("select pg_advisory_unlock(1), pg_advisory_unlock(1)"), ready(1))},
 		{name: "a lock of a transaction", steps: do(query("begin; select pg_advisory_xact_lock(1)"), ready(1), query("commit"), ready(1), elsewhere(), query("select pg_advisory_unlock(1)"), ready(1))},
