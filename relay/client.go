@@ -366,6 +366,9 @@ func (l *Link) before(kind EntryKind, body []byte, whole bool) (Entry, Verb) {
 // sawQuery notes a Query, and returns what is put behind its text, "" when nothing is. A long one of which only the beginning is here is
 // judged on while it passes.
 func (l *Link) sawQuery(body []byte, whole bool) (restores string) {
+	if l.unit.open && l.Status() == StatusIdle { // PostgreSQL 18 says then that it is idle, and leaves its transaction open
+		l.Doubt()
+	}
 	l.unnamed.inBatch = false
 	l.nextBatch()
 	l.unit.statements++

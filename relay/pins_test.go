@@ -93,3 +93,22 @@ func TestATagPinsForWhatNoTextShowed(t *testing.T) {
 		}
 	}
 }
+
+// TestAQueryAmidABatchPins: behind the Sync of such a batch PostgreSQL 18 is in a transaction, whatever it says, and fails whoever is next.
+func TestAQueryAmidABatchPins(t *testing.T) {
+	batch := join(parse("", "select 1"), bindTo("", ""))
+	for name, c := range map[string]struct {
+		before, sent []byte
+		pin          event.PinReason
+	}{
+		"amid a batch":         {batch, query("select 2"), event.PinUncertain},
+		"behind its Sync":      {join(batch, syncMsg()), query("select 2"), event.PinNone},
+		"a batch behind it":    {query("select 2"), batch, event.PinNone},
+		"another Query before": {query("select 1"), query("select 2"), event.PinNone},
+	} {
+		l := linked(t, false, event.PinNone, c.before, nil, c.sent)
+		if pin := l.Pinned(); pin != c.pin {
+			t.Errorf("%s: %v", name, pin)
+		}
+	}
+}
