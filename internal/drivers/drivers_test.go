@@ -143,7 +143,7 @@ func (p *program) compare(t *testing.T, direct, shared string, differing map[str
 	}
 }
 
-// figures prints the program's line of a table, as those of internal/suites are.
+// figures prints the program's line of the table in docs/suites.md.
 func (p *program) figures(t *testing.T, c *testcluster.Cluster, all, differing int) {
 	t.Helper()
 	conn, err := c.Primary().Connect(t.Context())

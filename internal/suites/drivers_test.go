@@ -102,7 +102,7 @@ func (d driver) compare(t *testing.T) {
 	want := d.directly(t)
 	judge(t, d.exceptions, func(bool) []string {
 		got := d.run(t, "transaction", shared)
-		figures(t, d.name, "transaction", want, got, d.exceptions)
+		compared(d.name, "transaction", want, got).with(t, d.exceptions).print(t)
 		return worse(t, want, got)
 	})
 }

@@ -15,6 +15,13 @@ import (
 // protoLimit is for one data file; most take a few seconds, because pgproto waits a second after the last message that a Flush brings.
 const protoLimit = time.Minute
 
+// protoExceptions are the files that may differ in transaction mode.
+var protoExceptions = []exception{{
+	why: "A statement that is described anew on a server that had not parsed it shows the rows of now: what PostgreSQL refuses is no longer known " +
+		"to be other than before.",
+	chance: true, tests: []string{"changed-table"},
+}}
+
 // TestPgprotoSeesNoDifference plays each data file to PostgreSQL and to the router: every answer must come in the same order, with
 // the same words. A file begins with a table t of ten rows. In transaction mode strangers use the same servers meanwhile.
 func TestPgprotoSeesNoDifference(t *testing.T) {
@@ -30,7 +37,8 @@ func TestPgprotoSeesNoDifference(t *testing.T) {
 	same := make([]int, len(ways))
 	began := time.Now()
 	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".data"), func(t *testing.T) {
+		name := strings.TrimSuffix(filepath.Base(file), ".data")
+		t.Run(name, func(t *testing.T) {
 			want := play(t, c, oracle, file)
 			for i, w := range ways {
 				d := difference(want, play(t, c, w, file))
@@ -38,7 +46,13 @@ func TestPgprotoSeesNoDifference(t *testing.T) {
 					t.Logf("REPEATED: %s (- PostgreSQL, + router):\n%s", w.name, d)
 					d = difference(play(t, c, oracle, file), play(t, c, w, file))
 				}
-				if d != "" {
+				unknown, _ := unexpected(protoExceptions, []string{name})
+				switch {
+				case d == "":
+				case w.name == "transaction" && len(unknown) == 0:
+					t.Logf("%s, excepted (- PostgreSQL, + router):\n%s", w.name, d)
+					continue
+				default:
 					t.Errorf("%s, twice (- PostgreSQL, + router):\n%s", w.name, d)
 					continue
 				}
@@ -48,6 +62,11 @@ func TestPgprotoSeesNoDifference(t *testing.T) {
 	}
 	for i, w := range ways {
 		t.Logf("pgproto, %s: %d of %d files show no difference (all: %v)", w.name, same[i], len(files), time.Since(began).Round(time.Second))
+		f := figure{suite: "pgproto", mode: w.name, tests: len(files), directly: len(files), through: same[i]}
+		if w.name == "transaction" {
+			f = f.with(t, protoExceptions)
+		}
+		f.print(t)
 	}
 }
 
@@ -68,4 +87,4 @@ func play(t *testing.T, c *testcluster.Cluster, w way, file string) string {
 }
 
 // volatile is what names a process, or a place in PostgreSQL's sources.
-var volatile = regexp.MustCompile(`F \S+\.[ch] L \d+ R \w+ |pid: \d+ `)
+var volatile = regexp.MustCompile(`(?:F \S+\.[ch] L \d+ )?\bR \w+ |pid: \d+ `)

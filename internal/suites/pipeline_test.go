@@ -27,6 +27,7 @@ func TestLibPQPipelinePasses(t *testing.T) {
 	if err != nil || len(names) == 0 {
 		t.Fatalf("no tests: %v %s", err, listed)
 	}
+	directly := 0
 	for _, w := range []way{direct(t, c, "directly"), throughCrowd(testcluster.DefaultDatabase, 3, 2)(t, c, "transaction"), through(t, c, "session")} {
 		prepare(t, c, empty...)
 		passed := 0
@@ -37,6 +38,11 @@ func TestLibPQPipelinePasses(t *testing.T) {
 			}
 		}
 		t.Logf("libpq_pipeline, %s: %d of %d passed in %v", w.name, passed, len(names), time.Since(began).Round(time.Second))
+		if w.name == "directly" {
+			directly = passed
+			continue
+		}
+		figure{suite: "libpq_pipeline", mode: w.name, tests: len(names), directly: directly, through: passed}.print(t)
 	}
 }
 

@@ -102,7 +102,7 @@ func (r regression) compare(t *testing.T) {
 				want = r.run(t, detour{name: "directly", reach: direct})
 			}
 			got := r.run(t, d)
-			figures(t, r.driver, d.name, want, got, d.exceptions)
+			compared(r.driver, d.name, want, got).with(t, d.exceptions).print(t)
 			return worse(t, want, got)
 		})
 	}

@@ -149,12 +149,29 @@ func version(t *testing.T) int {
 	return major
 }
 
-// figures prints a line of a table: of so many tests so many pass directly, and so many one way through the router.
-func figures(t *testing.T, suite, mode string, want, got outcome, exceptions []exception) {
+// figure is a line of the table in docs/suites.md: how many tests of a suite there are, how many pass directly, how many through a router in a
+// mode, and how many are listed as exceptions there.
+type figure struct {
+	suite, mode                      string
+	tests, directly, through, listed int
+}
+
+// print prints the line, with the version of PostgreSQL.
+func (f figure) print(t *testing.T) {
 	t.Helper()
-	major := version(t)
-	t.Logf("figures: | %s | %d | %s | %d | %d | %d | %d |", suite, major, mode, len(want.passed)+len(want.failed), len(want.passed),
-		len(got.passed), count(listed(exceptions, major)))
+	t.Logf("figures: | %s | %d | %s | %d | %d | %d | %d |", f.suite, version(t), f.mode, f.tests, f.directly, f.through, f.listed)
+}
+
+// compared is the figure of two runs.
+func compared(suite, mode string, want, got outcome) figure {
+	return figure{suite: suite, mode: mode, tests: len(want.passed) + len(want.failed), directly: len(want.passed), through: len(got.passed)}
+}
+
+// with adds the exceptions.
+func (f figure) with(t *testing.T, exceptions []exception) figure {
+	t.Helper()
+	f.listed = count(listed(exceptions, version(t)))
+	return f
 }
 
 // difference says how a text differs from what is wanted; it is empty when they are the same.
