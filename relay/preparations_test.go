@@ -23,11 +23,12 @@ func (p *preparing) of(names ...string) *state.Preparations {
 	return state.NewPreparations(list)
 }
 
-func kindsOf(b []byte) (kinds string) {
+func kindsOf(b []byte) string {
+	var kinds []byte
 	for _, msg := range wholeMessages(b) {
-		kinds += string(msg[:1])
+		kinds = append(kinds, msg[0])
 	}
-	return kinds
+	return string(kinds)
 }
 
 // TestAServerGetsTheDifference: it loses what is a stranger's, gets what it lacks, and keeps the rest. What it refuses is missing there,
