@@ -55,8 +55,7 @@ func TestACancelRequestHitsNoPrelude(t *testing.T) {
 	stormOf(t, min(*cancelStorm, 1000), []string{"Europe/Berlin", "Asia/Tokyo", "America/Lima", "UTC", "Africa/Cairo", "Asia/Dubai"}, false)
 }
 
-// TestACancelRequestLeavesNobodyUncertain: each query sets something, so that the router asks a question of its own behind it, which takes
-// longer than the query. A request that hits it is none of the client's affair: the query is done, what it has set is known, and nobody
+// TestACancelRequestLeavesNobodyUncertain: each query sets something, so that the router asks a question of its own behind it. A request that hits it is none of the client's affair: the query is done, what it has set is known, and nobody
 // keeps the server for it.
 func TestACancelRequestLeavesNobodyUncertain(t *testing.T) {
 	r := stormOf(t, min(*cancelStorm, 500), nil, true)
@@ -194,10 +193,10 @@ func (c *canceller) during(do func() error, mayEnd bool) error {
 
 // marking is a query whose answer bears a mark. One that sets something fails if that is not what it was.
 func (c *canceller) marking(mark string) string {
-	pause := rand.N(longestQuery).Seconds()
 	if !c.sets {
-		return fmt.Sprintf("select '%s' from pg_sleep(%f)", mark, pause)
+		return fmt.Sprintf("select '%s' from pg_sleep(%f)", mark, rand.N(longestQuery).Seconds())
 	}
+	pause := rand.N(longestPause).Seconds() // nobody else makes it wait
 	return fmt.Sprintf("select ('it is ' || s)::int from current_setting('storm.mark', true) s where coalesce(s, '') <> '%s'; "+
 		"set storm.mark to '%s'; select current_setting('storm.mark') from pg_sleep(%f)", c.kept, mark, pause)
 }

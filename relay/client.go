@@ -212,7 +212,7 @@ func (l *Link) admit(f pgwire.Frame, msg []byte) Verdict {
 	case kind == EntrySync:
 		l.skipping, l.unnamed.inBatch = false, false
 		l.nextBatch()
-		l.unit.open, l.unit.bound = false, false
+		l.unit.open, l.unit.bound, l.unit.executes = false, false, false
 		l.doubtful()
 		l.fifo.push(Entry(EntrySync))
 		return Verdict{}
@@ -366,9 +366,10 @@ func (l *Link) before(kind EntryKind, body []byte, whole bool) (Entry, Verb) {
 // sawQuery notes a Query, and returns what is put behind its text, "" when nothing is. A long one of which only the beginning is here is
 // judged on while it passes.
 func (l *Link) sawQuery(body []byte, whole bool) (restores string) {
-	if l.unit.open && l.Status() == StatusIdle { // PostgreSQL 18 says then that it is idle, and leaves its transaction open
+	if l.unit.executes && l.Status() == StatusIdle { // PostgreSQL 18 says then that it is idle, and leaves its transaction open
 		l.Doubt()
 	}
+	l.unit.executes = false
 	l.unnamed.inBatch = false
 	l.nextBatch()
 	l.unit.statements++

@@ -89,6 +89,7 @@ type unit struct {
 	statements uint32 // Query, Execute and FunctionCall messages forwarded; a Query of several statements counts as two
 	open       bool   // an extended batch was begun, and its Sync has not been sent
 	bound      bool   // the batch has bound the unnamed portal
+	executes   bool   // the batch has executed something
 	mayEnd     bool   // something outstanding, or answered since the last ReadyForQuery, may have ended a transaction
 	writes     bool   // in the same way something may have changed the database, see Link.mayWrite
 	answered   bool   // bytes of its answer have been forwarded

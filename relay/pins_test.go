@@ -96,12 +96,13 @@ func TestATagPinsForWhatNoTextShowed(t *testing.T) {
 
 // TestAQueryAmidABatchPins: behind the Sync of such a batch PostgreSQL 18 is in a transaction, whatever it says, and fails whoever is next.
 func TestAQueryAmidABatchPins(t *testing.T) {
-	batch := join(parse("", "select 1"), bindTo("", ""))
+	batch := join(parse("", "select 1"), bindTo("", ""), execute("", 0))
 	for name, c := range map[string]struct {
 		before, sent []byte
 		pin          event.PinReason
 	}{
 		"amid a batch":         {batch, query("select 2"), event.PinUncertain},
+		"behind a Close":       {closeOf('S', "mine"), query("select 2"), event.PinNone},
 		"behind its Sync":      {join(batch, syncMsg()), query("select 2"), event.PinNone},
 		"a batch behind it":    {query("select 2"), batch, event.PinNone},
 		"another Query before": {query("select 1"), query("select 2"), event.PinNone},

@@ -200,6 +200,7 @@ func (l *Link) sawBind(front []byte, what does) {
 // sawExecute notes an Execute. Its portal may have been bound long before, in the same transaction.
 func (l *Link) sawExecute(body []byte) {
 	l.unit.statements++
+	l.unit.executes = true
 	here := l.unit.bound && len(body) > 0 && body[0] == 0 // the unnamed portal, of this batch
 	if l.unit.portalEnds && !here {
 		l.unit.mayEnd = true

@@ -126,5 +126,7 @@ var pins = map[string][]string{
 	"uncertain": {
 		"a FunctionCall in a batch that has failed is read over", "a function is called", "a function in a block that has failed",
 		"Sync and Flush in a COPY are read over", "an unnamed statement of a megabyte", "a FunctionCall without anything",
+		"a query in a batch that has failed is read over", "a query in a batch that has not failed ends it",
+		"a query that fails in the middle of a batch",
 	},
 }

@@ -105,10 +105,10 @@ const resetInUnit = "RESET of what was given at the start goes to the server's d
 
 var unservedNow = []unserved{
 	{why: "currval and lastval are 55000 on another server", symbol: "currval", witness: []act{simple("select nextval('numbers')"), simple("select lastval()")}},
-	{why: "the server's default is reported first", parameters: map[string]string{"timezone": "Asia/Tokyo"}, witness: []act{simple("set timezone = 'UTC'"), simple("reset timezone"), simple("show timezone")}},
+	{why: "the server's default is reported first", parameters: map[string]string{"timezone": "Asia/Tokyo"}, witness: []act{simple("set timezone = 'UTC'"), extended(batch("reset timezone")...)}},
 	{why: "the server's default is reported first", parameters: map[string]string{"application_name": "fuzz"}, witness: []act{simple("discard all")}},
-	{why: resetInUnit, parameters: map[string]string{"search_path": "other, public"}, witness: []act{pipelined(simple("reset all"), simple("show search_path"))}},
-	{why: resetInUnit, parameters: map[string]string{"options": "-c work_mem=2MB"}, witness: []act{pipelined(simple("reset work_mem"), simple("show work_mem"))}},
+	{why: resetInUnit, parameters: map[string]string{"search_path": "other, public"}, witness: []act{pipelined(extended(batch("reset all")...), simple("show search_path"))}},
+	{why: resetInUnit, parameters: map[string]string{"options": "-c work_mem=2MB"}, witness: []act{pipelined(extended(batch("reset work_mem")...), simple("show work_mem"))}},
 	{why: "until the Parse of an EXECUTE does not fail for what it is to run", symbol: sharedNames, witness: []act{
 		extended(parse("p", "insert into w values (9, 'nine')")), simple("drop table w"), extended(batch("execute p")...),
 	}},

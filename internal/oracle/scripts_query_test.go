@@ -18,9 +18,9 @@ func simpleScripts() []script {
 		{name: "a begin in the middle of a query takes in what stands before", steps: do(
 			query("insert into t values (3); begin; insert into t values (4)"), ready(1), query("rollback"), ready(1), elsewhere(), query("select count(*) from t"), ready(1))},
 		{name: "a commit in the middle of a query keeps what stands before", steps: do(
-			query("insert into t values (3); commit; insert into t values (4); select 1/0"), ready(1), elsewhere(), query("select n from t"), ready(1))},
+			query("insert into t values (3); commit; insert into t values (4); select 1/0"), ready(1), elsewhere(), query("select n from t order by n"), ready(1))},
 		{name: "a query that does not parse runs nothing of itself", steps: do(
-			query("insert into t values (3); selekt"), ready(1), elsewhere(), query("select n from t"), ready(1))},
+			query("insert into t values (3); selekt"), ready(1), elsewhere(), query("select n from t order by n"), ready(1))},
 		{name: "notices and warnings come in their places", steps: do(
 			query("select shout('a'), shout('b') from t"), ready(1), elsewhere(), query("do $$begin raise log 'x'; raise info 'y' using hint = 'z'; end$$"), ready(1))},
 		{name: "commands that find nothing to do warn", steps: do(
@@ -45,13 +45,13 @@ func transactionScripts() []script {
 			elsewhere(), query("select count(*) from t"), ready(1))},
 		{name: "a block in one query", steps: do(query("begin; insert into t values (3); commit"), ready(1), elsewhere(), query("select count(*) from t"), ready(1))},
 		{name: "a block that ends and begins another one at once", steps: do(
-			query("begin; insert into t values (3)"), ready(1), query("commit and chain"), ready(1), query("insert into t values (4)"), query("rollback"), ready(2), elsewhere(), query("select n from t"), ready(1))},
+			query("begin; insert into t values (3)"), ready(1), query("commit and chain"), ready(1), query("insert into t values (4)"), query("rollback"), ready(2), elsewhere(), query("select n from t order by n"), ready(1))},
 		{name: "a begin inside of a block warns", steps: do(query("begin; begin"), ready(1), query("end"), ready(1))},
 		{name: "characteristics of a block end with it", steps: do(
 			query("begin isolation level serializable read only"), ready(1), query("show transaction_isolation"), query("insert into t values (3)"), ready(2), query("rollback"), ready(1),
 			elsewhere(), query("show transaction_isolation"), query("insert into t values (3)"), ready(2))},
 		{name: "pipelined blocks", steps: do(
-			query("begin"), query("insert into t values (3)"), query("commit"), query("begin"), query("insert into t values (4)"), query("rollback"), ready(6), elsewhere(), query("select n from t"), ready(1))},
+			query("begin"), query("insert into t values (3)"), query("commit"), query("begin"), query("insert into t values (4)"), query("rollback"), ready(6), elsewhere(), query("select n from t order by n"), ready(1))},
 		{name: "a block of the extended protocol", steps: do(
 			batchOf("begin"), ready(1), batchOf("insert into t values ($1)", "3"), ready(1), batchOf("commit"), ready(1), elsewhere(), batchOf("select count(*) from t"), ready(1))},
 		{name: "a block that fails in the extended protocol", steps: do(
