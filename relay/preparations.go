@@ -228,11 +228,15 @@ func (l *Link) noPreparations() {
 }
 
 // HavePrepared takes the answer to AskPrepared: what SQL has prepared, under the settings of now; known is false when that is too much to
-// be told. others is that there are statements of the protocol under names of the client's own.
+// be told. others is that there are statements of the protocol under names of the client's own. Where a stranger's are still there the
+// client has prepared nothing, and what is shown is not its own.
 func (l *Link) HavePrepared(rows []PreparedRow, known, others bool, now *state.Vector) {
-	l.sql.unknown = l.sql.unknown || !known
-	if known {
+	switch {
+	case l.sql.foreign:
+	case known:
 		l.adopt(rows, now)
+	default:
+		l.sql.unknown = true
 	}
 	l.pins &^= event.PinsOf(event.PinPreparedStatement)
 	if others || len(l.sql.stuck) > 0 || l.sql.unknown || l.statements.keepsOwn() {

@@ -122,3 +122,26 @@ func TestWhatIsPreparedPinsWhenItIsExecuted(t *testing.T) {
 		})
 	}
 }
+
+// TestAStrangersAreNotTakenForItsOwn: who is asked about its pins, while a stranger's statements stand on its server, has prepared none.
+func TestAStrangersAreNotTakenForItsOwn(t *testing.T) {
+	var p preparing
+	l := linked(t, false, event.PinNone)
+	strangers := p.of("a")
+	l.prepared().sql = strangers
+	l.meetPreparations()
+	feedAll(t, query("select pg_try_advisory_lock(1)"), 1<<20, l, l.FromClient)
+	if got, _ := verbs(l, join(pgwire.AppendCommandComplete(nil, "SELECT 1"), readyIdle), 1<<20); got[len(got)-1] != Settle || l.Questions()&AskPrepared == 0 {
+		t.Fatalf("%v, asked %b", got, l.Questions())
+	}
+	for _, known := range []bool{true, false} {
+		l.HavePrepared([]PreparedRow{{Name: []byte("a"), SQL: []byte("prepare a as select 1")}}, known, false, p.settings.Empty())
+		if l.sql.any() || l.Pinned() == event.PinPreparedStatement || l.prepared().sql != strangers {
+			t.Errorf("known %v: it has %v, is pinned for %v, and the server has %v", known, l.sql.mine.All(), l.Pinned(), l.prepared().sql.All())
+		}
+	}
+	l.NextUnit()
+	if v := l.FromClient(query("prepare a as select 2")); v.Verb != Insert || kindsOf(l.Insertion()) != "C" {
+		t.Errorf("its own under that name: %+v", v)
+	}
+}
