@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/pgrouter/pgrouter/event"
@@ -143,5 +144,28 @@ func TestAStrangersAreNotTakenForItsOwn(t *testing.T) {
 	l.NextUnit()
 	if v := l.FromClient(query("prepare a as select 2")); v.Verb != Insert || kindsOf(l.Insertion()) != "C" {
 		t.Errorf("its own under that name: %+v", v)
+	}
+}
+
+// TestAReplayCanBeCancelled: it may wait for a lock, and its client for it. An EXECUTE of what was not prepared then is told so, and nothing
+// else is.
+func TestAReplayCanBeCancelled(t *testing.T) {
+	unknown := &pgwire.Error{Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: pgwire.CodeInvalidStatementName, Message: `prepared statement "a" does not exist`}
+	for sql, tc := range map[string]struct{ answer, want []byte }{
+		"execute a": {join(pgwire.AppendError(nil, unknown), readyIdle), cancelError},
+		"select 1":  {join(pgwire.AppendCommandComplete(nil, "SELECT 1"), readyIdle), join(pgwire.AppendCommandComplete(nil, "SELECT 1"), readyIdle)},
+	} {
+		var p preparing
+		l := linked(t, false, event.PinNone)
+		l.sql.mine = p.of("a")
+		l.Replays(p.settings.Empty())
+		feedAll(t, query(sql), 1<<20, l, l.FromClient)
+		if l.AtOwnQuery() {
+			t.Errorf("%s: nobody can end the wait for a lock", sql)
+		}
+		said := join(pgwire.AppendCloseComplete(nil), cancelError, readyIdle, tc.answer)
+		if got := shownOf(l, said, 1<<20); !strings.HasPrefix(got, string(tc.want)) || l.Outstanding() > 0 || !l.LacksPreparations() {
+			t.Errorf("%s: the client hears %q, %d outstanding", sql, got, l.Outstanding())
+		}
 	}
 }
