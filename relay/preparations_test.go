@@ -169,3 +169,16 @@ func TestAReplayCanBeCancelled(t *testing.T) {
 		}
 	}
 }
+
+// TestACloseOfSQLsStatementAsksForAllPins: what pinned may be gone with it, and what it has left behind may not.
+func TestACloseOfSQLsStatementAsksForAllPins(t *testing.T) {
+	l := linked(t, false, event.PinNone)
+	l.sql.stuck = map[string]string{"s": "prepare s as select pg_advisory_lock(1)"}
+	l.pinFor(event.PinPreparedStatement)
+	l.NextUnit()
+	feedAll(t, pgwire.AppendSync(pgwire.AppendClose(nil, pgwire.TargetStatement, "s")), 1<<20, l, l.FromClient)
+	got, _ := verbs(l, join(pgwire.AppendCloseComplete(nil), readyIdle), 1<<20)
+	if got[len(got)-1] != Settle || l.Questions() != AskPins|AskPrepared {
+		t.Errorf("%v, asked %b", got, l.Questions())
+	}
+}

@@ -543,7 +543,7 @@ func (l *Link) closeNamed(f pgwire.Frame, name []byte) Verdict {
 // an error carries the client's own name; but nobody reaches what is another's.
 func (l *Link) unknown(f pgwire.Frame, kind EntryKind, before, name []byte) Verdict {
 	if kind == EntryClose && (l.unit.prepares || l.sql.any()) {
-		l.unit.drops = true
+		l.unit.drops, l.unit.frees = true, true
 		l.AskLater(AskPrepared)
 	}
 	if !bytes.HasPrefix(name, statementPrefix) {
