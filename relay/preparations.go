@@ -25,7 +25,6 @@ type preparations struct {
 	foreign bool                     // the client has none and the server has a stranger's
 	clears  bool                     // what takes those away stands before the client's next message
 	replays queue[state.Preparation] // not answered yet
-	failed  bool                     // the first of them has failed
 	missing []missing
 }
 
@@ -38,10 +37,10 @@ type missing struct {
 // PreparedRow is a statement as pg_prepared_statements shows it: its name, and the query string that it was prepared in.
 type PreparedRow struct{ Name, SQL []byte }
 
-// forgetServer is for a link that begins or ends: what belongs to its server is gone.
+// forgetServer is for a link that ends: what belongs to its server is gone.
 func (p *preparations) forgetServer() {
 	p.replays.clear()
-	p.stuck, p.unknown, p.foreign, p.clears, p.failed, p.missing = nil, false, false, false, false, nil
+	p.stuck, p.unknown, p.foreign, p.clears, p.missing = nil, false, false, false, nil
 }
 
 // any reports whether SQL has prepared anything, as far as is known.
@@ -235,6 +234,7 @@ func (l *Link) HavePrepared(rows []PreparedRow, known, others bool, now *state.V
 	case l.sql.foreign:
 	case known:
 		l.adopt(rows, now)
+		l.sql.unknown = false // what there is stands among what is stuck
 	default:
 		l.sql.unknown = true
 	}

@@ -182,3 +182,23 @@ func TestACloseOfSQLsStatementAsksForAllPins(t *testing.T) {
 		t.Errorf("%v, asked %b", got, l.Questions())
 	}
 }
+
+// TestWhatWasTooMuchPinsUntilItIsGone: what is left of it, too.
+func TestWhatWasTooMuchPinsUntilItIsGone(t *testing.T) {
+	var p preparing
+	l := linked(t, false, event.PinNone)
+	row := []PreparedRow{{Name: []byte("a"), SQL: []byte("prepare a as select 1")}}
+	for i, step := range []struct {
+		rows  []PreparedRow
+		known bool
+		want  event.PinReason
+	}{
+		{nil, false, event.PinPreparedStatement}, {row, true, event.PinPreparedStatement}, {row, true, event.PinPreparedStatement},
+		{nil, true, event.PinNone}, {row, true, event.PinNone},
+	} {
+		l.HavePrepared(step.rows, step.known, false, p.settings.Empty())
+		if got := l.Pinned(); got != step.want {
+			t.Fatalf("answer %d: pinned for %v, want %v", i, got, step.want)
+		}
+	}
+}
