@@ -176,7 +176,11 @@ func (l *Link) findsForeign(kind EntryKind, body []byte) bool {
 // namesUnknown reports whether a name may be one of SQL's, or that of a statement that names one.
 func (l *Link) namesUnknown(name []byte) bool {
 	n := l.statements.find(name)
-	return n == nil || n.statement.now == nil || n.statement.now.NamesPrepared()
+	if n == nil {
+		return true
+	}
+	st, known := n.statement.seen(l.statements.batch)
+	return !known || st == nil || st.NamesPrepared()
 }
 
 // clearing returns what takes away what a stranger has prepared, and notes it as outstanding. Nothing stands before it that could make the
