@@ -29,13 +29,23 @@ func (l *Link) recall(kind EntryKind, body []byte) bool {
 	case EntryBind:
 		_, rest, _ := cutString(body)
 		if name, _, ok := cutString(rest); ok && len(name) > 0 {
-			n := l.statements.find(name)
-			return n != nil && n.statement.now != nil && n.statement.now.Recalls()
+			return l.nameRecalls(name)
 		}
-		return l.doesUnnamed().recalls
+		return l.doesUnnamed().recalls || l.sql.recalls && state.Executes(l.unnamedText())
 	default:
 		return false
 	}
+}
+
+// nameRecalls reports whether what is behind a name may: the statement itself, or what SQL has prepared.
+func (l *Link) nameRecalls(name []byte) bool {
+	n := l.statements.find(name)
+	if n == nil || n.statement.now == nil {
+		what, prepared := l.sql.mine.Find(string(name))
+		return prepared && what.Statement.Recalls()
+	}
+	st := n.statement.now
+	return st.Recalls() || l.sql.recalls && st.NamesPrepared()
 }
 
 // forgets says what stands before a message because of a stranger's numbers: nothing, the wait for what was sent before it, which may

@@ -5,6 +5,7 @@ import (
 
 	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/pgwire"
+	"github.com/pgrouter/pgrouter/state"
 )
 
 // TestAStrangersNumbersAreTakenAway: before who may ask for one, where that does no harm.
@@ -96,6 +97,25 @@ func TestTheStatementBehindTheDiscardIsAnswered(t *testing.T) {
 		theirs := join(pgwire.AppendCommandComplete(nil, "SELECT 1"), ready)
 		if _, shown := verbs(l, join(ours, theirs), 5); l.Outstanding() != 0 || l.Status() != status || len(shown) < len(theirs)-len(ready) {
 			t.Errorf("%c: %d outstanding, status %c, the client sees %q", status, l.Outstanding(), l.Status(), shown)
+		}
+	}
+}
+
+// TestWhatSQLHasPreparedMayAskForANumber, whichever way it is run.
+func TestWhatSQLHasPreparedMayAskForANumber(t *testing.T) {
+	var p preparing
+	st := p.statements.Intern("", 0, []byte("prepare c as select currval('s')"+emptyParse))
+	l := linked(t, false, event.PinNone, join(parse("", "execute c"), parse("s", "execute c"), parse("t", "select 1"), syncMsg()),
+		join(pgwire.AppendParseComplete(nil), pgwire.AppendParseComplete(nil), pgwire.AppendParseComplete(nil), readyIdle))
+	l.sql.mine = state.NewPreparations(append(p.of("d").All(), state.Preparation{Name: "c", Statement: st, Under: p.settings.Empty()}))
+	l.sql.recalls = true
+	l.Detach()
+	for _, tc := range []struct {
+		b    []byte
+		want bool
+	}{{query("execute c"), true}, {bindTo("", ""), true}, {bindTo("", "s"), true}, {bindTo("", "c"), true}, {bindTo("", "d"), false}, {bindTo("", "t"), false}} {
+		if v := l.Begin(tc.b); v.Verb != Start || l.Recalls() != tc.want {
+			t.Errorf("%q: %v, %t", tc.b, v.Verb, l.Recalls())
 		}
 	}
 }
