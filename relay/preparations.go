@@ -137,7 +137,7 @@ func (l *Link) whyMissing(code, msg []byte) *pgwire.Error {
 	return nil
 }
 
-// awaitsAnswers reports whether the client waits for an answer; what is the router's own and stands alone does not count.
+// awaitsAnswers reports whether the client may wait for an answer; what is the router's own and stands alone, a prelude, does not count.
 func (l *Link) awaitsAnswers() bool {
 	return l.fifo.count > 1 || l.fifo.count == 1 && l.fifo.first()&Injected == 0
 }
@@ -345,14 +345,7 @@ func (l *Link) executing(text []byte, whole bool) (d does) {
 func (d *does) runs(st *state.Statement) {
 	d.pins = d.pins.With(st.Class().Later)
 	d.frees = d.frees || st.Class().Frees
-	if st.Touched() != nil {
-		touched := new(state.Touched)
-		if d.touched != nil {
-			touched.Add(d.touched)
-		}
-		touched.Add(st.Touched())
-		d.touched = touched
-	}
+	d.touched = bothTouched(d.touched, st.Touched())
 }
 
 // and returns what two texts do.
@@ -362,16 +355,22 @@ func (d does) and(e does) does {
 	e.frees = d.frees || e.frees
 	e.mayEnd, e.writes, e.recalls = d.mayEnd || e.mayEnd, d.writes || e.writes, d.recalls || e.recalls
 	e.sets = d.sets || e.sets
-	switch {
-	case e.touched == nil:
-		e.touched = d.touched
-	case d.touched != nil:
-		touched := new(state.Touched)
-		touched.Add(d.touched)
-		touched.Add(e.touched)
-		e.touched = touched
-	}
+	e.touched = bothTouched(d.touched, e.touched)
 	return e
+}
+
+// bothTouched returns the settings that one of two texts touches. Neither is changed: they may be a statement's.
+func bothTouched(a, b *state.Touched) *state.Touched {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	}
+	touched := new(state.Touched)
+	touched.Add(a)
+	touched.Add(b)
+	return touched
 }
 
 // runsPrepared notes what a Query does that runs what SQL has prepared.

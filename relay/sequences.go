@@ -57,7 +57,7 @@ func (l *Link) forgets(kind EntryKind, body []byte) Verb {
 		return More
 	}
 	switch {
-	case l.fifo.count > 1 || l.fifo.count == 1 && l.fifo.first()&Injected == 0: // a prelude may be under way
+	case l.awaitsAnswers():
 		return Full
 	case l.Status() == StatusFailed:
 		return More
