@@ -5,18 +5,17 @@ import (
 )
 
 // pinQuestions ask a server, each with a column of the postlude, what its session holds that cannot be moved, but for prepared
-// statements. What stands in the
-// schema of temporary things is found by its dependency on that, as PostgreSQL finds it when it clears the schema. Locks of
-// transactions are gone when a unit is over. Constant table.
+// statements. What stands in the schema of temporary things is found by its dependency on that, as PostgreSQL finds it when it clears the
+// schema. Locks of transactions are gone when a unit is over. Constant table.
 var pinQuestions = [...]struct {
 	why event.PinReason
 	sql string
 }{
 	{event.PinListen, "EXISTS (SELECT FROM pg_catalog.pg_listening_channels())"},
-	{event.PinTempTable, "EXISTS (SELECT FROM pg_catalog.pg_depend WHERE refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass" +
-		" AND refobjid = pg_catalog.pg_my_temp_schema())"},
+	{event.PinTempTable, "EXISTS (SELECT FROM pg_catalog.pg_depend WHERE refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_namespace'::pg_catalog.regclass" +
+		" AND refobjid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema())"},
 	{event.PinCursor, "EXISTS (SELECT FROM pg_catalog.pg_cursors WHERE is_holdable)"},
-	{event.PinAdvisoryLock, "EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid())"},
+	{event.PinAdvisoryLock, "EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype OPERATOR(pg_catalog.=) 'advisory' AND pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid())"},
 }
 
 // askPins puts into the postlude what of the session's pins really holds.

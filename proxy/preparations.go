@@ -15,7 +15,7 @@ const preparedTexts = "(SELECT CASE WHEN pg_catalog.sum(pg_catalog.octet_length(
 	" FROM pg_catalog.pg_prepared_statements WHERE from_sql HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 0)"
 
 // preparedNames asks whether there are statements of the protocol under names that are not the router's.
-const preparedNames = "EXISTS (SELECT FROM pg_catalog.pg_prepared_statements WHERE NOT from_sql AND name !~ '^" + state.StatementPrefix + "')"
+const preparedNames = "EXISTS (SELECT FROM pg_catalog.pg_prepared_statements WHERE NOT from_sql AND name OPERATOR(pg_catalog.!~) '^" + state.StatementPrefix + "')"
 
 // preparedEnd stands behind each name and each query string.
 const preparedEnd = 1

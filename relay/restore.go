@@ -10,7 +10,8 @@ import (
 
 // restoring returns what is put behind a query string that resets settings, "" when nothing is.
 func (l *Link) restoring(class state.Class, text []byte, touched *state.Touched) string {
-	if touched == nil || class.Multi || !touched.Resets() || !state.Extensible(text) {
+	whole := touched != nil && touched.Resets() && !touched.Has(state.SessionAuthorization) // DISCARD ALL stands alone in its text
+	if !whole || class.Multi || !state.Extensible(text) {
 		return ""
 	}
 	return l.texts().Restore(touched)

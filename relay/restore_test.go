@@ -28,7 +28,7 @@ func (*startingWith) Restore(reset *state.Touched) string {
 func TestWhatAClientBeganWithIsGivenBackBehindItsReset(t *testing.T) {
 	for sql, extended := range map[string]bool{
 		"reset x": true, "RESET ALL;": true, "set x to default": true, "Set Session x = DEFAULT ; ": true,
-		"reset y": false, "set x to 2": false, "set local x to default": false, "reset x; select 1": false, "reset x -- why": false,
+		"reset y": false, "discard all": false, "reset session authorization": false, "set x to 2": false, "set local x to default": false, "reset x; select 1": false, "reset x -- why": false,
 		`reset "x"`: false, "reset x $$": false, "select 1": false, "reset x /*": false,
 	} {
 		l := linked(t, false, event.PinNone)

@@ -109,8 +109,8 @@ func (t *Statements) Intern(scope string, generation uint64, parse []byte) *Stat
 	return s
 }
 
-// Alone returns a statement that is like no other, because it is parsed under settings that nobody knows, or borrows its rows. Its text is kept, so that it can
-// be prepared elsewhere.
+// Alone returns a statement that is like no other, because it is parsed under settings that nobody knows, or borrows its rows. Its text
+// is kept, so that it can be prepared elsewhere.
 func (t *Statements) Alone(parse []byte) *Statement {
 	t.mu.Lock()
 	defer t.mu.Unlock()
