@@ -13,8 +13,8 @@ import (
 // loses what others have left under a name. What there is PostgreSQL itself says at the end of each unit of work that has changed it. A
 // client without such statements leaves a stranger's where they are until it sends something that could find them.
 
-// preparationsLimit is the size in bytes of all the texts that a session keeps.
-const preparationsLimit = 64 * 1024
+// PreparationsLimit is the size in bytes of all the texts that a session keeps.
+const PreparationsLimit = 64 * 1024
 
 // preparations is what SQL has prepared, as a client has it.
 type preparations struct {
@@ -142,71 +142,6 @@ func (l *Link) awaitsAnswers() bool {
 	return l.fifo.count > 1 || l.fifo.count == 1 && l.fifo.first()&Injected == 0
 }
 
-// clearsForeign says what stands before a message on a server where a stranger has left what SQL prepared: nothing, the wait for what was
-// sent before it, or what takes that away.
-func (l *Link) clearsForeign(kind EntryKind, body []byte, whole bool) Verb {
-	switch {
-	case whole && !l.findsForeign(kind, body):
-		return More
-	case l.awaitsAnswers():
-		return Full
-	}
-	l.sql.foreign, l.sql.clears = false, true
-	return Insert
-}
-
-// findsForeign reports whether a message could find what a stranger has prepared.
-func (l *Link) findsForeign(kind EntryKind, body []byte) bool {
-	switch kind {
-	case EntryQuery, EntryParse:
-		return state.NamesPrepared(body)
-	case EntryBind:
-		_, rest, _ := cutString(body)
-		if name, _, ok := cutString(rest); ok && len(name) > 0 {
-			return l.namesUnknown(name)
-		}
-		return state.NamesPrepared(l.unnamedText())
-	case EntryDescribe, EntryClose:
-		return len(body) > 2 && body[0] == pgwire.TargetStatement && l.namesUnknown(body[1:len(body)-1])
-	default:
-		return false
-	}
-}
-
-// namesUnknown reports whether a name may be one of SQL's, or that of a statement that names one.
-func (l *Link) namesUnknown(name []byte) bool {
-	n := l.statements.find(name)
-	if n == nil {
-		return true
-	}
-	st, known := n.statement.seen(l.statements.batch)
-	return !known || st == nil || st.NamesPrepared()
-}
-
-// clearing returns what takes away what a stranger has prepared, and notes it as outstanding. Nothing stands before it that could make the
-// server read over it.
-func (l *Link) clearing() []byte {
-	l.sql.clears = false
-	var b []byte
-	for _, has := range l.prepared().sql.All() {
-		b = l.closes(b, has.Name)
-	}
-	l.prepared().sql = nil
-	return b
-}
-
-// unnamedText returns the text of the unnamed statement that a Bind would run now.
-func (l *Link) unnamedText() []byte {
-	parse := l.unnamed.parse
-	if l.unnamed.parses > 0 {
-		parse = l.unnamed.next
-	}
-	if len(parse) <= pgwire.HeaderLen {
-		return nil
-	}
-	return textOf(parse[pgwire.HeaderLen+1:])
-}
-
 // heedPrepared takes the tag of a statement that was done: what SQL has prepared may be another than before.
 func (l *Link) heedPrepared(tag []byte) {
 	if len(tag) == 0 || tag[0] != 'P' && !l.unit.prepares && !l.sql.any() {
@@ -256,7 +191,7 @@ func (l *Link) adopt(rows []PreparedRow, now *state.Vector) {
 	for _, row := range rows {
 		what, movable := l.adoptRow(row, now)
 		size += len(row.SQL)
-		if movable && len(mine) < l.prepared().limit() && size <= preparationsLimit {
+		if movable && len(mine) < l.prepared().limit() && size <= PreparationsLimit {
 			mine = append(mine, what)
 		} else {
 			stuck[what.Name] = string(row.SQL)
@@ -316,72 +251,6 @@ func (l *Link) adoptRow(row PreparedRow, now *state.Vector) (what state.Preparat
 	}
 	what.Statement = l.texts().Statement(append(append([]byte(nil), text...), emptyParse...))
 	return what, true
-}
-
-// executing returns what a text does by running what SQL has prepared, as far as its words tell. Where they tell no name it may be all.
-func (l *Link) executing(text []byte, whole bool) (d does) {
-	if l.sql.mine == nil && l.unit.later == 0 || whole && !state.Executes(text) {
-		return does{}
-	}
-	d.pins = l.unit.later
-	named := false
-	if whole {
-		for _, use := range state.PreparedUses(text) {
-			if what, ok := l.sql.mine.Find(use.Name); ok {
-				d.runs(what.Statement)
-				named = true
-			}
-		}
-	}
-	if !named {
-		for _, what := range l.sql.mine.All() {
-			d.runs(what.Statement)
-		}
-	}
-	return d
-}
-
-// runs adds what a statement does that SQL has prepared.
-func (d *does) runs(st *state.Statement) {
-	d.pins = d.pins.With(st.Class().Later)
-	d.frees = d.frees || st.Class().Frees
-	d.touched = bothTouched(d.touched, st.Touched())
-}
-
-// and returns what two texts do.
-func (d does) and(e does) does {
-	e.pins = d.pins | e.pins
-	e.later = d.later | e.later
-	e.frees = d.frees || e.frees
-	e.mayEnd, e.writes, e.recalls = d.mayEnd || e.mayEnd, d.writes || e.writes, d.recalls || e.recalls
-	e.sets = d.sets || e.sets
-	e.touched = bothTouched(d.touched, e.touched)
-	return e
-}
-
-// bothTouched returns the settings that one of two texts touches. Neither is changed: they may be a statement's.
-func bothTouched(a, b *state.Touched) *state.Touched {
-	switch {
-	case a == nil:
-		return b
-	case b == nil:
-		return a
-	}
-	touched := new(state.Touched)
-	touched.Add(a)
-	touched.Add(b)
-	return touched
-}
-
-// runsPrepared notes what a Query does that runs what SQL has prepared.
-func (l *Link) runsPrepared(text []byte, whole bool) {
-	if l.sql.mine == nil && l.unit.later == 0 {
-		return
-	}
-	what := l.executing(text, whole)
-	l.pinsFor(what.pins)
-	l.unit.frees = l.unit.frees || what.frees
-	l.touch(what.touched)
 }
 
 // tries puts a Parse together under the client's own name, and what takes that away again, where SQL may have taken the name:
