@@ -39,7 +39,7 @@ demo: build ## Run pgrouter in front of a real primary with standbys on loopback
 	@scripts/setup-$(if $(findstring --patroni,$(DEMO)),patroni,postgres)
 	bin/pgrouter demo $(DEMO)
 
-test: setup unit arch allocs ## Everything that must hold before a commit is pushed; what CI runs (under 15 minutes on 2 cores)
+test: setup unit arch allocs ## Everything that must hold before a commit is pushed; what CI runs (about 15 minutes on 2 cores)
 	$(MAKE) --no-print-directory drill
 	$(MAKE) --no-print-directory streams
 	$(MAKE) --no-print-directory soak SOAK=2m SOAK_LIMIT=10m
