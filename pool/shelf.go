@@ -38,11 +38,8 @@ type shelf struct {
 
 // live counts the open connections.
 func (sh *shelf) live() int {
-	n := 0
-	for st := stateIdle; st < stateClosed; st++ {
-		n += sh.lists[st].n
-	}
-	return n
+	l := &sh.lists
+	return l[stateIdle].n + l[stateLinked].n + l[stateResetting].n + l[stateCancelPending].n
 }
 
 // total counts what Size limits.

@@ -29,13 +29,13 @@ func (t *tail) join(b []byte) (all []byte, joined bool) {
 
 // keep remembers what was not used of the result of join.
 func (t *tail) keep(rest []byte, joined bool) {
-	if joined {
-		t.off = len(t.buf) - len(rest)
-	} else {
-		t.buf, t.off = append(t.buf[:0], rest...), 0
-	}
-	if t.len() == 0 {
+	switch {
+	case len(rest) == 0:
 		t.clear()
+	case joined:
+		t.off = len(t.buf) - len(rest)
+	default:
+		t.buf, t.off = append(t.buf[:0], rest...), 0
 	}
 }
 

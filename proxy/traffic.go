@@ -190,7 +190,7 @@ func (c *stopwatch) asked(now int64) {
 // account adds what the link has counted to the traffic. Where more is outstanding, or the transaction goes on, the clock does.
 func (s *Session) account() {
 	n := s.link.Tally
-	if n == (relay.Tally{}) {
+	if n.Empty() {
 		return
 	}
 	s.link.Tally = relay.Tally{}

@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -88,7 +89,7 @@ func (e *epoll) close() error {
 
 func (e *epoll) wake() {
 	// It cannot block, and fails only after 2^64-2 writes.
-	_, _, _ = unix.RawSyscall(unix.SYS_WRITE, uintptr(e.eventFD), uintptr(unsafe.Pointer(&e.one[0])), uintptr(len(e.one)))
+	_, _, _ = syscall.RawSyscall(unix.SYS_WRITE, uintptr(e.eventFD), uintptr(unsafe.Pointer(&e.one[0])), uintptr(len(e.one)))
 }
 
 // wait without a time-out of 0 may block. Handing the processor back to the scheduler before and fetching it afterwards costs
@@ -100,10 +101,10 @@ func (e *epoll) wait(timeout int64, brisk bool) int {
 	var n uintptr
 	var errno unix.Errno
 	if timeout == 0 || brisk && e.signalsEnd {
-		n, _, errno = unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(e.fd), uintptr(unsafe.Pointer(&e.events[0])), maxEvents,
+		n, _, errno = syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(e.fd), uintptr(unsafe.Pointer(&e.events[0])), maxEvents,
 			milliseconds(timeout), 0, 0)
 	} else {
-		n, _, errno = unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(e.fd), uintptr(unsafe.Pointer(&e.events[0])), maxEvents,
+		n, _, errno = syscall.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(e.fd), uintptr(unsafe.Pointer(&e.events[0])), maxEvents,
 			milliseconds(timeout), 0, 0)
 	}
 	if errno == 0 {
@@ -272,7 +273,7 @@ func (e *epoll) forget(c *Conn) {
 
 func (e *epoll) control(op int, fd int32, ev *unix.EpollEvent) unix.Errno {
 	e.loop.count.Controls++
-	_, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(e.fd), uintptr(op), uintptr(fd), uintptr(unsafe.Pointer(ev)), 0, 0)
+	_, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(e.fd), uintptr(op), uintptr(fd), uintptr(unsafe.Pointer(ev)), 0, 0)
 	return errno
 }
 
@@ -287,7 +288,7 @@ func (e *epoll) peek(c *Conn) (int, unix.Errno) {
 func (e *epoll) receiveFlags(c *Conn, b []byte, flags uintptr) (int, unix.Errno) {
 	for {
 		e.loop.count.Receives++
-		n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(c.fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), flags, 0, 0)
+		n, _, errno := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(c.fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), flags, 0, 0)
 		switch errno {
 		case 0:
 			return int(n), 0
@@ -301,7 +302,7 @@ func (e *epoll) receiveFlags(c *Conn, b []byte, flags uintptr) (int, unix.Errno)
 func (e *epoll) send(c *Conn, b []byte) (int, unix.Errno) {
 	for {
 		e.loop.count.Sends++
-		n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(c.fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)),
+		n, _, errno := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(c.fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)),
 			unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
 		if errno != unix.EINTR {
 			return taken(n, errno)
@@ -319,7 +320,7 @@ func (e *epoll) sendPieces(c *Conn, v [][]byte) (int, unix.Errno) {
 	defer clear(e.vectors[:len(v)])
 	for {
 		e.loop.count.Sends++
-		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMSG, uintptr(c.fd), uintptr(unsafe.Pointer(&e.header)),
+		n, _, errno := syscall.RawSyscall6(unix.SYS_SENDMSG, uintptr(c.fd), uintptr(unsafe.Pointer(&e.header)),
 			unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0, 0)
 		if errno != unix.EINTR {
 			return taken(n, errno)

@@ -220,6 +220,10 @@ func (c *Conn) spillRest(n int, ok bool) {
 	if !ok {
 		return
 	}
+	if n == len(c.first) && len(c.more) == 0 { // mostly it takes all
+		c.first = nil
+		return
+	}
 	if n < len(c.first) {
 		c.backlog.add(&c.loop.chunks, c.first[n:])
 		n = 0

@@ -3,6 +3,7 @@
 package reactor
 
 import (
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -72,7 +73,7 @@ func (l *Loop) lookAt(c *Conn) {
 	s.sent = c.sent
 	var info unix.TCPInfo
 	size := uint32(unix.SizeofTCPInfo)
-	_, _, errno := unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(c.fd), unix.IPPROTO_TCP, unix.TCP_INFO,
+	_, _, errno := syscall.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(c.fd), unix.IPPROTO_TCP, unix.TCP_INFO,
 		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
 	if errno != 0 {
 		return
