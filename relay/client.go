@@ -97,10 +97,12 @@ func (l *Link) Begin(b []byte) Verdict {
 	if l.skipping {
 		return l.beginSkipping(f, len(b))
 	}
-	if entryOf(f.Kind) == EntryNone {
+	kind, body := entryOf(f.Kind), b[pgwire.HeaderLen:have]
+	if kind == EntryNone {
 		return Verdict{Verb: Refuse, Fault: unexpected(f.Kind)}
 	}
-	l.sequences.recalls = l.recall(entryOf(f.Kind), b[pgwire.HeaderLen:have])
+	l.glance(kind, body, have == f.Len)
+	l.sequences.recalls = l.recall(kind, body)
 	return Verdict{Verb: Start}
 }
 
@@ -118,6 +120,7 @@ func (l *Link) beginSkipping(f pgwire.Frame, have int) Verdict {
 // behind a Query, a FunctionCall and a Sync. A batch without its Sync is skipped up to it, a message of which only a part is here up to
 // its end.
 func (l *Link) Cancelled(b []byte) (used int, failed, ready bool) {
+	l.glanced.known = false
 	for !ready {
 		f, ok, err := pgwire.PeekFrontend(b[used:])
 		if err != nil || !ok || f.Kind == pgwire.KindTerminate {
@@ -166,7 +169,7 @@ func (l *Link) FromClient(b []byte) Verdict {
 		if !ok || have < needed(f) {
 			break
 		}
-		if v := l.admit(f, b[n:n+have]); v.Verb != More {
+		if v := l.take(f, b[n:n+have]); v.Verb != More {
 			v.N = n
 			return v
 		}
@@ -189,6 +192,15 @@ func needed(f pgwire.Frame) int {
 		return holdLimit
 	}
 	return pgwire.HeaderLen
+}
+
+// take admits a message. What Begin has seen of it counts until it has passed: it comes again where something stands before it.
+func (l *Link) take(f pgwire.Frame, msg []byte) Verdict {
+	v := l.admit(f, msg)
+	if v.Verb != Insert && v.Verb != Full {
+		l.glanced.known = false
+	}
+	return v
 }
 
 // admit notes one message that is about to be forwarded; msg is the whole of it, or the beginning of a long one. Any verb
@@ -380,8 +392,9 @@ func (l *Link) sawQuery(body []byte, whole bool) (restores string) {
 		l.runsPrepared(nil, false)
 		return ""
 	}
-	text := textOf(body)
-	class := state.Classify(text)
+	glance := l.glanceAt(EntryQuery, body)
+	text := glance.Text(body)
+	class := glance.Classify(text)
 	touched := touches(class, text)
 	if len(text)+1 == len(body) {
 		restores = l.restoring(class, text, touched)

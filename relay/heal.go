@@ -83,10 +83,10 @@ func (l *Link) mend(head Entry, code, msg []byte, changed bool) bool {
 }
 
 // again takes the ReadyForQuery behind which the unit is sent again.
-func (l *Link) again(msg []byte) Verdict {
+func (l *Link) again(msg []byte) Verb {
 	l.healing = false
 	if msg[pgwire.HeaderLen] != StatusIdle || l.fifo.count > 0 {
-		return violation
+		return Violation
 	}
-	return Verdict{Verb: Again}
+	return Again
 }

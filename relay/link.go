@@ -62,6 +62,7 @@ type Link struct {
 	unit      unit
 	settling  settling
 	sequences sequences
+	glanced   glanced
 	unnamed   unnamed
 
 	statements *statements // named ones; nil before the first
@@ -82,6 +83,11 @@ type Tally struct {
 	Heals        uint32 // units that were sent again because the server's statement was of no use any more
 	Binds        uint32
 	Replays      uint32 // statements of SQL's PREPARE that were prepared on a server which did not have them
+}
+
+// Empty reports whether nothing was counted.
+func (t *Tally) Empty() bool {
+	return t.Queries|t.Transactions|t.ClientParses|t.ServerParses|t.Injected|t.Evictions|t.Heals|t.Binds|t.Replays == 0
 }
 
 // unit is what is known of the unit of work under way.

@@ -111,7 +111,7 @@ func (l *Link) runs(b []byte, sql string) []byte {
 }
 
 // replayFailed takes the error of a replay. The statement is missing on this server, and nowhere else.
-func (l *Link) replayFailed(msg []byte, whole bool) Verdict {
+func (l *Link) replayFailed(msg []byte, whole bool) Verb {
 	what := l.sql.replays.front()
 	why := pgwire.ErrServerProtocol.New("")
 	if e, err := pgwire.ParseError(msg[pgwire.HeaderLen:]); whole && err == nil {
@@ -120,7 +120,7 @@ func (l *Link) replayFailed(msg []byte, whole bool) Verdict {
 	l.sql.missing = append(l.sql.missing, missing{what.Name, why})
 	l.prepared().sql = l.prepared().sql.Without(what.Name)
 	l.skipToSync()
-	return swallow
+	return Drop
 }
 
 // whyMissing returns why a statement is missing that an error of the server's names, nil when there is none.

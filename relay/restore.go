@@ -27,7 +27,7 @@ func (l *Link) restore(entry Entry, text []byte, restores string) Verdict {
 }
 
 // restored takes CommandComplete of such a Query: that of the client's statement is held back until what stands behind it is done.
-func (l *Link) restored(head Entry, msg []byte, whole bool) Verdict {
+func (l *Link) restored(head Entry, msg []byte, whole bool) Verb {
 	tag := msg[pgwire.HeaderLen:]
 	if command, _, _ := cutString(tag); setsSomething(command) {
 		l.heedTag(head, tag, whole)
@@ -35,14 +35,14 @@ func (l *Link) restored(head Entry, msg []byte, whole bool) Verdict {
 		if tag[0] == 'R' {
 			l.unit.tag = "RESET"
 		}
-		return swallow
+		return Drop
 	}
 	if l.unit.tag == "" {
-		return violation
+		return Violation
 	}
 	s := l.names()
 	s.scratch = pgwire.AppendCommandComplete(s.scratch[:0], l.unit.tag)
 	l.unit.tag = ""
 	l.fifo.answered()
-	return Verdict{Verb: Replace}
+	return Replace
 }

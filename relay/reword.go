@@ -14,34 +14,34 @@ type wording struct {
 }
 
 // reworded says how the client is told an error: in the server's words, or with the names that are the client's own.
-func (l *Link) reworded(head Entry, code, msg []byte, whole bool) Verdict {
+func (l *Link) reworded(head Entry, code, msg []byte, whole bool) Verb {
 	var w wording
 	switch {
 	case head&Quiet != 0:
-		return swallow
+		return Drop
 	case head&Reworded != 0:
 		w = l.statements.words.pop()
 		*l.fifo.at(0) &^= Reworded
 	case l.sql.missing != nil && l.whyMissing(code, msg) != nil:
 		return l.say(l.whyMissing(code, msg))
 	case l.statements == nil || !namesStatement(string(code)):
-		return forward
+		return More
 	}
 	if !whole && w.instead == nil {
-		return forward
+		return More
 	}
 	if w.instead != nil {
 		return l.say(w.instead)
 	}
 	e, err := pgwire.ParseError(msg[pgwire.HeaderLen:])
 	if err != nil {
-		return forward
+		return More
 	}
 	if w.from == "" {
 		w = l.wordingOf(e.Message)
 	}
 	if w.from == "" || !strings.Contains(e.Message, w.from) {
-		return forward
+		return More
 	}
 	e.Message = strings.Replace(e.Message, w.from, w.to, 1)
 	return l.say(e)
@@ -58,10 +58,10 @@ func namesStatement(code string) bool {
 }
 
 // say puts an error in the place of the server's.
-func (l *Link) say(e *pgwire.Error) Verdict {
+func (l *Link) say(e *pgwire.Error) Verb {
 	s := l.names()
 	s.scratch = pgwire.AppendError(s.scratch[:0], e)
-	return Verdict{Verb: Replace}
+	return Replace
 }
 
 // wordingOf finds the client's name for the server's name in a message, if there is one in it.

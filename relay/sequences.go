@@ -25,7 +25,7 @@ func (l *Link) Recalls() bool { return l.sequences.recalls }
 func (l *Link) recall(kind EntryKind, body []byte) bool {
 	switch kind {
 	case EntryQuery, EntryParse:
-		return state.Recalls(body) || l.sql.recalls && state.Executes(body)
+		return l.glanceAt(kind, body).Recalls || l.sql.recalls && state.Executes(body)
 	case EntryBind:
 		_, rest, _ := cutString(body)
 		if name, _, ok := cutString(rest); ok && len(name) > 0 {

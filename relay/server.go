@@ -27,7 +27,7 @@ func (l *Link) FromServer(b []byte) Verdict {
 			break
 		}
 		l.ahead = n
-		v := l.observe(f, b[n:n+have])
+		v := Verdict{Verb: l.observe(f, b[n:n+have])}
 		switch v.Verb {
 		case More:
 			l.down.rest, l.down.drop = f.Len-have, false
@@ -90,21 +90,15 @@ func (l *Link) awaited(f pgwire.Frame) int {
 	return min(f.Len, holdLimit)
 }
 
-var (
-	forward   = Verdict{}
-	swallow   = Verdict{Verb: Drop}
-	violation = Verdict{Verb: Violation}
-)
-
-// observe takes one message of the server's. Verdicts leave N and, but for what it says, Skip to the caller.
-func (l *Link) observe(f pgwire.Frame, msg []byte) Verdict {
+// observe takes one message of the server's. More passes it on.
+func (l *Link) observe(f pgwire.Frame, msg []byte) Verb {
 	head := l.fifo.first()
 	if head&Restores != 0 {
 		switch f.Kind {
 		case pgwire.KindCommandComplete:
 			return l.restored(head, msg, len(msg) == f.Len)
 		case pgwire.KindRowDescription, pgwire.KindDataRow: // of what stands behind the client's statement
-			return swallow
+			return Drop
 		}
 	}
 	switch f.Kind {
@@ -141,7 +135,7 @@ func (l *Link) observe(f pgwire.Frame, msg []byte) Verdict {
 }
 
 // observeExtended takes the answers of the extended protocol and of FunctionCall.
-func (l *Link) observeExtended(msg []byte, head Entry, whole bool) Verdict {
+func (l *Link) observeExtended(msg []byte, head Entry, whole bool) Verb {
 	want := EntryNone
 	switch msg[0] {
 	case pgwire.KindParseComplete:
@@ -161,7 +155,7 @@ func (l *Link) observeExtended(msg []byte, head Entry, whole bool) Verdict {
 		return l.mayBeOver(head, EntryFunctionCall)
 	}
 	if want == EntryNone || head.Kind() != want {
-		return violation
+		return Violation
 	}
 	if want == EntryDescribe {
 		l.hear(head, msg, whole)
@@ -173,9 +167,9 @@ func (l *Link) observeExtended(msg []byte, head Entry, whole bool) Verdict {
 }
 
 // partOf passes a message that belongs to an answer and does not end it.
-func (l *Link) partOf(head Entry, a, b EntryKind) Verdict {
+func (l *Link) partOf(head Entry, a, b EntryKind) Verb {
 	if k := head.Kind(); k != a && k != b {
-		return violation
+		return Violation
 	}
 	return shown(head)
 }
@@ -189,24 +183,24 @@ func (l *Link) done() {
 }
 
 // answered passes a message that ends an answer.
-func (l *Link) answered(head Entry) Verdict {
+func (l *Link) answered(head Entry) Verb {
 	if head&Reworded != 0 { // it was sent to fail
-		return violation
+		return Violation
 	}
 	l.done()
 	l.settle(head)
 	return shown(head)
 }
 
-func shown(head Entry) Verdict {
+func shown(head Entry) Verb {
 	if head&Swallow != 0 {
-		return swallow
+		return Drop
 	}
-	return forward
+	return More
 }
 
 // completed passes CommandComplete or EmptyQueryResponse: the end of an Execute, one of several statements of a Query.
-func (l *Link) completed(head Entry) Verdict {
+func (l *Link) completed(head Entry) Verb {
 	l.copyIn, l.unit.syncsRead = false, 0
 	switch head.Kind() {
 	case EntryExecute:
@@ -217,20 +211,20 @@ func (l *Link) completed(head Entry) Verdict {
 }
 
 // mayBeOver passes a message behind which nothing but ReadyForQuery need come.
-func (l *Link) mayBeOver(head Entry, want EntryKind) Verdict {
+func (l *Link) mayBeOver(head Entry, want EntryKind) Verb {
 	if head.Kind() != want || head&Reworded != 0 {
-		return violation
+		return Violation
 	}
 	l.fifo.answered()
 	return shown(head)
 }
 
 // ready takes ReadyForQuery.
-func (l *Link) ready(head Entry, msg []byte) Verdict {
+func (l *Link) ready(head Entry, msg []byte) Verb {
 	switch msg[pgwire.HeaderLen] {
 	case StatusIdle, StatusBlock, StatusFailed:
 	default:
-		return violation
+		return Violation
 	}
 	if head.Kind() == EntryNone && l.unit.copySync { // the Sync sent into a COPY was answered after all
 		l.skipping, l.unit.copySync = false, false
@@ -239,7 +233,7 @@ func (l *Link) ready(head Entry, msg []byte) Verdict {
 	early := head.Kind() != EntrySync && head&Answered == 0
 	restless := head&Injected != 0 && head.Kind() == EntryQuery && msg[pgwire.HeaderLen] != l.Status()
 	if !head.EndsUnit() || early || head&Reworded != 0 || restless {
-		return violation
+		return Violation
 	}
 	l.done()
 	l.copyIn = false
@@ -251,18 +245,18 @@ func (l *Link) ready(head Entry, msg []byte) Verdict {
 		return l.settled()
 	case head&Replayed != 0:
 		l.sql.replays.pop()
-		return swallow
+		return Drop
 	case head&Quiet != 0:
-		return swallow
+		return Drop
 	case head&Injected != 0:
-		return Verdict{Verb: PreludeDone}
+		return PreludeDone
 	}
 	l.settle(head)
 	return l.told(msg)
 }
 
 // told takes the transaction status that a ReadyForQuery tells, and ends the unit where it may.
-func (l *Link) told(msg []byte) Verdict {
+func (l *Link) told(msg []byte) Verb {
 	l.status = msg[pgwire.HeaderLen]
 	l.Tally.Queries++
 	if l.status == StatusIdle {
@@ -270,18 +264,18 @@ func (l *Link) told(msg []byte) Verdict {
 		l.committed()
 	}
 	if l.fifo.count > 0 {
-		return forward
+		return More
 	}
 	l.unit.mayEnd, l.unit.writes, l.unit.open = false, false, false
 	if l.status != StatusIdle {
-		return forward
+		return More
 	}
 	if l.up.rest > 0 { // a long CopyData that came too late: its rest has to go where its beginning went
 		l.unit.lateCopy = true
 		if l.settling.questions != 0 { // nobody asks behind it
 			l.Doubt()
 		}
-		return forward
+		return More
 	}
 	if l.mayBeFree() {
 		l.AskLater(AskPins | AskPrepared)
@@ -291,18 +285,18 @@ func (l *Link) told(msg []byte) Verdict {
 	}
 	if l.settling.questions != 0 {
 		l.settling.due = true
-		return Verdict{Verb: Settle}
+		return Settle
 	}
-	return Verdict{Verb: UnitEnd}
+	return UnitEnd
 }
 
 // asynchronous takes what a server may send at any time. What our own prelude causes is not shown to the client.
-func (l *Link) asynchronous(kind byte, head Entry, msg []byte) Verdict {
+func (l *Link) asynchronous(kind byte, head Entry, msg []byte) Verb {
 	if kind == pgwire.KindParameterStatus {
 		name, rest, ok := cutString(msg[pgwire.HeaderLen:])
 		value, _, ok2 := cutString(rest)
 		if !ok || !ok2 {
-			return violation
+			return Violation
 		}
 		if l.standby && string(name) == "in_hot_standby" && string(value) == "off" {
 			l.standby, l.promoted = false, true // and this session with it
@@ -311,33 +305,33 @@ func (l *Link) asynchronous(kind byte, head Entry, msg []byte) Verdict {
 	}
 	if kind == pgwire.KindNotification && l.Pinned() == event.PinNone {
 		l.Observer.Stray()
-		return swallow
+		return Drop
 	}
 	ours := kind == pgwire.KindNoticeResponse || kind == pgwire.KindParameterStatus && !l.settling.underWay
 	if (head.Kind() == EntryQuery || head&Replayed != 0) && head&Swallow != 0 && ours {
-		return swallow
+		return Drop
 	}
 	if kind == pgwire.KindNoticeResponse && isLastWarning(msg) {
-		return Verdict{Verb: Dying}
+		return Dying
 	}
-	return forward
+	return More
 }
 
 // failed takes an ErrorResponse. In the extended protocol the server now reads over everything until Sync.
 // What no PostgreSQL sends is a violation: one that cannot be read, or a FATAL so long that it is not awaited whole.
-func (l *Link) failed(head Entry, msg []byte, whole bool) Verdict {
+func (l *Link) failed(head Entry, msg []byte, whole bool) Verb {
 	severity, code, ok := severityAndCode(msg)
 	switch {
 	case whole && !ok, !whole && isFatal(severity):
-		return violation
+		return Violation
 	case isFatal(severity):
-		return Verdict{Verb: Fatal}
+		return Fatal
 	}
 	if string(code) == pgwire.CodeReadOnlyTransaction && l.Observer.ReadOnly() {
-		return Verdict{Verb: Demoted}
+		return Demoted
 	}
 	if head.Kind() == EntryNone {
-		return violation
+		return Violation
 	}
 	if l.settling.underWay {
 		return l.settleError(code)
@@ -346,10 +340,10 @@ func (l *Link) failed(head Entry, msg []byte, whole bool) Verdict {
 	case head&Replayed != 0:
 		return l.replayFailed(msg, whole)
 	case head&Injected != 0 && head.Kind() == EntryQuery:
-		return Verdict{Verb: PreludeFailed}
+		return PreludeFailed
 	}
 	if whole && l.heals(head, code, msg) {
-		return swallow
+		return Drop
 	}
 	verdict := l.reworded(head, code, msg, whole)
 	if head.Kind() == EntryQuery && head&Named != 0 {
@@ -415,9 +409,9 @@ func (l *Link) unsettle(e Entry, failed bool) {
 
 // copyBegins takes CopyInResponse. The server now reads CopyData; a Sync or Flush that was sent before it said so is read
 // over (PostgreSQL: CopyGetData), so it is not outstanding any more.
-func (l *Link) copyBegins(head Entry) Verdict {
+func (l *Link) copyBegins(head Entry) Verb {
 	if k := head.Kind(); k != EntryQuery && k != EntryExecute || head&Swallow != 0 {
-		return violation
+		return Violation
 	}
 	l.unit.writes, l.unit.syncsRead = true, 0
 	for l.fifo.count > 1 {
@@ -430,17 +424,17 @@ func (l *Link) copyBegins(head Entry) Verdict {
 			continue
 		case EntryCopyEnd: // the client has ended it ahead of time
 			l.fifo.removeAt(1)
-			return forward
+			return More
 		default:
 		}
 		// anything else fails the COPY and is consumed by that; nobody else gets this server
 		l.unsettle(next, false)
 		l.fifo.removeAt(1)
 		l.doubt()
-		return forward
+		return More
 	}
 	l.copyIn = true
-	return forward
+	return More
 }
 
 func isFatal(severity []byte) bool {

@@ -47,33 +47,33 @@ func (l *Link) Postlude() {
 func (l *Link) Settling() bool { return l.settling.due || l.settling.underWay }
 
 // settleRow takes a row of the postlude's answer.
-func (l *Link) settleRow(f pgwire.Frame, have int) Verdict {
+func (l *Link) settleRow(f pgwire.Frame, have int) Verb {
 	if have < f.Len {
 		l.settling.failed = true
-		return swallow
+		return Drop
 	}
-	return Verdict{Verb: Row}
+	return Row
 }
 
 // settleError takes the error that a postlude is answered with; the end of it is to come.
-func (l *Link) settleError(code []byte) Verdict {
+func (l *Link) settleError(code []byte) Verb {
 	l.settling.failed = true
 	l.settling.cancelled = string(code) == pgwire.CodeQueryCanceled
 	l.fifo.answered()
-	return swallow
+	return Drop
 }
 
 // settled takes the end of the postlude. One that was cancelled is asked once more: the request was for the client's statement, and has
 // come too late.
-func (l *Link) settled() Verdict {
+func (l *Link) settled() Verb {
 	was := l.settling
 	l.settling = settling{}
 	switch {
 	case !was.failed:
-		return Verdict{Verb: Settled}
+		return Settled
 	case was.cancelled && !was.again:
 		l.settling = settling{questions: was.questions, due: true, again: true}
-		return Verdict{Verb: Settle}
+		return Settle
 	}
-	return Verdict{Verb: SettleFailed}
+	return SettleFailed
 }

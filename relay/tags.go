@@ -46,7 +46,20 @@ func setsSomething(command []byte) bool {
 
 // changesTables reports whether a command has changed tables that prepared statements may depend on.
 func changesTables(tag []byte) bool {
-	return begins(tag, "ALTER ") || begins(tag, "CREATE ") || begins(tag, "DROP ") || begins(tag, "IMPORT ")
+	if len(tag) == 0 {
+		return false
+	}
+	switch tag[0] {
+	case 'A':
+		return begins(tag, "ALTER ")
+	case 'C':
+		return begins(tag, "CREATE ")
+	case 'D':
+		return begins(tag, "DROP ")
+	case 'I':
+		return begins(tag, "IMPORT ")
+	}
+	return false
 }
 
 // begins reports whether a tag begins with these words.

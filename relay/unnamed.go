@@ -141,7 +141,8 @@ func (l *Link) useUnnamed() Verb {
 
 // sawParse notes a Parse of the unnamed statement. msg may be only its beginning.
 func (l *Link) sawParse(msg []byte, whole bool) {
-	_, rest, ok := cutString(msg[pgwire.HeaderLen:])
+	body := msg[pgwire.HeaderLen:]
+	_, rest, ok := cutString(body)
 	if !ok {
 		l.pinFor(event.PinUncertain)
 		l.unit.mayEnd, l.unit.writes = true, true
@@ -149,11 +150,12 @@ func (l *Link) sawParse(msg []byte, whole bool) {
 	}
 	what := does{mayEnd: true, writes: true}
 	if whole { // else it pins whatever it is
-		text := textOf(rest)
-		class := state.Classify(text)
+		glance := l.glanceAt(EntryParse, body)
+		text := glance.Text(rest)
+		class := glance.Classify(text)
 		what = does{
 			mayEnd: class.MayEnd, writes: l.mayWrite(text), pins: event.PinsOf(class.Pin), frees: class.Frees, touched: touches(class, text),
-			recalls: state.Recalls(text), later: event.PinsOf(class.Later), sets: class.Sets && state.Shifts(text),
+			recalls: glance.Recalls, later: event.PinsOf(class.Later), sets: class.Sets && state.Shifts(text),
 		}
 		switch {
 		case !l.refusing():

@@ -1,10 +1,6 @@
 package state
 
-import (
-	"bytes"
-
-	"github.com/pgrouter/pgrouter/event"
-)
+import "github.com/pgrouter/pgrouter/event"
 
 // Class is what the router must know of a query string before it forwards it. It is a conservative reading of keywords and
 // names, not a parse. In doubt a text may end a transaction, and in doubt it pins: the first costs a client an uncertain
@@ -27,42 +23,48 @@ type Class struct {
 }
 
 // Classify reads a query string, in time linear to its length and without allocating.
-func Classify(sql []byte) Class {
-	if c, ok := classifyPlain(sql); ok {
-		return c
+func Classify(sql []byte) Class { return GlanceAt(sql).Classify(sql) }
+
+// Classify reads the text of which this is the glance.
+func (g Glance) Classify(sql []byte) Class {
+	if !g.suspect && single(sql, g.semicolon) {
+		if c, ok := classifyFirst(firstKeyword(sql)); ok {
+			return c
+		}
 	}
 	var s Stream
 	s.Read(sql)
 	return s.End()
 }
 
-// classifyPlain reads what most texts are: one statement whose first keyword says all, without a name that may be suspect.
-func classifyPlain(sql []byte) (c Class, ok bool) {
-	first, single := onlyKeyword(sql)
-	if !single {
-		return Class{}, false
-	}
+// single reports whether a text certainly is one statement at most, by where its first semicolon stands; -1: nowhere.
+func single(sql []byte, semicolon int) bool {
+	return semicolon < 0 || semicolon >= len(sql) || onlySpace(sql[semicolon+1:])
+}
+
+// classifyFirst says what most statements are: their first keyword says all. ok is false where it does not.
+func classifyFirst(first kw) (c Class, ok bool) {
 	switch first {
 	case kwQuery, kwWith, kwSession, kwPlain:
+		return Class{}, true
 	case kwEnd, kwCall, kwUnknown:
-		c.MayEnd = true
+		return Class{MayEnd: true}, true
 	default:
 		return Class{}, false
 	}
-	return c, !suspect(sql)
 }
 
-// onlyKeyword returns the keyword that a text begins with; single is false when there may be several statements.
-func onlyKeyword(sql []byte) (first kw, single bool) {
-	if semi := bytes.IndexByte(sql, ';'); semi >= 0 && !onlySpace(sql[semi+1:]) {
-		return kwUnknown, false
+// firstKeyword returns the keyword that a text begins with.
+func firstKeyword(sql []byte) kw {
+	if n := wordEnd(sql); n > 1 { // of one letter may be a string's
+		return keyword(token{kind: tokenWord, text: cutName(sql[:n])})
 	}
 	var l lexer
 	_, t := l.next(sql)
 	if t.kind == tokenNone {
 		t = l.end()
 	}
-	return keyword(t), true
+	return keyword(t)
 }
 
 // worst joins two judgements; the first reason to pin is kept.

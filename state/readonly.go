@@ -1,5 +1,7 @@
 package state
 
+import "bytes"
+
 // ReadOnly reports whether a query string changes nothing in a database, as far as its keywords tell: all of its statements
 // are queries, or concern the session or its transaction alone. SELECT INTO and FOR UPDATE are no queries, nor is a WITH in which
 // INSERT or the like stands as a word without quotes, be it the name of a column.
@@ -8,9 +10,9 @@ package state
 // second time, the server has said that it is in hot standby. It refuses such a function; what remains is one that was
 // promoted and has not yet had a ReadyForQuery to say so with.
 func ReadOnly(sql []byte) bool {
-	first, single := onlyKeyword(sql)
+	first := firstKeyword(sql)
 	switch {
-	case !single:
+	case !single(sql, bytes.IndexByte(sql, ';')):
 	case first == kwSession, first == kwReset, first == kwDiscard, first == kwQuery && !mentions(sql, "in", 't', "o") && !mentions(sql, "u", 'p', "date"):
 		return true
 	case first == kwPlain:

@@ -126,8 +126,9 @@ func (t *Statements) Unshared() *Statement {
 
 func (t *Statements) newLocked(parse string) *Statement {
 	text, _, _ := bytes.Cut([]byte(parse), zero)
+	glance := GlanceAt(text)
 	s := &Statement{
-		name: t.nameLocked(), parse: parse, class: Classify(text), readOnly: ReadOnly(text), recalls: Recalls(text), borrows: Borrows(text),
+		name: t.nameLocked(), parse: parse, class: glance.Classify(text), readOnly: ReadOnly(text), recalls: glance.Recalls, borrows: Borrows(text),
 		names: NamesPrepared(text),
 	}
 	if s.class.Touches {
