@@ -169,10 +169,11 @@ func (l *Link) FromClient(b []byte) Verdict {
 		if !ok || have < needed(f) {
 			break
 		}
-		if v := l.take(f, b[n:n+have]); v.Verb != More {
+		if v := l.admit(f, b[n:n+have]); v.Verb != More {
 			v.N = n
-			return v
+			return l.stopped(v)
 		}
+		l.glanced.known = false
 		l.up.rest, l.up.drop = f.Len-have, false
 		n += have
 	}
@@ -194,12 +195,9 @@ func needed(f pgwire.Frame) int {
 	return pgwire.HeaderLen
 }
 
-// take admits a message. What Begin has seen of it counts until it has passed: it comes again where something stands before it.
-func (l *Link) take(f pgwire.Frame, msg []byte) Verdict {
-	v := l.admit(f, msg)
-	if v.Verb != Insert && v.Verb != Full {
-		l.glanced.known = false
-	}
+// stopped leaves a message where it stands, or throws it away. What Begin has seen of it counts where it comes again.
+func (l *Link) stopped(v Verdict) Verdict {
+	l.glanced.known = l.glanced.known && (v.Verb == Insert || v.Verb == Full)
 	return v
 }
 
