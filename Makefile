@@ -26,7 +26,7 @@ TEST_ENV := PGROUTER_VERIFY=1 PGROUTER_REQUIRE_PG=1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build demo test verify matrix check fuzz streams suites drivers etcd drill patroni postgres18 bench bench-failover pgo soak storm docs clean setup unit arch allocs
+.PHONY: help build demo test verify matrix check fuzz streams suites drivers etcd drill patroni postgres18 bench instructions bench-failover pgo soak storm docs clean setup unit arch allocs
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -104,6 +104,11 @@ bench: build ## Compare CPU and speed with PgBouncer's in paired rounds: make be
 	@scripts/setup-postgres
 	@scripts/setup-bench
 	go run ./bench $(BENCH)
+
+instructions: build ## Count the router's own instructions for each transaction with valgrind: the same on a busy machine
+	@scripts/setup-postgres
+	@scripts/setup-valgrind
+	go run ./bench -instructions -protocol simple,extended,prepared $(BENCH)
 
 bench-failover: build ## Compare failovers with HAProxy's, and with HAProxy and PgBouncer, on a real Patroni cluster: make bench-failover FAILOVER='-events kill'
 	@scripts/setup-patroni

@@ -236,6 +236,39 @@ func TestOptionsSayAllThatIsWrongAtOnce(t *testing.T) {
 	}
 }
 
+func TestInstructionsAreCountedOfARouterAndNotTimed(t *testing.T) {
+	o, err := parseOptions([]string{"-instructions", "-subject", "router=/x/pgrouter"}, io.Discard)
+	if err != nil || !o.subject.counted || o.peer.counted {
+		t.Errorf("%+v, %v", o, err)
+	}
+	for _, args := range [][]string{{"-instructions", "-write"}, {"-instructions", "-subject", "pgbouncer"}, {"-instructions", "-profile", "x"}} {
+		if _, err := parseOptions(args, io.Discard); err == nil {
+			t.Errorf("%v passed", args)
+		}
+	}
+}
+
+func TestTheTotalsOfCallgrindAreRead(t *testing.T) {
+	n, err := parseTotals(strings.NewReader("version: 1\nevents: Ir\n\nfn=(1) x\n16 400\n\ntotals: 14659271\n"))
+	if err != nil || n != 14659271 {
+		t.Errorf("%v, %v", n, err)
+	}
+	if _, err := parseTotals(strings.NewReader("version: 1\nevents: Ir\n")); err == nil {
+		t.Error("a file that ends early passed")
+	}
+}
+
+func TestALoadIsAsLongAsItSays(t *testing.T) {
+	l := load{address: "127.0.0.1:6000", protocol: "simple", clients: 4, seconds: 3}
+	if args := strings.Join(l.args(), " "); !strings.Contains(args, "--time 5") || strings.Contains(args, "--transactions") {
+		t.Error(args)
+	}
+	l.transactions = 100
+	if args := strings.Join(l.args(), " "); !strings.Contains(args, "--transactions 100") || strings.Contains(args, "--time") {
+		t.Error(args)
+	}
+}
+
 func TestTheLineInTheResultsAsksForTheSameAgain(t *testing.T) {
 	args := []string{
 		"-rounds", "3", "-seconds", "2", "-clients", "1,4", "-protocol", "extended", "-subject", "router=/x/pgrouter",

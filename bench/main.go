@@ -47,6 +47,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	site := site{dir: dir, database: db.node.Addr(), pool: o.pool}
+	if o.instructions {
+		return countAll(ctx, db, site, o, stdout)
+	}
+	return compare(ctx, db, site, o, stdout)
+}
+
+// compare measures both proxies, and writes what came out.
+func compare(ctx context.Context, db *database, site site, o options, stdout io.Writer) (err error) {
 	subject, peer, err := startPair(ctx, site, o)
 	if err != nil {
 		return err

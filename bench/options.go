@@ -23,6 +23,8 @@ type options struct {
 	steal     float64 // percent of the machine's time that its host may give to others during a run that counts
 	write     bool
 	profile   string // where the subject's CPU profile goes; empty = nowhere
+
+	instructions bool // the subject's are counted, and no time is measured
 }
 
 // The defaults take about twelve minutes, and up to three times that where rounds are measured again.
@@ -49,6 +51,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.IntVar(&o.scale, "scale", defaultScale, "scale of pgbench's tables")
 	flags.Float64Var(&o.steal, "steal", defaultSteal, "percent of the machine's time that its host may give to others; a round with more is measured again, at most twice as often as rounds are wanted")
 	flags.StringVar(&o.profile, "profile", "", "write the subject's CPU profile to this file (only of a router; profiling costs, so the ratios mean nothing)")
+	flags.BoolVar(&o.instructions, "instructions", false, "count the subject's own instructions for each transaction with valgrind, and measure nothing")
 	flags.BoolVar(&o.write, "write", false, "write the results to bench/RESULTS.md")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -58,6 +61,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	o.protocols, errs[1] = parseProtocols(protocols)
 	o.subject, errs[2] = parseSpec(subject)
 	o.peer, errs[3] = parseSpec(peer)
+	o.subject.counted = o.instructions
 	return o, errors.Join(append(errs[:], o.validate(flags.Args()))...)
 }
 
@@ -71,6 +75,8 @@ func (o options) validate(rest []string) error {
 		return errors.New("-steal is a percentage")
 	case o.profile != "" && (o.subject.kind != "router" || o.write):
 		return errors.New("-profile needs a router as -subject and goes without -write")
+	case o.instructions && (o.subject.kind != "router" || o.write || o.profile != ""):
+		return errors.New("-instructions needs a router as -subject and goes without -write and -profile")
 	}
 	return nil
 }
@@ -101,6 +107,7 @@ func parseProtocols(s string) ([]string, error) {
 type spec struct {
 	kind    string // router or pgbouncer
 	program string
+	counted bool // it runs under callgrind, see underCallgrind
 	profile bool // the router writes a CPU profile into its folder, see profileName
 }
 

@@ -146,25 +146,35 @@ type load struct {
 	protocol string
 	clients  int
 	seconds  int
+
+	transactions int // of each client; 0: the seconds count
 }
 
 func (l load) args() []string {
 	host, port, _ := strings.Cut(l.address, ":")
 	threads := min(2, l.clients)
-	return []string{
+	// One second to warm up, one more so that the last report surely comes.
+	length := []string{"--time", strconv.Itoa(l.seconds + 2*reportEvery), "--progress", strconv.Itoa(reportEvery)}
+	if l.transactions > 0 {
+		length = []string{"--transactions", strconv.Itoa(l.transactions)}
+	}
+	return append(length,
 		"--no-vacuum", "--select-only", "--protocol", l.protocol,
 		"--client", strconv.Itoa(l.clients), "--jobs", strconv.Itoa(threads),
-		// One second to warm up, one more so that the last report surely comes.
-		"--time", strconv.Itoa(l.seconds + 2*reportEvery), "--progress", strconv.Itoa(reportEvery),
 		"--host", host, "--port", port, "--username", testcluster.AppUser, testcluster.DefaultDatabase,
-	}
+	)
+}
+
+func (l load) command(ctx context.Context) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, l.program, l.args()...)
+	cmd.Env = append(os.Environ(), "PGSSLMODE=disable", "PGGSSENCMODE=disable")
+	return cmd
 }
 
 // run runs pgbench and measures the proxy under it. Failed transactions and lost connections are errors: nothing here may fail.
 func (l load) run(ctx context.Context, read func() (sample, error)) (window, error) {
 	var output, rest bytes.Buffer
-	cmd := exec.CommandContext(ctx, l.program, l.args()...)
-	cmd.Env = append(os.Environ(), "PGSSLMODE=disable", "PGGSSENCMODE=disable")
+	cmd := l.command(ctx)
 	cmd.Stdout = &output
 	reports, err := cmd.StderrPipe()
 	if err != nil {

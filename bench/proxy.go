@@ -14,8 +14,11 @@ import (
 	"github.com/pgrouter/pgrouter/internal/testcluster"
 )
 
-// startLimit is how long a proxy may take to serve its first query.
-const startLimit = 15 * time.Second
+// startLimit is how long a proxy may take to serve its first query; countedLimit one whose instructions are counted.
+const (
+	startLimit   = 15 * time.Second
+	countedLimit = 90 * time.Second
+)
 
 // site is what the proxies of one benchmark share.
 type site struct {
@@ -30,6 +33,7 @@ type proxy struct {
 	label   string
 	address string // host:port
 	folder  string
+	dumps   int // that callgrind has written for it
 }
 
 // command says how to start a proxy, and where it will listen.
@@ -51,6 +55,9 @@ func (s spec) start(ctx context.Context, where site, name string) (*proxy, error
 	} else {
 		c, err = s.bouncer(where, folder)
 	}
+	if err == nil && s.counted {
+		c, err = underCallgrind(c, folder)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +67,11 @@ func (s spec) start(ctx context.Context, where site, name string) (*proxy, error
 		return nil, fmt.Errorf("start %s: %w", s, err)
 	}
 	p := &proxy{Process: process, label: s.kind, address: c.address, folder: folder}
-	if err := p.await(ctx); err != nil {
+	limit := startLimit
+	if s.counted {
+		limit = countedLimit
+	}
+	if err := p.await(ctx, limit); err != nil {
 		p.Stop()
 		return nil, err
 	}
@@ -77,9 +88,9 @@ func (p *proxy) saveProfile(path string) error {
 	return os.WriteFile(path, b, 0o644)
 }
 
-// await waits until a query goes through the proxy.
-func (p *proxy) await(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, startLimit)
+// await waits until a query goes through the proxy, for at most as long as the limit says.
+func (p *proxy) await(ctx context.Context, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	const pause = 50 * time.Millisecond
 	ticker := time.NewTicker(pause)

@@ -30,6 +30,7 @@ type Command struct {
 	Version []string            // prints its version
 	Log     string              // file for what it prints
 	Dir     string              // where it starts; "" = here
+	Env     []string            // added to this process's
 	Account *syscall.Credential // nil = as this process
 }
 
@@ -52,6 +53,7 @@ func (c Command) Start(ctx context.Context) (*Process, error) {
 	defer log.Close() // the child has its own
 	cmd := exec.Command(c.Args[0], c.Args[1:]...)
 	cmd.Stdout, cmd.Stderr, cmd.Dir = log, log, c.Dir
+	cmd.Env = append(os.Environ(), c.Env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.Account, Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		return nil, err
