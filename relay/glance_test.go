@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"reflect"
 	"testing"
 
 	"github.com/pgrouter/pgrouter/event"
@@ -63,5 +64,20 @@ func TestAGlanceThatHasToWaitIsHeeded(t *testing.T) {
 	l.Insertion()
 	if v := l.FromClient(b); v.Verb != More || v.N != len(b) || l.Pinned() != event.PinAdvisoryLock {
 		t.Errorf("%+v, pinned for %v", v, l.Pinned())
+	}
+}
+
+// TestNoCountIsOverlooked: a tally is empty when all of its counts are 0.
+func TestNoCountIsOverlooked(t *testing.T) {
+	fields := reflect.TypeFor[Tally]()
+	for i := range fields.NumField() {
+		var n Tally
+		reflect.ValueOf(&n).Elem().Field(i).SetUint(1)
+		if n.Empty() {
+			t.Errorf("a tally of one of its %s is empty", fields.Field(i).Name)
+		}
+	}
+	if n := (Tally{}); !n.Empty() {
+		t.Error("a tally of nothing is not empty")
 	}
 }

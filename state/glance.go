@@ -5,7 +5,8 @@ import "bytes"
 // Glance is what one quick look at a text tells, in strings and comments too. It says of most texts that nothing stands in them which
 // has to be read.
 type Glance struct {
-	// Recalls: the text mentions currval or lastval. It may ask for a number that the session has drawn from a sequence before.
+	// Recalls: the text, or what stands behind its end, mentions currval or lastval. It may ask for a number that the session has drawn from
+	// a sequence before.
 	Recalls bool
 
 	suspect   bool // a judge may find a name that means something

@@ -47,7 +47,7 @@ func (s *Statement) Class() Class { return s.class }
 // ReadOnly reports whether its text changes nothing in a database, as the function ReadOnly says.
 func (s *Statement) ReadOnly() bool { return s.readOnly }
 
-// Recalls reports whether its text may ask for a number of a sequence, as the function Recalls says.
+// Recalls reports whether its text may ask for a number of a sequence, see Glance.Recalls.
 func (s *Statement) Recalls() bool { return s.recalls }
 
 // Borrows reports whether its rows are those of something else of the session's, as the function Borrows says.
