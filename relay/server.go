@@ -290,7 +290,7 @@ func (l *Link) told(msg []byte) Verb {
 	return UnitEnd
 }
 
-// asynchronous takes what a server may send at any time. What our own prelude causes is not shown to the client.
+// asynchronous takes what a server may send at any time. What requests of our own cause is not shown to the client.
 func (l *Link) asynchronous(kind byte, head Entry, msg []byte) Verb {
 	if kind == pgwire.KindParameterStatus {
 		name, rest, ok := cutString(msg[pgwire.HeaderLen:])
@@ -311,8 +311,14 @@ func (l *Link) asynchronous(kind byte, head Entry, msg []byte) Verb {
 	if (head.Kind() == EntryQuery || head&Replayed != 0) && head&Swallow != 0 && ours {
 		return Drop
 	}
-	if kind == pgwire.KindNoticeResponse && isLastWarning(msg) {
+	if kind != pgwire.KindNoticeResponse {
+		return More
+	}
+	switch {
+	case isLastWarning(msg):
 		return Dying
+	case head&Swallow != 0: // the client had it when it parsed the statement itself
+		return Drop
 	}
 	return More
 }
