@@ -105,7 +105,7 @@ bench: build ## Compare CPU and speed with PgBouncer's in paired rounds: make be
 	@scripts/setup-bench
 	go run ./bench $(BENCH)
 
-instructions: build ## Count the router's own instructions for each transaction with valgrind: the same on a busy machine
+instructions: build ## Count the router's own instructions for each transaction with valgrind: repeated within three percent
 	@scripts/setup-postgres
 	@scripts/setup-valgrind
 	go run ./bench -instructions -protocol simple,extended,prepared $(BENCH)

@@ -7,7 +7,9 @@
 // A round in which the host of the machine gave more than a few percent of its time to others is measured again, whatever it says.
 //
 // With -instructions nothing is timed: valgrind counts what the subject's own code executes for a transaction. That is a sixth of its time,
-// but the only part of it that a change of the code changes, and the count is the same on a busy machine as on a quiet one.
+// but the only part of it that a change of the code changes. The count is repeated within three percent; on a machine with much more to do
+// than it has processors the router sleeps more often and counts up to an eighth more, so that two builds are compared one right after the
+// other.
 //
 // It owns a temporary PostgreSQL, both proxies and their folders, and takes them away at the end. It never talks to anything but
 // loopback. Goroutines: one reaper per child process, which ends with it. Locks: none.

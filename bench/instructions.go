@@ -37,7 +37,7 @@ func underCallgrind(c command, folder string) (command, error) {
 }
 
 // countAll counts the subject's instructions for each protocol and number of clients. They say nothing of the kernel's, which are most of
-// a transaction's time, and nothing of caches; but they are the same on a busy machine as on a quiet one.
+// a transaction's time, and nothing of caches; but they are repeated within three percent, where times of the same build differ by ten.
 func countAll(ctx context.Context, db *database, where site, o options, out io.Writer) error {
 	subject, err := o.subject.start(ctx, where, "subject")
 	if err != nil {
