@@ -6,8 +6,8 @@
 // neighbour's noise is larger than a proxy's merit. Only ratios within one round are worth comparing, never numbers of two days.
 // A round in which the host of the machine gave more than a few percent of its time to others is measured again, whatever it says.
 //
-// With -instructions nothing is timed: valgrind counts what the subject's own code executes for a transaction. That is a sixth of its time,
-// but the only part of it that a change of the code changes. The count is repeated within three percent; on a machine with much more to do
+// With -instructions nothing is timed: valgrind counts what the subject's own code executes for a transaction. That is a sixth of its time;
+// the kernel has the rest. The count is repeated within three percent; on a machine with much more to do
 // than it has processors the router sleeps more often and counts up to an eighth more, so that two builds are compared one right after the
 // other.
 //

@@ -25,7 +25,8 @@ const (
 // tallyName is the file in a proxy's folder that callgrind's are named after.
 const tallyName = "callgrind.out"
 
-// underCallgrind changes a command so that valgrind counts its instructions. It knows no signals by which Go's scheduler interrupts a thread.
+// underCallgrind changes a command so that valgrind counts its instructions. It does not bear the signals by which Go's scheduler interrupts a
+// thread; and when the collector runs would be chance in so short a time.
 func underCallgrind(c command, folder string) (command, error) {
 	valgrind, err := exec.LookPath("valgrind")
 	if err != nil {

@@ -79,7 +79,6 @@ func compare(ctx context.Context, db *database, site site, o options, stdout io.
 
 // startPair starts both proxies, or none.
 func startPair(ctx context.Context, s site, o options) (subject, peer *proxy, err error) {
-	o.subject.profile = o.profile != ""
 	subject, err = o.subject.start(ctx, s, "subject")
 	if err != nil {
 		return nil, nil, err

@@ -61,7 +61,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	o.protocols, errs[1] = parseProtocols(protocols)
 	o.subject, errs[2] = parseSpec(subject)
 	o.peer, errs[3] = parseSpec(peer)
-	o.subject.counted = o.instructions
+	o.subject.counted, o.subject.profile = o.instructions, o.profile != ""
 	return o, errors.Join(append(errs[:], o.validate(flags.Args()))...)
 }
 

@@ -75,6 +75,7 @@ func (q *Queue) checkShelf(sh *shelf) error {
 	if sh.dialing < 0 {
 		return fmt.Errorf("%d dials to %s", sh.dialing, sh.node)
 	}
+	open := 0
 	for st := range stateCount {
 		n, last := 0, (*Server)(nil)
 		for s := sh.lists[st].head; s != nil; s = s.next {
@@ -89,6 +90,10 @@ func (q *Queue) checkShelf(sh *shelf) error {
 		if n != sh.lists[st].n || last != sh.lists[st].tail || n > 0 && (st == stateBorn || st == stateClosed) {
 			return fmt.Errorf("I1: list %s of %s counts %d, has %d", st, sh.node, sh.lists[st].n, n)
 		}
+		open += n
+	}
+	if open != sh.live() {
+		return fmt.Errorf("I1: %s has %d connections, and counts %d", sh.node, open, sh.live())
 	}
 	return nil
 }

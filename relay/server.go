@@ -307,17 +307,14 @@ func (l *Link) asynchronous(kind byte, head Entry, msg []byte) Verb {
 		l.Observer.Stray()
 		return Drop
 	}
-	ours := kind == pgwire.KindNoticeResponse || kind == pgwire.KindParameterStatus && !l.settling.underWay
-	if (head.Kind() == EntryQuery || head&Replayed != 0) && head&Swallow != 0 && ours {
-		return Drop
-	}
-	if kind != pgwire.KindNoticeResponse {
-		return More
-	}
+	notice, ours := kind == pgwire.KindNoticeResponse, head&Swallow != 0
+	runs := head.Kind() == EntryQuery || head&Replayed != 0
 	switch {
-	case isLastWarning(msg):
+	case ours && runs && (notice || kind == pgwire.KindParameterStatus && !l.settling.underWay):
+		return Drop
+	case notice && isLastWarning(msg):
 		return Dying
-	case head&Swallow != 0: // the client had it when it parsed the statement itself
+	case ours && notice: // of a statement that the client has parsed itself before
 		return Drop
 	}
 	return More

@@ -1,7 +1,5 @@
 package state
 
-import "bytes"
-
 // Glance is what one quick look at a text tells, in strings and comments too. It says of most texts that nothing stands in them which
 // has to be read.
 type Glance struct {
@@ -17,8 +15,8 @@ type Glance struct {
 // Text returns the text of b, at which the glance was taken.
 func (g Glance) Text(b []byte) []byte { return b[:g.length] }
 
-// rare marks the bytes around which may stand what a glance looks for. Constant table.
-var rare = [256]uint8{0: 1, ';': 1, '_': 1, '&': 1, 'p': 1, 'P': 1, 'v': 1, 'V': 1}
+// watched marks the bytes around which may stand what a glance looks for. Constant table.
+var watched = [256]uint8{0: 1, ';': 1, '_': 1, '&': 1, 'p': 1, 'P': 1, 'v': 1, 'V': 1}
 
 // GlanceAt looks once at each byte of b, which is a text, or begins with one that ends with a NUL. It does not allocate.
 func GlanceAt(b []byte) Glance {
@@ -26,7 +24,7 @@ func GlanceAt(b []byte) Glance {
 	at := 0
 	for ; at+8 <= len(b); at += 8 {
 		p := (*[8]byte)(b[at:])
-		if rare[p[0]]|rare[p[1]]|rare[p[2]]|rare[p[3]]|rare[p[4]]|rare[p[5]]|rare[p[6]]|rare[p[7]] != 0 {
+		if watched[p[0]]|watched[p[1]]|watched[p[2]]|watched[p[3]]|watched[p[4]]|watched[p[5]]|watched[p[6]]|watched[p[7]] != 0 {
 			g.heed(b, at, at+8)
 		}
 	}
@@ -34,16 +32,16 @@ func GlanceAt(b []byte) Glance {
 	return g
 }
 
-// heed looks for rare bytes in a piece of b.
+// heed looks for watched bytes in a piece of b.
 func (g *Glance) heed(b []byte, at, end int) {
 	for ; at < end; at++ {
-		if rare[b[at]] != 0 {
+		if watched[b[at]] != 0 {
 			g.heedAt(b, at)
 		}
 	}
 }
 
-// heedAt looks at what stands around a rare byte. Names are told by fragments.
+// heedAt looks at what stands around a watched byte. Names are told by fragments.
 func (g *Glance) heedAt(b []byte, at int) {
 	before, behind := b[:at], b[at+1:]
 	switch b[at] {
@@ -79,7 +77,7 @@ func suspectAt(before, behind []byte) bool {
 		return false
 	}
 	switch behind[0] | 0x20 {
-	case 'l', 'u', 'c', 't', 's', 'b':
+	case 'l', 'u', 'c', 't', 's', 'b': // all that suspects go on with
 	default:
 		return false
 	}
@@ -89,24 +87,4 @@ func suspectAt(before, behind []byte) bool {
 		}
 	}
 	return false
-}
-
-// mentions looks for a word in any case, in strings and comments too, by one of its letters that is rare and the one in front of
-// that.
-func mentions(sql []byte, before string, rare byte, behind string) bool {
-	return mentionsBy(sql, before, rare, behind) || mentionsBy(sql, before, rare-'a'+'A', behind)
-}
-
-func mentionsBy(sql []byte, before string, letter byte, behind string) bool {
-	last := before[len(before)-1]
-	for at := 0; ; at++ {
-		i := bytes.IndexByte(sql[at:], letter)
-		if i < 0 {
-			return false
-		}
-		at += i
-		if at > 0 && sql[at-1]|0x20 == last && endsFold(sql[:at], before) && beginsFold(sql[at+1:], behind) {
-			return true
-		}
-	}
 }

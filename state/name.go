@@ -14,6 +14,26 @@ var sessionFunctions = [...]string{
 	"pg_copy_physical_replication_slot", "pg_copy_logical_replication_slot",
 }
 
+// mentions looks for a word in any case, in strings and comments too, by one of its letters that is rare and the one in front of
+// that.
+func mentions(sql []byte, before string, rare byte, behind string) bool {
+	return mentionsBy(sql, before, rare, behind) || mentionsBy(sql, before, rare-'a'+'A', behind)
+}
+
+func mentionsBy(sql []byte, before string, letter byte, behind string) bool {
+	last := before[len(before)-1]
+	for at := 0; ; at++ {
+		i := bytes.IndexByte(sql[at:], letter)
+		if i < 0 {
+			return false
+		}
+		at += i
+		if at > 0 && sql[at-1]|0x20 == last && endsFold(sql[:at], before) && beginsFold(sql[at+1:], behind) {
+			return true
+		}
+	}
+}
+
 // meaning is what a token says of the one behind it.
 type meaning uint8
 
