@@ -52,7 +52,7 @@ func PeekFrontend(b []byte) (f Frame, ok bool, err error) {
 		return Frame{}, false, nil
 	}
 	length := binary.BigEndian.Uint32(b[1:])
-	if limit := frontendLimits[b[0]]; length < minLength || length > limit {
+	if !frontendWindows[b[0]].holds(length) {
 		return Frame{}, false, frontendFault(b[0])
 	}
 	return Frame{Kind: b[0], Len: int(length) + 1}, true, nil
@@ -65,37 +65,67 @@ func PeekBackend(b []byte) (f Frame, ok bool, err error) {
 		return Frame{}, false, nil
 	}
 	length := binary.BigEndian.Uint32(b[1:])
-	if w := backendWindows[b[0]]; length < minLength || length < w.min || length > w.max {
+	if !backendWindows[b[0]].holds(length) {
 		return Frame{}, false, ErrServerProtocol.New("")
 	}
 	return Frame{Kind: b[0], Len: int(length) + 1}, true, nil
 }
 
+// WholeFrontend returns the length of the message from a client that b begins with; 0 when it is not whole, or when PeekFrontend has
+// something to say against it.
+func WholeFrontend(b []byte) int {
+	if len(b) < HeaderLen {
+		return 0
+	}
+	return whole(b, frontendWindows[b[0]])
+}
+
+// WholeBackend is WholeFrontend for a message from a server, and PeekBackend.
+func WholeBackend(b []byte) int {
+	if len(b) < HeaderLen {
+		return 0
+	}
+	return whole(b, backendWindows[b[0]])
+}
+
+func whole(b []byte, w window) int {
+	length := binary.BigEndian.Uint32(b[1:])
+	if int(length) >= len(b) || !w.holds(length) {
+		return 0
+	}
+	return int(length) + 1
+}
+
 func frontendFault(kind byte) *Error {
-	if frontendLimits[kind] == 0 {
+	if frontendWindows[kind] == (window{}) {
 		return ErrMessageType.New("", kind)
 	}
 	return ErrMessageLength.New("")
 }
 
-// frontendLimits is the largest length word per kind of client message; 0: no such kind (SocketBackend in PostgreSQL's
-// postgres.c, recv_password_packet in auth.c).
-var frontendLimits = [256]uint32{
-	KindQuery: largeLength, KindParse: largeLength, KindBind: largeLength, KindFunctionCall: largeLength, KindCopyData: largeLength,
-	KindPassword: passwordLength,
-	KindClose:    smallLength, KindDescribe: smallLength, KindExecute: smallLength, KindFlush: smallLength, KindSync: smallLength,
-	KindTerminate: smallLength, KindCopyDone: smallLength, KindCopyFail: smallLength,
-}
-
+// window says what the length word of a kind of message may be. The zero window holds nothing: there is no such kind.
 type window struct{ min, max uint32 }
 
-// Windows of the length word of server messages.
+func (w window) holds(length uint32) bool { return length != 0 && length-w.min <= w.max-w.min }
+
+// Windows of the length word.
 var (
-	headerOnly  = window{4, 4}
-	oneByteBody = window{5, 5}
+	headerOnly  = window{minLength, minLength}
+	oneByteBody = window{minLength + 1, minLength + 1}
+	smallBody   = window{minLength, smallLength}
+	largeBody   = window{minLength, largeLength}
 )
 
-// backendWindows is what the length word of each kind of server message may be; the zero window refuses the kind.
+// frontendWindows is what the length word of each kind of client message may be (SocketBackend in PostgreSQL's postgres.c,
+// recv_password_packet in auth.c).
+var frontendWindows = [256]window{
+	KindQuery: largeBody, KindParse: largeBody, KindBind: largeBody, KindFunctionCall: largeBody, KindCopyData: largeBody,
+	KindPassword: {minLength, passwordLength},
+	KindClose:    smallBody, KindDescribe: smallBody, KindExecute: smallBody, KindFlush: smallBody, KindSync: smallBody,
+	KindTerminate: smallBody, KindCopyDone: smallBody, KindCopyFail: smallBody,
+}
+
+// backendWindows is what the length word of each kind of server message may be.
 var backendWindows = [256]window{
 	KindParseComplete: headerOnly, KindBindComplete: headerOnly, KindCloseComplete: headerOnly, KindNoData: headerOnly, KindPortalSuspended: headerOnly,
 	KindEmptyQueryResponse: headerOnly, KindCopyDone: headerOnly,

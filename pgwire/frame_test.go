@@ -188,3 +188,27 @@ func sameError(a, b error) bool {
 	}
 	return a.Error() == b.Error()
 }
+
+// TestWholeSaysWhatPeekSays, of a message of each kind and of any length that matters, and of one whose end is missing.
+func TestWholeSaysWhatPeekSays(t *testing.T) {
+	for _, side := range []struct {
+		peek  peek
+		whole func([]byte) int
+	}{{pgwire.PeekFrontend, pgwire.WholeFrontend}, {pgwire.PeekBackend, pgwire.WholeBackend}} {
+		for kind := range 256 {
+			for _, length := range []uint32{0, 1, 3, 4, 5, 6, 7, 8, 11, 12, 264, 265, 10000, 10001, 65535, 65536} {
+				b := append(header(byte(kind), length), make([]byte, length)...)
+				for _, n := range []int{1, pgwire.HeaderLen, int(length), int(length) + 1, len(b)} {
+					here := b[:min(n, len(b))]
+					want := 0
+					if f, ok, err := side.peek(here); ok && err == nil && f.Len <= len(here) {
+						want = f.Len
+					}
+					if got := side.whole(here); got != want {
+						t.Fatalf("%q with length %d, %d bytes of it: %d, want %d", byte(kind), length, len(here), got, want)
+					}
+				}
+			}
+		}
+	}
+}

@@ -146,38 +146,61 @@ func (l *Link) FromClient(b []byte) Verdict {
 	n := 0
 	for n < len(b) {
 		if l.up.rest > 0 {
-			if l.up.drop {
-				return l.dropRest(n, len(b)-n)
-			}
-			k := min(l.up.rest, len(b)-n)
-			l.up.rest -= k
-			if l.passing != nil {
-				l.judgeOn(b[n : n+k])
-			}
-			n += k
-			if l.up.rest == 0 && l.unit.lateCopy {
-				l.unit.lateCopy = false
-				return Verdict{N: n, Verb: UnitEnd}
+			v := l.goesOn(b[n:])
+			if n += v.N; v.Verb != More {
+				v.N = n
+				return v
 			}
 			continue
 		}
-		f, ok, err := pgwire.PeekFrontend(b[n:])
-		if err != nil {
-			return Verdict{N: n, Verb: Refuse, Fault: fault(err)}
+		size := pgwire.WholeFrontend(b[n:])
+		have := size
+		if size == 0 {
+			var v Verdict
+			if size, v = comes(b[n:]); size == 0 {
+				v.N = n
+				return v
+			}
+			have = len(b) - n
 		}
-		have := min(f.Len, len(b)-n)
-		if !ok || have < needed(f) {
-			break
-		}
-		if v := l.admit(f, b[n:n+have]); v.Verb != More {
+		if v := l.admit(b[n:n+have], size); v.Verb != More {
 			v.N = n
 			return l.stopped(v)
 		}
 		l.glanced.known = false
-		l.up.rest, l.up.drop = f.Len-have, false
+		l.up = stream{rest: size - have}
 		n += have
 	}
 	return Verdict{N: n}
+}
+
+// goesOn takes what follows of a message whose beginning has passed, or was dropped.
+func (l *Link) goesOn(b []byte) Verdict {
+	if l.up.drop {
+		return l.dropRest(0, len(b))
+	}
+	k := min(l.up.rest, len(b))
+	l.up.rest -= k
+	if l.passing != nil {
+		l.judgeOn(b[:k])
+	}
+	if l.up.rest == 0 && l.unit.lateCopy {
+		l.unit.lateCopy = false
+		return Verdict{N: k, Verb: UnitEnd}
+	}
+	return Verdict{N: k}
+}
+
+// comes returns the size of a message that is not here as a whole, when enough of it is here to let that pass; else 0 and why not.
+func comes(b []byte) (size int, v Verdict) {
+	f, ok, err := pgwire.PeekFrontend(b)
+	switch {
+	case err != nil:
+		return 0, Verdict{Verb: Refuse, Fault: fault(err)}
+	case !ok || len(b) < needed(f):
+		return 0, Verdict{}
+	}
+	return f.Len, Verdict{}
 }
 
 // needed returns how much of a client's message must be here before it passes: all of a short one, the front of a long one
@@ -201,81 +224,73 @@ func (l *Link) stopped(v Verdict) Verdict {
 	return v
 }
 
-// admit notes one message that is about to be forwarded; msg is the whole of it, or the beginning of a long one. Any verb
-// but More stands before the message.
-func (l *Link) admit(f pgwire.Frame, msg []byte) Verdict {
+// admit notes one message of a size in bytes that is about to be forwarded; msg is the whole of it, or the beginning of a long one. Any
+// verb but More stands before the message.
+func (l *Link) admit(msg []byte, size int) Verdict {
 	if l.healing || l.fifo.full() {
 		return Verdict{Verb: Full}
 	}
-	kind := entryOf(f.Kind)
+	kind := entryOf(msg[0])
 	switch {
-	case f.Kind == pgwire.KindTerminate:
-		return Verdict{Verb: Terminate, Skip: len(msg)}
-	case isCopy(f.Kind):
-		return l.admitCopy(f, len(msg))
-	case f.Kind == pgwire.KindFlush:
-		return Verdict{}
-	case kind == EntryNone:
-		return Verdict{Verb: Refuse, Fault: unexpected(f.Kind)}
-	case l.copyIn:
-		return l.admitIntoCopy(kind)
 	case kind == EntrySync:
-		l.skipping, l.unnamed.inBatch = false, false
-		l.nextBatch()
-		l.unit.open, l.unit.bound, l.unit.executes = false, false, false
-		l.doubtful()
-		l.fifo.push(Entry(EntrySync))
-		return Verdict{}
+		return l.admitSync()
+	case kind == EntryNone:
+		return l.admitUnasking(frame(msg, size), len(msg))
+	case l.copyIn:
+		return Verdict{Verb: Refuse, Fault: pgwire.ErrProtocol.New("A request was sent while COPY FROM STDIN was under way.")}
 	case l.skipping: // the server reads over it, and answers nothing
 		l.doubtful()
 		return Verdict{}
 	}
 	if l.refusing() {
-		if v, refused := l.refuse(f, msg[pgwire.HeaderLen:]); refused {
+		if v, refused := l.refuse(frame(msg, size), msg[pgwire.HeaderLen:]); refused {
 			return v
 		}
 	}
-	if verb := l.forgets(kind, msg[pgwire.HeaderLen:]); verb != More {
-		return Verdict{Verb: verb}
-	}
-	if l.sql.foreign {
-		if verb := l.clearsForeign(kind, msg[pgwire.HeaderLen:], len(msg) == f.Len); verb != More {
+	if l.sequences.foreign {
+		if verb := l.forgets(kind, msg[pgwire.HeaderLen:]); verb != More {
 			return Verdict{Verb: verb}
 		}
 	}
-	if v, named := l.admitNamed(f, msg); named {
-		return v
+	if l.sql.foreign {
+		if verb := l.clearsForeign(kind, msg[pgwire.HeaderLen:], len(msg) == size); verb != More {
+			return Verdict{Verb: verb}
+		}
 	}
-	return l.admitRequest(kind, msg, len(msg) == f.Len)
+	return l.admitRequest(kind, msg, size)
 }
 
-// admitNamed takes a request that names a prepared statement. named is false when it does not.
-func (l *Link) admitNamed(f pgwire.Frame, msg []byte) (v Verdict, named bool) {
-	body := msg[pgwire.HeaderLen:]
-	switch f.Kind {
-	case pgwire.KindParse:
-		if name, parse, ok := cutString(body); ok && len(name) > 0 {
-			return l.inserted(l.parseNamed(f, name, parse)), true
-		}
-	case pgwire.KindBind:
-		portal, rest, _ := cutString(body)
-		if name, _, ok := cutString(rest); ok && len(name) > 0 {
-			return l.inserted(l.bindNamed(f, body[:len(portal)+1], name)), true
-		}
-	case pgwire.KindDescribe, pgwire.KindClose:
-		if len(body) < 3 || body[0] != pgwire.TargetStatement {
-			return Verdict{}, false
-		}
-		name, _, ok := cutString(body[1:])
-		switch {
-		case !ok || len(name)+2 != len(body):
-		case f.Kind == pgwire.KindClose:
-			return l.closeNamed(f, name), true
-		default:
-			return l.inserted(l.describeNamed(f, name)), true
-		}
+// frame returns the header of a message that is here at least in part.
+func frame(msg []byte, size int) pgwire.Frame { return pgwire.Frame{Kind: msg[0], Len: size} }
+
+// admitUnasking takes what has no answer of its own.
+func (l *Link) admitUnasking(f pgwire.Frame, have int) Verdict {
+	switch {
+	case f.Kind == pgwire.KindTerminate:
+		return Verdict{Verb: Terminate, Skip: have}
+	case isCopy(f.Kind):
+		return l.admitCopy(f, have)
+	case f.Kind == pgwire.KindFlush:
+		return Verdict{}
 	}
-	return Verdict{}, false
+	return Verdict{Verb: Refuse, Fault: unexpected(f.Kind)}
+}
+
+// admitSync passes a Sync. That which a client sends into its own COPY PostgreSQL reads over there, but it may have left the COPY
+// already, with an error that is still on its way. What it will answer cannot be known, so the server is not given to anybody else. (Any
+// other request fails the COPY in PostgreSQL; which of the two it would meet cannot be known either, and no client that means well sends
+// one, so that it is refused.)
+func (l *Link) admitSync() Verdict {
+	if l.copyIn {
+		l.doubt()
+		return Verdict{}
+	}
+	l.skipping, l.unnamed.inBatch = false, false
+	l.nextBatch()
+	l.unit.open, l.unit.bound, l.unit.executes = false, false, false
+	l.doubtful()
+	l.fifo.push(Entry(EntrySync))
+	return Verdict{}
 }
 
 // inserted notes for whom Insertion is asked.
@@ -293,84 +308,138 @@ func (l *Link) doubtful() {
 	}
 }
 
-func (l *Link) admitRequest(kind EntryKind, msg []byte, whole bool) Verdict {
-	body := msg[pgwire.HeaderLen:]
-	entry, verb := l.before(kind, body, whole)
-	if verb != More {
-		return Verdict{Verb: verb}
-	}
-	open := true
+func (l *Link) admitRequest(kind EntryKind, msg []byte, size int) Verdict {
 	switch kind {
 	case EntryQuery:
-		if restores := l.sawQuery(body, whole); restores != "" {
-			return l.restore(entry, textOf(body), restores)
-		}
-		open = false
+		return l.admitQuery(msg, size)
 	case EntryParse:
-		l.Tally.ClientParses++
-		l.Tally.ServerParses++
-		l.sawParse(msg, whole)
+		return l.admitParse(msg, size)
 	case EntryBind:
-		portal, _, _ := cutString(body)
-		l.Tally.Binds++
-		l.sawBind(body[:min(len(portal)+1, len(body))], l.runsUnnamed())
-		if l.statements != nil {
-			l.statements.bound.name = nil
-		}
+		return l.admitBind(msg, size)
 	case EntryDescribe:
-		l.unit.describes = true
-		entry |= l.describesPortal(body)
+		return l.admitDescribe(msg, size)
 	case EntryClose:
-		if entry&Unnamed != 0 {
-			l.unnamed.inBatch = true // what follows shares its fate
-		}
+		return l.admitClose(msg, size)
 	case EntryExecute:
-		l.sawExecute(body)
-	case EntryFunctionCall:
-		l.unit.statements++
-		l.unit.writes = true
-		open = false
-		if !isLargeObject(body) { // it may be a lock, a setting, anything
-			l.pinFor(event.PinUncertain)
-		}
-	case EntryNone, EntrySync, EntryCopyEnd:
+		l.sawExecute(msg[pgwire.HeaderLen:])
+		return l.inBatch(Entry(EntryExecute))
+	default:
+		return l.admitFunctionCall(msg[pgwire.HeaderLen:])
 	}
-	if entry&Unnamed != 0 {
-		l.unnamed.unsettled++
-	}
-	l.unit.open = open
+}
+
+// inBatch notes as outstanding what a Sync must follow.
+func (l *Link) inBatch(entry Entry) Verdict {
+	l.unit.open = true
 	l.fifo.push(entry)
 	return Verdict{}
 }
 
-// before says what stands before a request, and how it is noted when that is nothing.
-func (l *Link) before(kind EntryKind, body []byte, whole bool) (Entry, Verb) {
-	switch kind {
-	case EntryQuery:
-		dropped, verb := l.beforeText(body, true, whole)
-		return Entry(kind) | Unnamed | dropped, verb
-	case EntryParse:
-		if len(body) == 0 || body[0] != 0 { // a name that does not end
-			return Entry(kind), More
-		}
-		dropped, verb := l.beforeText(body[1:], false, whole)
-		return Entry(kind) | Unnamed | dropped, verb
-	case EntryBind:
-		_, rest, _ := cutString(body)
-		if _, _, ok := cutString(rest); ok {
-			return Entry(kind), l.useUnnamed()
-		}
-	case EntryDescribe:
-		if isUnnamedStatement(body) {
-			return Entry(kind), l.useUnnamed()
-		}
-	case EntryClose:
-		if isUnnamedStatement(body) {
-			return Entry(kind) | Unnamed, More
-		}
-	case EntryNone, EntryExecute, EntrySync, EntryFunctionCall, EntryCopyEnd:
+func (l *Link) admitQuery(msg []byte, size int) Verdict {
+	body, whole := msg[pgwire.HeaderLen:], len(msg) == size
+	dropped, verb := l.beforeText(body, true, whole)
+	if verb != More {
+		return Verdict{Verb: verb}
 	}
-	return Entry(kind), More
+	entry := Entry(EntryQuery) | Unnamed | dropped
+	if restores := l.sawQuery(body, whole); restores != "" {
+		return l.restore(entry, textOf(body), restores)
+	}
+	l.unnamed.unsettled++
+	l.unit.open = false
+	l.fifo.push(entry)
+	return Verdict{}
+}
+
+func (l *Link) admitParse(msg []byte, size int) Verdict {
+	entry, whole := Entry(EntryParse), len(msg) == size
+	name, parse, ok := cutString(msg[pgwire.HeaderLen:])
+	switch {
+	case ok && len(name) > 0:
+		return l.inserted(l.parseNamed(frame(msg, size), name, parse))
+	case ok:
+		dropped, verb := l.beforeText(parse, false, whole)
+		if verb != More {
+			return Verdict{Verb: verb}
+		}
+		entry |= Unnamed | dropped
+		l.unnamed.unsettled++
+	}
+	l.Tally.ClientParses++
+	l.Tally.ServerParses++
+	l.sawParse(msg, whole)
+	return l.inBatch(entry)
+}
+
+func (l *Link) admitBind(msg []byte, size int) Verdict {
+	body := msg[pgwire.HeaderLen:]
+	portal, rest, _ := cutString(body)
+	name, _, ok := cutString(rest)
+	switch {
+	case ok && len(name) > 0:
+		return l.inserted(l.bindNamed(frame(msg, size), body[:len(portal)+1], name))
+	case ok:
+		if verb := l.useUnnamed(); verb != More {
+			return Verdict{Verb: verb}
+		}
+	}
+	l.Tally.Binds++
+	what := l.doesUnnamed()
+	if l.runsOthers() {
+		all := l.runsUnnamed()
+		what = &all
+	}
+	l.sawBind(body[:min(len(portal)+1, len(body))], what)
+	if l.statements != nil {
+		l.statements.bound.name = nil
+	}
+	return l.inBatch(Entry(EntryBind))
+}
+
+func (l *Link) admitDescribe(msg []byte, size int) Verdict {
+	body := msg[pgwire.HeaderLen:]
+	if name, ok := ofStatement(body); ok && len(name) > 0 {
+		return l.inserted(l.describeNamed(frame(msg, size), name))
+	} else if ok {
+		if verb := l.useUnnamed(); verb != More {
+			return Verdict{Verb: verb}
+		}
+	}
+	l.unit.describes = true
+	return l.inBatch(Entry(EntryDescribe) | l.describesPortal(body))
+}
+
+func (l *Link) admitClose(msg []byte, size int) Verdict {
+	name, ok := ofStatement(msg[pgwire.HeaderLen:])
+	switch {
+	case !ok:
+		return l.inBatch(Entry(EntryClose))
+	case len(name) > 0:
+		return l.closeNamed(frame(msg, size), name)
+	}
+	l.unnamed.inBatch = true // what follows shares its fate
+	l.unnamed.unsettled++
+	return l.inBatch(Entry(EntryClose) | Unnamed)
+}
+
+func (l *Link) admitFunctionCall(body []byte) Verdict {
+	l.unit.statements++
+	l.unit.writes = true
+	l.unit.open = false
+	if !isLargeObject(body) { // it may be a lock, a setting, anything
+		l.pinFor(event.PinUncertain)
+	}
+	l.fifo.push(Entry(EntryFunctionCall))
+	return Verdict{}
+}
+
+// ofStatement returns the name of the statement that a Describe or a Close is of; ok is false when it is of a portal, or cannot be read.
+func ofStatement(body []byte) (name []byte, ok bool) {
+	if len(body) < 2 || body[0] != pgwire.TargetStatement {
+		return nil, false
+	}
+	name, rest, ok := cutString(body[1:])
+	return name, ok && len(rest) == 0
 }
 
 // sawQuery notes a Query, and returns what is put behind its text, "" when nothing is. A long one of which only the beginning is here is
@@ -455,18 +524,6 @@ func (l *Link) admitCopy(f pgwire.Frame, have int) Verdict {
 	return Verdict{}
 }
 
-// admitIntoCopy passes a Sync that a client sends into its own COPY: PostgreSQL reads over it there, but it may have left the
-// COPY already, with an error that is still on its way. What it will answer cannot be known, so the server is not given to
-// anybody else. Any other request fails the COPY in PostgreSQL; which of the two it would meet cannot be known either, and no
-// client that means well sends one, so that it is refused.
-func (l *Link) admitIntoCopy(kind EntryKind) Verdict {
-	if kind != EntrySync {
-		return Verdict{Verb: Refuse, Fault: pgwire.ErrProtocol.New("A request was sent while COPY FROM STDIN was under way.")}
-	}
-	l.doubt()
-	return Verdict{}
-}
-
 // drop begins to throw away a message of size bytes that starts behind n forwarded bytes, of which have are here.
 func (l *Link) drop(n, size, have int) Verdict {
 	l.up = stream{rest: size, drop: true}
@@ -483,8 +540,6 @@ func isCopy(kind byte) bool {
 	return kind == pgwire.KindCopyData || kind == pgwire.KindCopyDone || kind == pgwire.KindCopyFail
 }
 
-func isUnnamedStatement(body []byte) bool { return len(body) == 2 && body[0] == 'S' && body[1] == 0 }
-
 // isLargeObject reports whether a FunctionCall is of one of the functions that libpq calls so: those of large objects, whose
 // descriptors end with their transaction. The numbers are those of PostgreSQL's pg_proc.dat, which never change.
 func isLargeObject(body []byte) bool {
@@ -499,24 +554,9 @@ func isLargeObject(body []byte) bool {
 }
 
 // entryOf returns what a frontend message asks, EntryNone for those that ask nothing.
-func entryOf(kind byte) EntryKind {
-	switch kind {
-	case pgwire.KindQuery:
-		return EntryQuery
-	case pgwire.KindParse:
-		return EntryParse
-	case pgwire.KindBind:
-		return EntryBind
-	case pgwire.KindDescribe:
-		return EntryDescribe
-	case pgwire.KindExecute:
-		return EntryExecute
-	case pgwire.KindClose:
-		return EntryClose
-	case pgwire.KindSync:
-		return EntrySync
-	case pgwire.KindFunctionCall:
-		return EntryFunctionCall
-	}
-	return EntryNone
+func entryOf(kind byte) EntryKind { return asks[kind] }
+
+var asks = [256]EntryKind{
+	pgwire.KindQuery: EntryQuery, pgwire.KindParse: EntryParse, pgwire.KindBind: EntryBind, pgwire.KindDescribe: EntryDescribe,
+	pgwire.KindExecute: EntryExecute, pgwire.KindClose: EntryClose, pgwire.KindSync: EntrySync, pgwire.KindFunctionCall: EntryFunctionCall,
 }

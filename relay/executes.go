@@ -6,7 +6,7 @@ import "github.com/pgrouter/pgrouter/state"
 
 // runsPrepared notes what a Query does that runs what SQL has prepared.
 func (l *Link) runsPrepared(text []byte, whole bool) {
-	if l.sql.mine == nil && l.unit.later == 0 {
+	if !l.runsOthers() {
 		return
 	}
 	what := l.executing(text, whole)
@@ -17,7 +17,7 @@ func (l *Link) runsPrepared(text []byte, whole bool) {
 
 // executing returns what a text does by running what SQL has prepared, as far as its words tell. Where they tell no name it may be all.
 func (l *Link) executing(text []byte, whole bool) (d does) {
-	if l.sql.mine == nil && l.unit.later == 0 || whole && !state.Executes(text) {
+	if !l.runsOthers() || whole && !state.Executes(text) {
 		return does{}
 	}
 	d.pins = l.unit.later

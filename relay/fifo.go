@@ -72,32 +72,31 @@ const (
 	fifoLimit  = 1 << 16 // outstanding requests of one client; past it the client is not read (PostgreSQL has no such limit, its socket buffers have)
 )
 
-// fifo is the ring of what is outstanding, oldest first. The zero value is ready and does not allocate until more than
-// fifoInline entries are outstanding at once.
+// fifo is the ring of what is outstanding, oldest first; its empty places are EntryNone. The zero value is ready and does not allocate
+// until more than fifoInline entries are outstanding at once.
 type fifo struct {
-	inline [fifoInline]Entry
 	spill  []Entry // used instead of inline once it exists; its length is a power of two
 	head   uint32
 	count  uint32
 	moving uint32 // how many of them move, see Entry.moves
+	inline [fifoInline]Entry
 }
 
-func (q *fifo) ring() []Entry {
-	if q.spill != nil {
-		return q.spill
-	}
-	return q.inline[:]
-}
-
+// at returns the entry at place i, counted from the oldest.
 func (q *fifo) at(i uint32) *Entry {
-	r := q.ring()
-	return &r[(q.head+i)&uint32(len(r)-1)]
+	if q.spill == nil {
+		return &q.inline[(q.head+i)%fifoInline]
+	}
+	return &q.spill[(q.head+i)&uint32(len(q.spill)-1)]
 }
+
+// room returns how many entries there is a place for.
+func (q *fifo) room() int { return max(fifoInline, len(q.spill)) }
 
 func (q *fifo) full() bool { return q.count >= fifoLimit }
 
 func (q *fifo) push(e Entry) {
-	if int(q.count) == len(q.ring()) {
+	if int(q.count) == q.room() {
 		q.grow()
 	}
 	q.count++
@@ -108,7 +107,7 @@ func (q *fifo) push(e Entry) {
 }
 
 func (q *fifo) grow() {
-	bigger := make([]Entry, 2*len(q.ring()))
+	bigger := make([]Entry, 2*q.room())
 	for i := range q.count {
 		bigger[i] = *q.at(i)
 	}
@@ -116,23 +115,16 @@ func (q *fifo) grow() {
 }
 
 // first returns the oldest entry, EntryNone when there is none.
-func (q *fifo) first() Entry {
-	if q.count == 0 {
-		return 0
-	}
-	return *q.at(0)
-}
+func (q *fifo) first() Entry { return *q.at(0) }
 
 // answered marks the oldest entry, which there is.
 func (q *fifo) answered() { *q.at(0) |= Answered }
 
 func (q *fifo) pop() {
 	q.passes(0)
+	*q.at(0) = 0
 	q.head++
 	q.count--
-	if q.count == 0 {
-		q.head = 0
-	}
 }
 
 // passes counts the entry at place i as gone.
@@ -148,8 +140,9 @@ func (q *fifo) removeAt(i uint32) {
 	for ; i+1 < q.count; i++ {
 		*q.at(i) = *q.at(i + 1)
 	}
+	*q.at(i) = 0
 	q.count--
 }
 
 // reset forgets everything; a spill is given back so that an idle client holds none.
-func (q *fifo) reset() { q.spill, q.head, q.count, q.moving = nil, 0, 0, 0 }
+func (q *fifo) reset() { *q = fifo{} }

@@ -35,20 +35,10 @@ type stream struct {
 }
 
 // Link is the protocol state between one client and the server that it is linked to, if any. Its zero value, given an
-// Observer, is a client without a server. Ownership: the session that embeds it.
+// Observer, is a client without a server. What each unit of work touches stands first, on few cache lines. Ownership: the session that
+// embeds it.
 type Link struct {
-	Observer Observer
-	Library  Library   // of the client; nil: its statements are its own
-	Prepared *Prepared // of the linked server, set before Attach; nil: it is a new one
-	Tally    Tally     // counts on; its reader empties it
-
-	RefusePins bool // what would pin is refused, unless the pool's mode keeps the server; set before Attach
-
 	fifo fifo
-	up   stream // client to server
-	down stream // server to client
-
-	passing *state.Stream // judges the query string that passes in pieces; nil when none does
 
 	status   byte // last ReadyForQuery; 0 before the first means StatusIdle
 	linked   bool
@@ -57,19 +47,29 @@ type Link struct {
 	skipping bool // the server reads over everything until Sync
 	copyIn   bool // the server takes CopyData, and the client has not ended it
 	keeps    bool // the pool's mode keeps the server between units of work
-	pins     event.Pins
+	inserts  bool // Insertion is for a named statement
+	healing  bool // an answer is read over up to its ReadyForQuery, then the unit is sent again
 
-	unit      unit
+	RefusePins bool // what would pin is refused, unless the pool's mode keeps the server; set before Attach
+
 	settling  settling
 	sequences sequences
+	pins      event.Pins
+	up        stream // client to server
+	down      stream // server to client
+	Tally     Tally  // counts on; its reader empties it
+	unit      unit
 	glanced   glanced
-	unnamed   unnamed
 
-	statements *statements // named ones; nil before the first
+	Prepared   *Prepared     // of the linked server, set before Attach; nil: it is a new one
+	statements *statements   // named ones; nil before the first
+	passing    *state.Stream // judges the query string that passes in pieces; nil when none does
 	sql        preparations
-	inserts    bool // Insertion is for a named statement
-	healing    bool // an answer is read over up to its ReadyForQuery, then the unit is sent again
-	ahead      int  // of the bytes that FromServer reads, how many are shown before the message that it looks at
+	unnamed    unnamed
+
+	Observer Observer
+	Library  Library // of the client; nil: its statements are its own
+	ahead    int     // of the bytes that FromServer reads, how many are shown before the message that it looks at
 }
 
 // Tally counts what a client has asked for, and what was answered.

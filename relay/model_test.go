@@ -145,7 +145,7 @@ func (s *server) extended(kind byte, body []byte) {
 		}
 		s.run(*s.portal, 'E')
 	case pgwire.KindClose:
-		if isUnnamedStatement(body) {
+		if len(body) == 2 && body[0] == pgwire.TargetStatement {
 			s.unnamed = ""
 		}
 		delete(s.named, string(body[1:len(body)-1]))

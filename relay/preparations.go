@@ -19,13 +19,13 @@ const PreparationsLimit = 64 * 1024
 // preparations is what SQL has prepared, as a client has it.
 type preparations struct {
 	mine    *state.Preparations
-	stuck   map[string]string        // names, and the texts, of what only the linked server can have
-	unknown bool                     // there is more of that, of which nothing is known
+	stuck   map[string]string // names, and the texts, of what only the linked server can have
+	missing []missing
+	unknown bool                     // there is more of stuck, of which nothing is known
 	recalls bool                     // some may ask for a number of a sequence
 	foreign bool                     // the client has none and the server has a stranger's
 	clears  bool                     // what takes those away stands before the client's next message
 	replays queue[state.Preparation] // not answered yet
-	missing []missing
 }
 
 // missing is a statement that could not be prepared on the linked server.

@@ -195,6 +195,11 @@ func TestWhatWasSentToFailMustFail(t *testing.T) {
 			t.Errorf("%q: %+v", said, v)
 		}
 	}
+	r := newRefusing(t, event.PinNone)
+	feedAll(t, join(parse("", "listen x"), bindTo("", "")), 1<<20, r.link, r.fromClient)
+	if v := r.link.FromServer(join(pgwire.AppendParseComplete(nil), pgwire.AppendBindComplete(nil))); v.Verb != Violation {
+		t.Errorf("bound: %+v", v)
+	}
 }
 
 // TestARefusedQueryEndsItsBatch, as any Query does; and of a lost server it is known that nothing was run.

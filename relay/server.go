@@ -18,6 +18,10 @@ func (l *Link) FromServer(b []byte) Verdict {
 			n += k
 			continue
 		}
+		if k := l.plain(b[n:]); k > 0 {
+			n += k
+			continue
+		}
 		f, ok, err := pgwire.PeekBackend(b[n:])
 		if err != nil || l.fifo.count == 0 && f.Len > unaskedLimit {
 			return l.passed(Verdict{N: n, Verb: Violation})
@@ -46,6 +50,42 @@ func (l *Link) FromServer(b []byte) Verdict {
 		return l.passed(v)
 	}
 	return l.passed(Verdict{N: n})
+}
+
+// plain takes the whole messages that b begins with as long as each says nothing but that the oldest request gets on, or was done, and
+// that request has no mark that asks for more. These are most of what a server sends: rows above all. It returns their length; what
+// follows is for observe, which would answer More to each of them.
+func (l *Link) plain(b []byte) (n int) {
+	for {
+		size := pgwire.WholeBackend(b[n:])
+		if size == 0 {
+			return n
+		}
+		switch kind, head := b[n], l.fifo.first(); kind {
+		case pgwire.KindDataRow, pgwire.KindRowDescription:
+			switch {
+			case head&^(Unnamed|Named|Answered) == Entry(EntryQuery), head == Entry(EntryExecute) && kind == pgwire.KindDataRow:
+			case head == Entry(EntryDescribe) && kind == pgwire.KindRowDescription:
+				l.done()
+			default:
+				return n
+			}
+		case pgwire.KindParseComplete:
+			if head != Entry(EntryParse)|Unnamed {
+				return n
+			}
+			l.done()
+			l.settleUnnamed(head)
+		case pgwire.KindBindComplete:
+			if head != Entry(EntryBind) {
+				return n
+			}
+			l.done()
+		default:
+			return n
+		}
+		n += size
+	}
 }
 
 func (l *Link) passed(v Verdict) Verdict {

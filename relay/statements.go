@@ -483,7 +483,7 @@ func (l *Link) bindNamed(f pgwire.Frame, front, name []byte) Verdict {
 		return l.refuseBind(f, front, name, why)
 	}
 	l.Tally.Binds++
-	l.sawBind(front, what)
+	l.sawBind(front, &what)
 	if st != nil {
 		l.statements.bindsTo(front, n, l.prepared().find(st))
 	}

@@ -17,12 +17,12 @@ const unnamedLimit = 64 * 1024
 // Whatever changes the statement counts only when the server has answered it, because after an error the server reads over
 // everything up to the next Sync. Until then the change is unsettled.
 type unnamed struct {
-	parse     []byte // the client's Parse message as far as it is settled; empty when it has no unnamed statement
-	next      []byte // the last Parse that is not settled
-	unsettled int    // Parse, Close and Query messages outstanding that change the statement
-	parses    int    // how many of them are Parse
+	unsettled uint32 // Parse, Close and Query messages outstanding that change the statement
+	parses    uint32 // how many of them are Parse
 	onServer  bool   // the linked server holds exactly what is settled, be it none
 	inBatch   bool   // a Parse of it stands before, with no Sync between: what follows shares its fate
+	parse     []byte // the client's Parse message as far as it is settled; empty when it has no unnamed statement
+	next      []byte // the last Parse that is not settled
 	does      does   // what the settled text does
 	nextDoes  does   // what the text of the last Parse that is not settled does
 }
@@ -169,34 +169,37 @@ func (l *Link) sawParse(msg []byte, whole bool) {
 	}
 }
 
-// doesUnnamed returns what a Bind of the unnamed statement may run.
-func (l *Link) doesUnnamed() does {
+// doesUnnamed returns what a Bind of the unnamed statement may run. It is valid until the next message.
+func (l *Link) doesUnnamed() *does {
 	if u := &l.unnamed; u.parses > 0 { // a Parse of the same batch
-		return u.nextDoes
+		return &u.nextDoes
 	}
-	return l.unnamed.does
+	return &l.unnamed.does
 }
+
+// runsOthers reports whether what the client runs may run what SQL has prepared, see executing.
+func (l *Link) runsOthers() bool { return l.sql.mine != nil || l.unit.later != 0 }
 
 // runsUnnamed returns what a Bind of the unnamed statement may run, what SQL has prepared included.
 func (l *Link) runsUnnamed() does {
-	if l.sql.mine == nil && l.unit.later == 0 {
-		return l.doesUnnamed()
+	what := *l.doesUnnamed()
+	if l.runsOthers() {
+		what = what.and(l.executing(l.unnamedText(), true))
 	}
-	return l.doesUnnamed().and(l.executing(l.unnamedText(), true))
+	return what
 }
 
 // sawBind notes a Bind: from here on its statement may run. front is what stands before the statement's name.
-func (l *Link) sawBind(front []byte, what does) {
-	if what.mayEnd {
-		l.unit.mayEnd, l.unit.portalEnds = true, true
-	}
+func (l *Link) sawBind(front []byte, what *does) {
+	l.unit.portalEnds = l.unit.portalEnds || what.mayEnd
+	l.unit.bound = l.unit.bound || len(front) == 1
+	l.unit.mayEnd = l.unit.mayEnd || what.mayEnd
 	l.pinsFor(what.pins)
 	l.unit.later |= what.later
 	l.unit.frees = l.unit.frees || what.frees
 	l.unit.writes = l.unit.writes || what.writes
 	l.unit.sets = l.unit.sets || what.sets
 	l.touch(what.touched)
-	l.unit.bound = l.unit.bound || len(front) == 1
 }
 
 // sawExecute notes an Execute. Its portal may have been bound long before, in the same transaction.
