@@ -22,7 +22,8 @@ type place struct {
 	rules   routing.Rules
 	queue   *pool.Queue
 
-	generation atomic.Uint64 // of its tables: it moves on with each DDL that is seen
+	policy     atomic.Pointer[Policy] // the last that one of them was given
+	generation atomic.Uint64          // of its tables: it moves on with each DDL that is seen
 	mu         struct {
 		sync.Mutex
 		vectors   map[*state.Vector]struct{}
@@ -56,6 +57,15 @@ func newPlace(queue *pool.Queue, l ListenerConfig) *place {
 
 // leave ends a client's use of the place: it has given back what it had of the queue.
 func (pl *place) leave() { pl.queue.Leave() }
+
+// share returns the policy as one object for all clients that have it: each of their units of work looks into it.
+func (pl *place) share(policy Policy) *Policy {
+	if last := pl.policy.Load(); last != nil && *last == policy {
+		return last
+	}
+	pl.policy.Store(&policy)
+	return &policy
+}
 
 // accepts reports whether servers of this place have accepted exactly this vector.
 func (pl *place) accepts(v *state.Vector) bool {

@@ -113,6 +113,6 @@ func (s *Session) settle(now *ListenerConfig, policy Policy) {
 
 // goBy puts a policy in force, and lets others see what holds for the session.
 func (s *Session) goBy(policy Policy) {
-	s.policy, s.limited = policy, policy.Limits.shortest() > 0
+	s.policy, s.limited = s.place.share(policy), policy.Limits.shortest() > 0
 	s.shown.Store(&standing{place: s.place, mode: policy.Mode})
 }

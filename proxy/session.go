@@ -63,52 +63,51 @@ type Session struct {
 	serverFull  bool            // the server's socket takes no more
 	upPaused    bool            // the client is not read, because it sent too much ahead
 	upFull      bool            // what is kept of the client's waits for answers to what was sent before
+	noticed     bool            // NoticeWaiting was sent
+	refusalTold bool            // the log has that a statement was refused
 	reasonsTold event.Pins      // the log has that it was pinned for them
-	sinceLook   uint8           // units since the session last looked for a better loop
+	prepared    atomic.Uint32   // a copy of how many named statements the client has
+	proxy       *Proxy
+	loop        *reactor.Loop // its own; changes only in migration.Run
+	client      *reactor.Conn
 
-	proxy  *Proxy
-	loop   *reactor.Loop // its own; changes only in migration.Run
-	client *reactor.Conn
-	server *pool.Server // nil unless preparing or linked
-	queue  *pool.Queue
-
-	lastServer uint64        // the ID of the server that it had last; 0: none
-	renewals   uint64        // that there had been when it was renewed last
+	server     *pool.Server // nil unless preparing or linked
+	queue      *pool.Queue
+	policy     *Policy       // shared with others, and never changed
+	traffic    *Traffic      // of its database on its loop
 	vector     *state.Vector // the settings that the client has
 	actual     *state.Vector // those that its server has
-	base       *state.Vector // those that it began with: RESET goes back there
-	units      atomic.Uint64 // that have ended; for others to read as well
-	prepared   atomic.Uint32 // a copy of how many named statements the client has
-	unitMark   uint64
+	lastServer uint64        // the ID of the server that it had last; 0: none
+	renewals   uint64        // that there had been when it was renewed last
 
-	traffic *Traffic // of its database on its loop
-	clock   stopwatch
-	kept    []byte // what the client sent of the unit under way, for a second try
+	clock    stopwatch
+	unitMark uint64
+	units    atomic.Uint64 // that have ended; for others to read as well
+	up       tail          // from the client, not used yet
 
-	up   tail // from the client, not used yet
-	down tail // from the server, not used yet
+	link relay.Link
 
-	link     relay.Link
+	waiter pool.Waiter
+	inLine atomic.Int64 // loop time at which it last got a place in the queue; for others to read as well
+
+	waitSince int64  // loop time at which the unit began to wait; 0 when it has not
+	since     int64  // loop time of the last word that counts, see spoke
+	held      int64  // bytes of up counted in the proxy's limit
+	down      tail   // from the server, not used yet
+	kept      []byte // what the client sent of the unit under way, for a second try
+	timer     reactor.Timer
+	farewell  *farewell // it ends with its unit; nil: it stays
+	sinceLook uint8     // units since the session last looked for a better loop
+
 	postlude postlude
-	waiter   pool.Waiter
-
-	waitSince   int64        // loop time at which the unit began to wait; 0 when it has not
-	inLine      atomic.Int64 // loop time at which it last got a place in the queue; for others to read as well
-	since       int64        // loop time of the last word that counts, see spoke
-	farewell    *farewell    // it ends with its unit; nil: it stays
-	held        int64        // bytes of up counted in the proxy's limit
-	policy      Policy
-	noticed     bool // NoticeWaiting was sent
-	refusalTold bool // the log has that a statement was refused
-	timer       reactor.Timer
-
-	home  atomic.Pointer[reactor.Loop] // loop, for others
-	shown atomic.Pointer[standing]     // place and mode, for others
-	door  *Door                        // through which it came
-	attrs routing.SessionAttrs         // which nodes it wants
-	place *place                       // what it shares with the other clients of its queue
-	fault *pgwire.Error                // how the client has broken the protocol; it is told so when it has been answered
-	facts facts
+	base     *state.Vector                // the settings that the client began with: RESET goes back there
+	home     atomic.Pointer[reactor.Loop] // loop, for others
+	shown    atomic.Pointer[standing]     // place and mode, for others
+	door     *Door                        // through which it came
+	attrs    routing.SessionAttrs         // which nodes it wants
+	place    *place                       // what it shares with the other clients of its queue
+	fault    *pgwire.Error                // how the client has broken the protocol; it is told so when it has been answered
+	facts    facts
 }
 
 // facts is what does not change in the life of a session.

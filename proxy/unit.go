@@ -76,7 +76,7 @@ func (s *Session) linkTo(server *pool.Server) bool {
 	server.Prepared.Limit = s.policy.MaxPrepared
 	s.link.RefusePins = s.policy.RefusePins
 	s.link.Attach(server.Conn.HotStandby, s.modePin())
-	if server.Former != 0 && (server.Former != s.facts.id || server.ID() != s.lastServer) {
+	if server.Former != 0 && (server.Former != s.waiter.Client || server.ID() != s.lastServer) {
 		s.link.Foreign()
 	}
 	s.keptAll = true
@@ -194,7 +194,7 @@ func (s *Session) unlink(how pool.Outcome) {
 	if s.isReset(how) && s.keepsSettings() {
 		how = pool.Broken
 	}
-	server.Vector, server.Former, s.lastServer = s.actual, s.facts.id, server.ID()
+	server.Vector, server.Former, s.lastServer = s.actual, s.waiter.Client, server.ID()
 	server.Holder = nil
 	s.server = nil
 	s.serverFull, s.upFull, s.copyEnded, s.dismissed = false, false, false, false
