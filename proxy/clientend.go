@@ -130,7 +130,7 @@ func (s *Session) upstream(b []byte) (rest []byte, more bool) {
 	case relay.Drop:
 		return b[v.Skip:], true
 	case relay.Insert:
-		s.server.IO.Send(s.scratch().add(s.link.Insertion()))
+		s.server.IO.Send(s.scratch().add(s.link.Insertion(s.vector)))
 		return b, true
 	case relay.Replace:
 		s.pinRefused(v.Pin)

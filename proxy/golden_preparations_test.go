@@ -93,6 +93,41 @@ var preparationScenarios = []scenario{
 			a.hears("TDCZ")
 			b.does(n1, "commit", "COMMIT", 'I')
 		}},
+	{"sql_prepared_again",
+		"What could not be prepared on a server that its client keeps is tried again in front of each unit of work: the client may have " +
+			"made the table meanwhile. Behind BEGIN an error would end the client's transaction.",
+		nil, func(s *stage) {
+			n := s.primary("n")
+			a, n1 := s.enters("a", n)
+			b := s.joins("b")
+			sqlPrepares(a, n1)
+			b.does(n1, "begin", "BEGIN", 'T')
+			a.asks("create temp table t(n int)")
+			n2 := n.opensFor("b keeps n.1")
+			n2.hears("CPBESQ")
+			n2.says(closed, parsed, bound, failure("42P01", `relation "t" does not exist`), ready('I'))
+			n2.says(wiretest.Done("CREATE TABLE", 'I')...)
+			a.hears("CZ")
+			a.asks("begin")
+			n2.hears("CPBESQ")
+			n2.says(closed, parsed, bound, failure("42703", `column "v" does not exist`), ready('I'))
+			n2.says(wiretest.Done("BEGIN", 'T')...)
+			a.hears("CZ")
+			a.asks("execute p")
+			n2.hears("Q")
+			n2.says(failure("26000", `prepared statement "p" does not exist`), ready('E'))
+			a.hears("EZ")
+			a.does(n2, "rollback", "ROLLBACK", 'I')
+			a.asks("execute p")
+			n2.hears("CPBESQ")
+			n2.says(replayed...)
+			n2.says(wiretest.Row("v", "1")...)
+			a.hears("TDCZ")
+			a.isAnswered(n2, "execute p", "1")
+			b.does(n1, "commit", "COMMIT", 'I')
+			a.saysGoodbye()
+			n2.isReset()
+		}},
 	{"sql_prepared_takes_a_name",
 		"A Parse of a name that SQL has taken is tried under that name first: PostgreSQL refuses it, in its own words.",
 		withOneServer, func(s *stage) {

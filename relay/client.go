@@ -252,6 +252,9 @@ func (l *Link) admit(msg []byte, size int) Verdict {
 			return Verdict{Verb: verb}
 		}
 	}
+	if l.sql.missing != nil && l.retries() {
+		return Verdict{Verb: Insert}
+	}
 	if l.sql.foreign {
 		if verb := l.clearsForeign(kind, msg[pgwire.HeaderLen:], len(msg) == size); verb != More {
 			return Verdict{Verb: verb}

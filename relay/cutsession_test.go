@@ -112,7 +112,7 @@ func (s *cutSession) feed(b []byte) {
 		case Start:
 			s.attach()
 		case Insert:
-			for _, msg := range wholeMessages(s.link.Insertion()) {
+			for _, msg := range wholeMessages(s.link.Insertion(nil)) {
 				s.ours[len(s.toServer)] = true
 				s.toServer = append(s.toServer, msg...)
 			}

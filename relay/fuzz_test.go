@@ -6,6 +6,7 @@ import (
 
 	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/pgwire"
+	"github.com/pgrouter/pgrouter/state"
 )
 
 // deaf hears parameters and forgets them.
@@ -34,7 +35,7 @@ func feedAll(t *testing.T, stream []byte, step int, l *Link, read func([]byte) V
 			last = v.Verb
 			switch v.Verb {
 			case Insert:
-				out = append(out, l.Insertion()...)
+				out = append(out, l.Insertion(new(state.Vector))...)
 				continue
 			case Replace:
 				if v.Skip == 0 {

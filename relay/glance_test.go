@@ -61,7 +61,7 @@ func TestAGlanceThatHasToWaitIsHeeded(t *testing.T) {
 	if v := l.FromClient(b); v.Verb != Insert || v.N > 0 {
 		t.Fatalf("%+v", v)
 	}
-	l.Insertion()
+	l.Insertion(nil)
 	if v := l.FromClient(b); v.Verb != More || v.N != len(b) || l.Pinned() != event.PinAdvisoryLock {
 		t.Errorf("%+v, pinned for %v", v, l.Pinned())
 	}

@@ -109,6 +109,7 @@ type unit struct {
 	sets       bool   // it has changed settings, be it for its transaction alone
 	portalEnds bool   // a portal of a statement that may end a transaction was bound; it may outlive its batch
 
+	replays  bool       // what SQL has prepared was sent in front of it
 	prepares bool       // SQL has prepared something in it
 	drops    bool       // … or dropped it, or may have
 	later    event.Pins // for what that pins when it is executed

@@ -220,7 +220,7 @@ func (h *harness) client() {
 		case Drop:
 			h.pending = h.pending[v.Skip:]
 		case Insert:
-			h.toSrv = append(h.toSrv, h.link.Insertion()...)
+			h.toSrv = append(h.toSrv, h.link.Insertion(nil)...)
 		case Replace:
 			h.toSrv = append(h.toSrv, h.link.Replacement()...)
 			h.pending = h.pending[v.Skip:]

@@ -25,6 +25,7 @@ type preparations struct {
 	recalls bool                     // some may ask for a number of a sequence
 	foreign bool                     // the client has none and the server has a stranger's
 	clears  bool                     // what takes those away stands before the client's next message
+	retries bool                     // what prepares those that are missing stands there
 	replays queue[state.Preparation] // not answered yet
 }
 
@@ -40,7 +41,7 @@ type PreparedRow struct{ Name, SQL []byte }
 // forgetServer is for a link that ends: what belongs to its server is gone.
 func (p *preparations) forgetServer() {
 	p.replays.clear()
-	p.stuck, p.unknown, p.foreign, p.clears, p.missing = nil, false, false, false, nil
+	p.stuck, p.unknown, p.foreign, p.clears, p.retries, p.missing = nil, false, false, false, false, nil
 }
 
 // any reports whether SQL has prepared anything, as far as is known.
@@ -76,6 +77,7 @@ func (l *Link) Replays(now *state.Vector) []byte {
 		}
 	}
 	p.sql = l.sql.mine
+	l.unit.replays = true
 	return b
 }
 
@@ -199,10 +201,10 @@ func (l *Link) adopt(rows []PreparedRow, now *state.Vector) {
 		}
 		has = append(has, what)
 	}
+	l.sql.stillMissing(has)
 	for _, m := range l.sql.missing {
-		if what, ok := l.sql.mine.Find(m.name); ok && !slices.ContainsFunc(has, func(h state.Preparation) bool { return h.Name == m.name }) {
-			mine = append(mine, what)
-		}
+		what, _ := l.sql.mine.Find(m.name)
+		mine = append(mine, what)
 	}
 	l.sql.stuck = stuck
 	if kept := l.sql.mine; !same(kept, mine) {
@@ -216,6 +218,14 @@ func (l *Link) adopt(rows []PreparedRow, now *state.Vector) {
 	if len(has) == len(mine) && len(stuck) == 0 && len(l.sql.missing) == 0 {
 		l.prepared().sql = l.sql.mine
 	}
+}
+
+// stillMissing forgets what is not missing any more: the server has something of that name now.
+func (p *preparations) stillMissing(has []state.Preparation) {
+	p.missing = slices.DeleteFunc(p.missing, func(m missing) bool {
+		_, ok := p.mine.Find(m.name)
+		return !ok || slices.ContainsFunc(has, func(h state.Preparation) bool { return h.Name == m.name })
+	})
 }
 
 // same reports whether a list is what the client has already.

@@ -90,7 +90,7 @@ func TestAStrangersAreClosedBeforeTheyAreFound(t *testing.T) {
 				sent = sent[v.N+v.Skip:]
 				v = l.FromClient(sent)
 			}
-			if got := v.Verb == Insert && kindsOf(l.Insertion()) == "CC"; got != tc.want || v.Verb == Full {
+			if got := v.Verb == Insert && kindsOf(l.Insertion(nil)) == "CC"; got != tc.want || v.Verb == Full {
 				t.Fatalf("closed: %v, want %v; %v", got, tc.want, v.Verb)
 			}
 			if tc.want && l.prepared().sql != nil {
@@ -142,7 +142,7 @@ func TestAStrangersAreNotTakenForItsOwn(t *testing.T) {
 		}
 	}
 	l.NextUnit()
-	if v := l.FromClient(query("prepare a as select 2")); v.Verb != Insert || kindsOf(l.Insertion()) != "C" {
+	if v := l.FromClient(query("prepare a as select 2")); v.Verb != Insert || kindsOf(l.Insertion(nil)) != "C" {
 		t.Errorf("its own under that name: %+v", v)
 	}
 }

@@ -52,7 +52,7 @@ func TestAStrangersNumbersAreTakenAway(t *testing.T) {
 				t.Fatalf("%+v", v)
 			}
 			if tc.want {
-				if got := string(l.Insertion()); got != string(query("DISCARD SEQUENCES")) {
+				if got := string(l.Insertion(nil)); got != string(query("DISCARD SEQUENCES")) {
 					t.Errorf("%q is sent", got)
 				}
 				if v := l.FromClient(tc.asks); v.N != len(tc.asks) {

@@ -99,14 +99,16 @@ func (u *unnamed) forgetUnsettled() {
 }
 
 // Insertion returns the messages that must go to the server before the client's next bytes, after FromClient said Insert: what takes
-// a stranger's numbers away, what a named statement needs, or the client's own unnamed Parse, or, when it has none, a Close that takes
-// away a stranger's. It is valid until the next call.
-func (l *Link) Insertion() []byte {
+// a stranger's numbers away, what SQL has prepared and the server lacks, what a named statement needs, or the client's own unnamed Parse,
+// or, when it has none, a Close that takes away a stranger's. now are the client's settings. It is valid until the next call.
+func (l *Link) Insertion(now *state.Vector) []byte {
 	switch {
 	case l.sequences.mustGo:
 		return l.forgetting()
 	case l.sql.clears:
 		return l.clearing()
+	case l.sql.retries:
+		return l.retrying(now)
 	case l.inserts:
 		l.inserts = false
 		return l.statements.scratch

@@ -19,7 +19,7 @@ func TestTheUnnamedStatementOutlivesAParseOfOursThatFails(t *testing.T) {
 	l.Attach(false, event.PinNone)
 	batch := join(bindTo("", ""), execute("", 0), syncMsg())
 	for range 2 {
-		if v := l.FromClient(batch); v.Verb != Insert || len(l.Insertion()) == 0 {
+		if v := l.FromClient(batch); v.Verb != Insert || len(l.Insertion(nil)) == 0 {
 			t.Fatalf("before a Bind: %+v", v)
 		}
 		if v := l.FromClient(batch); v.N != len(batch) {

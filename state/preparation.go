@@ -143,8 +143,8 @@ func identifier(t token) string {
 }
 
 // LocalChanges returns the statements that give a transaction, on a server with what is in from, the settings of v which decide what the
-// text of a statement means when it is prepared. Where names are looked for, and as whom, is not among them: PostgreSQL looks again when
-// that changes.
+// text of a statement means when it is prepared. Where names are looked for, as whom, and whether policies of rows hold, is not among them:
+// PostgreSQL looks again when that changes.
 func (v *Vector) LocalChanges(from *Vector) []string {
 	var changes []string
 	for i, value := range v.tracked {
@@ -167,5 +167,9 @@ func (v *Vector) LocalChanges(from *Vector) []string {
 
 // decidesMeaning reports whether what a text means may depend on a setting for good.
 func decidesMeaning(name string) bool {
-	return !limitsTime(name) && !strings.Contains(name, ".") && !IsIdentity(name) && name != "search_path"
+	switch name {
+	case Role, SessionAuthorization, "search_path", "row_security":
+		return false
+	}
+	return !limitsTime(name) && !strings.Contains(name, ".")
 }

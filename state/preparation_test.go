@@ -41,7 +41,7 @@ func TestWhatIsPreparedAnewMeansWhatItMeant(t *testing.T) {
 	}
 	then := table.With(table.With(table.Empty(), "DateStyle", "German, DMY"), "application_name", "a")
 	now := table.With(table.With(table.Empty(), "DateStyle", "ISO, MDY"), "application_name", "b")
-	for _, name := range []string{"search_path", "statement_timeout", "app.tenant", "array_nulls"} {
+	for _, name := range []string{"search_path", "statement_timeout", "app.tenant", "row_security", "array_nulls"} {
 		now = with(now, name, "off")
 	}
 	then = with(then, "transform_null_equals", "on")

@@ -50,8 +50,9 @@ var grammar = map[string][]string{
 		"prepare {name} as {plan}", "prepare {name}(int) as select $1 + 1", "execute {name}", "execute {name}", "execute {name}(7)", "deallocate {name}", "deallocate prepare {name}",
 		"deallocate all", "explain (costs off) execute {name}",
 	},
-	"name": {"p", "q", `"P"`},
-	"plan": {"select * from w order by n", "select current_setting('timezone'), current_user", "insert into w values (9, 'nine') returning n", "select count(*) from w", "select 7"},
+	"name":         {"p", "q", `"P"`},
+	"plan":         {"select * from w order by n", "select current_setting('timezone'), current_user", "insert into w values (9, 'nine') returning n", "select count(*) from w", "select 7", "{plan of mine}"},
+	"plan of mine": {"select count(*) from mine"},
 	"temp": {
 		"create temp table mine(n int){on commit}", "create temp table mine as select n from generate_series(1, 3) n", "insert into mine values (4)", "select count(*) from mine",
 		"drop table mine", "drop table if exists mine", "select 1 as n into temp mine", "truncate mine",
@@ -111,6 +112,10 @@ var unservedNow = []unserved{
 	{why: resetInUnit, parameters: map[string]string{"options": "-c work_mem=2MB"}, witness: []act{pipelined(extended(batch("reset work_mem")...), simple("show work_mem"))}},
 	{why: "until the Parse of an EXECUTE does not fail for what it is to run", symbol: sharedNames, witness: []act{
 		extended(parse("p", "insert into w values (9, 'nine')")), simple("drop table w"), extended(batch("execute p")...),
+	}},
+	{why: "what could not be prepared again is not tried in a transaction block, where it may fail", symbol: "plan of mine", witness: []act{
+		simple("create temp table mine(n int)"), simple("prepare p as select count(*) from mine"), simple("drop table mine"),
+		simple("begin"), simple("create temp table mine(n int)"), simple("execute p"),
 	}},
 	{why: "until errors tell two names of the same text apart", symbol: "forgiven", witness: append( // one of the two by chance
 		[]act{extended(parse("p", "select $1::int"), parse("q", "select $1::int"))}, slices.Repeat([]act{extended(bind("", "p"))}, 30)...,

@@ -32,5 +32,16 @@ func preparationScripts() []script {
 			parse("a", "selekt"), sync(), ready(1), elsewhere(), query("deallocate a"), ready(1), elsewhere(), parse("a", "select 3"), bind("", "a"), execute("", 0), sync(), ready(1))},
 		{name: "a statement of SQL's whose table is gone", steps: do(
 			query("begin; create table gone(n int)"), query("prepare a as select n from gone"), query("rollback"), ready(3), elsewhere(), query("select 1"), ready(1))},
+		{name: "a statement of SQL's whose table comes again", steps: do(
+			query("create table again(n int)"), ready(1), query("prepare a as select n from again"), ready(1), query("drop table again"), ready(1), elsewhere(),
+			query("execute a"), ready(1), elsewhere(), query("create temp table again(n int)"), ready(1), query("execute a"), ready(1), query("drop table again"), ready(1), elsewhere(),
+			query("create temp table again(other int)"), ready(1), query("execute a"), ready(1), batchOf("execute a"), ready(1),
+			query("alter table again rename other to n"), ready(1), batchOf("execute a"), ready(1), query("drop table again"), ready(1), elsewhere(), query("deallocate all"), ready(1))},
+		{name: "a statement of SQL's under policies of rows", steps: do(
+			query("create table guarded as select n from generate_series(1, 4) n"), query("alter table guarded enable row level security"), query("grant select on guarded to helper"),
+			query("create policy even on guarded to helper using (n % 2 = 0)"), ready(4), query("set row_security = off"), ready(1), query("prepare a as select n from guarded"), ready(1),
+			query("set role helper"), ready(1), elsewhere(), query("execute a"), ready(1), elsewhere(), query("set row_security = on"), ready(1), elsewhere(), query("execute a"), ready(1), elsewhere(),
+			query("reset role"), ready(1), elsewhere(), query("execute a"), ready(1), elsewhere(), query("set role helper"), ready(1), query("set row_security = off"), ready(1), elsewhere(),
+			query("execute a"), ready(1), query("reset all"), query("reset role"), query("drop table guarded"), ready(3))},
 	}
 }
