@@ -42,3 +42,34 @@ func TestAWarningAboutAStatementIsGivenOnce(t *testing.T) {
 		})
 	}
 }
+
+// TestEachWhoPreparesIsWarned: a statement of which PostgreSQL has something to say is parsed again for the next who prepares it, and one of
+// which it has nothing to say is not.
+func TestEachWhoPreparesIsWarned(t *testing.T) {
+	warning := pgwire.AppendNotice(nil, &pgwire.Error{Severity: "WARNING", SeverityUnlocalized: "WARNING", Code: "22P06", Message: "hear"})
+	closed, parsed := pgwire.AppendCloseComplete(nil), pgwire.AppendParseComplete(nil)
+	for name, tc := range map[string]struct {
+		said []byte
+		want string
+	}{
+		"a warning": {warning, "CPS"},
+		"nothing":   {nil, "CS"},
+	} {
+		l := linked(t, false, event.PinNone)
+		sends(t, l, parse("a", `select '\x41'`), syncMsg())
+		answers(t, l, tc.said, parsed, readyIdle)
+		if got := sends(t, l, parse("b", `select '\x41'`), syncMsg()); got != tc.want {
+			t.Errorf("%s: %s, want %s", name, got, tc.want)
+		}
+		if tc.said == nil {
+			continue
+		}
+		want := join(warning, parsed, readyIdle)
+		if got := answers(t, l, closed, want); got != string(want) {
+			t.Errorf("the client is shown %q", got)
+		}
+		if got := sends(t, l, bindTo("", "a"), bindTo("", "b"), syncMsg()); got != "BBS" {
+			t.Errorf("then they are bound: %s", got)
+		}
+	}
+}

@@ -25,6 +25,7 @@ type held struct {
 	there        tentative[bool]
 	shape        shape  // as far as it is known
 	asked        uint32 // how many Describes of it are not answered
+	warned       bool   // the server had something to say of it when it parsed it
 	newer, older *held
 }
 

@@ -348,6 +348,9 @@ func (l *Link) asynchronous(kind byte, head Entry, msg []byte) Verb {
 		return Drop
 	}
 	notice, ours := kind == pgwire.KindNoticeResponse, head&Swallow != 0
+	if notice && head&Named != 0 {
+		l.heedNotice(head)
+	}
 	runs := head.Kind() == EntryQuery || head&Replayed != 0
 	switch {
 	case ours && runs && (notice || kind == pgwire.KindParameterStatus && !l.settling.underWay):

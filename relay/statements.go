@@ -321,9 +321,9 @@ func (l *Link) parseNamed(f pgwire.Frame, name, parse []byte) Verdict {
 		switch there, known := h.there.seen(s.batch); {
 		case !known:
 			return Verdict{Verb: Full}
-		case there && l.Status() != StatusFailed:
+		case there && l.Status() != StatusFailed && !h.warned:
 			return l.parseHeld(name, st, f.Len)
-		case there: // PostgreSQL refuses what it cannot run now
+		case there: // PostgreSQL refuses what it cannot run now, or warns once more
 			s.scratch = l.closeHeld(s.scratch[:0], h)
 			return Verdict{Verb: Insert}
 		}
@@ -346,6 +346,13 @@ func (l *Link) statementOf(parse []byte) *state.Statement {
 		}
 	}
 	return l.texts().Alone(parse)
+}
+
+// heedNotice takes what the server says of its own accord at a request that changes a statement.
+func (l *Link) heedNotice(head Entry) {
+	if h := l.statements.changes.front().held; h != nil && head.Kind() == EntryParse {
+		h.warned = true
+	}
 }
 
 // parseHeld sends a Close of a name that nobody has in the place of a Parse, of size bytes, of what the server has.

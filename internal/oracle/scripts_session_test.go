@@ -23,6 +23,9 @@ func settingScripts() []script {
 		{name: "read-only by default", steps: do(query("set default_transaction_read_only = on"), ready(1), elsewhere(), query("insert into t values (3)"), ready(1))},
 		{name: "characteristics of a session", steps: do(query("set session characteristics as transaction read only"), ready(1), elsewhere(), query("insert into t values (3)"), ready(1))},
 		{name: "a role", steps: do(query("set role pg_monitor"), ready(1), elsewhere(), query("reset role; select current_user"), ready(1))},
+		{name: "each is warned of a string that does not conform", steps: do(
+			query("set standard_conforming_strings = off"), ready(1), elsewhere(), parse("a", `select 'a\nb'`), sync(), ready(1), elsewhere(), bind("", "a"), execute("", 0), sync(), ready(1), elsewhere(),
+			parse("b", `select 'a\nb'`), sync(), ready(1), parse("c", `select 'a\nb'`), bind("", "c"), execute("", 0), sync(), ready(1))},
 		{name: "strings that do not conform", steps: do(query("set standard_conforming_strings = off"), ready(1), elsewhere(), query(`select 'a\nb'`), ready(1))},
 		{name: "Latin-1", steps: do(query("set client_encoding = 'latin1'"), ready(1), elsewhere(), query("select '\xe9', length('\xe9'), 'a' || chr(233)"), ready(1), elsewhere(), query("select chr(8364)"), ready(1), query("select 1"), ready(1))},
 		{name: "bytes that are no text", steps: do(query("select '\xe9'"), ready(1), elsewhere(), batchOf("select $1::text", "\xff"), ready(1), query("select 1"), ready(1))},
