@@ -54,7 +54,9 @@ func (c Command) Start(ctx context.Context) (*Process, error) {
 	cmd := exec.Command(c.Args[0], c.Args[1:]...)
 	cmd.Stdout, cmd.Stderr, cmd.Dir = log, log, c.Dir
 	cmd.Env = append(os.Environ(), c.Env...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.Account, Pdeathsig: syscall.SIGKILL}
+	// A session of its own, as from a service manager: the kernel shares the processors out between sessions (sched_autogroup), and no
+	// proxy in service shares its part with its clients.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.Account, Pdeathsig: syscall.SIGKILL, Setsid: true}
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
