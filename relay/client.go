@@ -428,7 +428,7 @@ func (l *Link) admitClose(msg []byte, size int) Verdict {
 func (l *Link) admitFunctionCall(body []byte) Verdict {
 	l.unit.statements++
 	l.unit.writes = true
-	l.unit.open = false
+	l.unit.open, l.unnamed.inBatch = false, false
 	if !isLargeObject(body) { // it may be a lock, a setting, anything
 		l.pinFor(event.PinUncertain)
 	}

@@ -49,11 +49,12 @@ func (l *Link) onlyFailed(head Entry, changed bool) bool {
 		l.ahead == 0 && !u.answered && !u.open && l.up.rest == 0 && l.lastIsTheOnlySync() && l.texts().Again()
 }
 
-// lastIsTheOnlySync reports whether the batch that has failed is the last thing that the server was asked.
+// lastIsTheOnlySync reports whether the batch that has failed is the last thing that the server was asked, and has its Sync: a Query in its
+// place the server reads over.
 func (l *Link) lastIsTheOnlySync() bool {
 	for i := range l.fifo.count {
-		if l.fifo.at(i).EndsUnit() {
-			return i == l.fifo.count-1
+		if e := l.fifo.at(i); e.EndsUnit() {
+			return i == l.fifo.count-1 && e.Kind() == EntrySync
 		}
 	}
 	return false

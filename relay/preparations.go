@@ -226,6 +226,9 @@ func (p *preparations) stillMissing(has []state.Preparation) {
 		_, ok := p.mine.Find(m.name)
 		return !ok || slices.ContainsFunc(has, func(h state.Preparation) bool { return h.Name == m.name })
 	})
+	if len(p.missing) == 0 {
+		p.missing = nil
+	}
 }
 
 // same reports whether a list is what the client has already.

@@ -145,8 +145,8 @@ func TestWhatTheClientHasPreparedAnewIsNotMissing(t *testing.T) {
 	var p preparing
 	rows := []PreparedRow{{Name: []byte("a"), SQL: []byte("prepare a as select 2")}, {Name: []byte("b"), SQL: []byte("prepare b as select 1")}}
 	l.HavePrepared(rows, true, false, p.settings.Empty())
-	if got := sends(t, l, query("execute a")); got != "Q" || l.LacksPreparations() {
-		t.Errorf("%s; it lacks something: %v", got, l.LacksPreparations())
+	if v := l.FromClient(query("execute a")); v.Verb != More || l.LacksPreparations() {
+		t.Errorf("%+v; it lacks something: %v", v, l.LacksPreparations())
 	}
 }
 
@@ -155,6 +155,17 @@ func TestTheUnnamedStatementOutlivesARetry(t *testing.T) {
 	l := lacking(t)
 	sends(t, l, parse("", "select 1"), pgwire.AppendSync(nil))
 	answers(t, l, prepareFailed("gone"), pgwire.AppendParseComplete(nil), readyIdle)
+	l.NextUnit()
+	if got := sends(t, l, bindTo("", ""), pgwire.AppendSync(nil)); got != "CPBESPBS" {
+		t.Errorf("in front of its Bind: %s", got)
+	}
+}
+
+// TestAFunctionCallEndsTheBatch: what is parsed in front of it shares no fate with what follows.
+func TestAFunctionCallEndsTheBatch(t *testing.T) {
+	l := lacking(t)
+	sends(t, l, parse("", "select 1"), []byte{'F', 0, 0, 0, 12, 0, 0, 3, 0xbb, 0, 0, 0, 0})
+	answers(t, l, prepareFailed("gone"), pgwire.AppendParseComplete(nil), []byte{'V', 0, 0, 0, 8, 255, 255, 255, 255}, readyIdle)
 	l.NextUnit()
 	if got := sends(t, l, bindTo("", ""), pgwire.AppendSync(nil)); got != "CPBESPBS" {
 		t.Errorf("in front of its Bind: %s", got)

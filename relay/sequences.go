@@ -48,9 +48,9 @@ func (l *Link) nameRecalls(name []byte) bool {
 	return st.Recalls() || l.sql.recalls && st.NamesPrepared()
 }
 
-// forgets says what stands before a message because of a stranger's numbers, which there may be: nothing, the wait for what was sent before it, which may
-// draw one, or what takes them away. Behind what may have drawn a number of the client's own that must not be done, and in a batch it
-// cannot.
+// forgets says what stands before a message because of a stranger's numbers, which there may be: nothing, the wait for what was sent
+// before it, which may draw one, or what takes them away. Behind what may have drawn a number of the client's own that must not be done,
+// and in a batch it cannot.
 func (l *Link) forgets(kind EntryKind, body []byte) Verb {
 	q := &l.sequences
 	if q.drawn || l.unit.open || !l.recall(kind, body) {

@@ -149,3 +149,23 @@ func TestACursorIsNobodyElses(t *testing.T) {
 		t.Error("two clients fetch from the same cursor")
 	}
 }
+
+// TestWhatIsParsedAnewHasNoShapeYet: somebody else's ALTER TABLE may stand between. A Describe finds out.
+func TestWhatIsParsedAnewHasNoShapeYet(t *testing.T) {
+	const text = `select '\x41', * from t`
+	warning := pgwire.AppendNotice(nil, &pgwire.Error{Severity: "WARNING", SeverityUnlocalized: "WARNING", Code: "22P06", Message: "a backslash"})
+	closed, parsed := pgwire.AppendCloseComplete(nil), pgwire.AppendParseComplete(nil)
+	l := linked(t, false, event.PinNone)
+	sends(t, l, parse("a", text), describe('S', "a"), syncMsg())
+	answers(t, l, warning, parsed, noParams, rowDescription(plain), readyIdle)
+	l.NextUnit()
+	if got := sends(t, l, parse("b", text), syncMsg()); got != "CPS" {
+		t.Fatalf("the next one who parses it is to be warned too: %s", got)
+	}
+	answers(t, l, closed, warning, parsed, readyIdle)
+	l.NextUnit()
+	out, v := feedAll(t, join(bindTo("", "a"), execute("", 0), syncMsg()), 1<<20, l, l.FromClient)
+	if got := kindsOf(out); got != "D" || v != Full {
+		t.Errorf("the Bind of who was told its shape before: %s, %v", got, v)
+	}
+}

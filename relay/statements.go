@@ -191,6 +191,9 @@ func (l *Link) settleChange() {
 		l.statements.settled(n)
 	}
 	if ch.held != nil {
+		if ch.has { // what it looked like when it was parsed before says nothing
+			ch.held.shape = shape{}
+		}
 		l.settleHeld(ch, ch.has)
 	}
 }
