@@ -4,6 +4,7 @@
 // The first number is CPU per transaction, read from the kernel's clock of the process between two of pgbench's progress reports, so
 // that logins and warm-up are outside. Transactions per second come second: on a small machine the proxy is a quarter of the load and a
 // neighbour's noise is larger than a proxy's merit. Only ratios within one round are worth comparing, never numbers of two days.
+// Each proxy has a session of its own, as a service has, because the kernel shares the processors out between sessions (sched_autogroup).
 // A round in which the host of the machine gave more than a few percent of its time to others is measured again, whatever it says.
 //
 // With -instructions nothing is timed: valgrind counts what the subject's own code executes for a transaction. That is a sixth of its time;

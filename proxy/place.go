@@ -14,8 +14,8 @@ import (
 // placeMemory bounds how many vectors and greetings one place remembers; when it is full everything is learned anew.
 const placeMemory = 1024
 
-// place is what all clients of one pool queue share: the queue, which parameter vectors its servers have accepted, and what
-// servers say at login. Each login and session is one use of it.
+// place is what all clients of one pool queue share: the queue, mostly their policy, which parameter vectors its servers have accepted, and
+// what servers say at login. Each login and session is one use of it.
 type place struct {
 	cluster topology.ClusterID
 	route   routing.Route

@@ -557,9 +557,10 @@ func isLargeObject(body []byte) bool {
 }
 
 // entryOf returns what a frontend message asks, EntryNone for those that ask nothing.
-func entryOf(kind byte) EntryKind { return asks[kind] }
+func entryOf(kind byte) EntryKind { return entryKinds[kind] }
 
-var asks = [256]EntryKind{
+// entryKinds is what each kind of frontend message asks.
+var entryKinds = [256]EntryKind{
 	pgwire.KindQuery: EntryQuery, pgwire.KindParse: EntryParse, pgwire.KindBind: EntryBind, pgwire.KindDescribe: EntryDescribe,
 	pgwire.KindExecute: EntryExecute, pgwire.KindClose: EntryClose, pgwire.KindSync: EntrySync, pgwire.KindFunctionCall: EntryFunctionCall,
 }

@@ -184,11 +184,7 @@ func (l *Link) runsOthers() bool { return l.sql.mine != nil || l.unit.later != 0
 
 // runsUnnamed returns what a Bind of the unnamed statement may run, what SQL has prepared included.
 func (l *Link) runsUnnamed() does {
-	what := *l.doesUnnamed()
-	if l.runsOthers() {
-		what = what.and(l.executing(l.unnamedText(), true))
-	}
-	return what
+	return l.doesUnnamed().and(l.executing(l.unnamedText(), true))
 }
 
 // sawBind notes a Bind: from here on its statement may run. front is what stands before the statement's name.
