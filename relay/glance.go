@@ -5,16 +5,20 @@ import "github.com/pgrouter/pgrouter/state"
 // glanced is what Begin has seen at a glance in the first text of a unit of work, until that is admitted: it is the only one of most
 // units, and waits perhaps for a server in between.
 type glanced struct {
-	known bool
+	known   bool
+	recalls bool // what recall said of it
 	state.Glance
 }
 
-// glance looks at the first text of a unit. One that is not here to its end is looked at again.
+// glance looks at the first message of a unit, and at its text. One that is not here to its end is looked at again, and one that repeats the
+// last not at all.
 func (l *Link) glance(kind EntryKind, body []byte, whole bool) {
 	l.glanced.known = false
-	if whole && (kind == EntryQuery || kind == EntryParse) {
-		l.glanced = glanced{true, state.GlanceAt(fromText(kind, body))}
+	if whole && (kind == EntryQuery || kind == EntryParse && !l.unnamed.repeats(body)) {
+		l.glanced = glanced{known: true, Glance: state.GlanceAt(fromText(kind, body))}
 	}
+	l.sequences.recalls = l.recall(kind, body)
+	l.glanced.recalls = l.sequences.recalls
 }
 
 // glanceAt returns what can be seen at a glance in the text of a Query or a Parse.

@@ -25,7 +25,7 @@ func (l *Link) Recalls() bool { return l.sequences.recalls }
 func (l *Link) recall(kind EntryKind, body []byte) bool {
 	switch kind {
 	case EntryQuery, EntryParse:
-		return l.glanceAt(kind, body).Recalls || l.sql.recalls && state.Executes(body)
+		return l.textRecalls(kind, body) || l.sql.recalls && state.Executes(body)
 	case EntryBind:
 		_, rest, _ := cutString(body)
 		if name, _, ok := cutString(rest); ok && len(name) > 0 {
@@ -35,6 +35,14 @@ func (l *Link) recall(kind EntryKind, body []byte) bool {
 	default:
 		return false
 	}
+}
+
+// textRecalls reports whether the text of a Query or a Parse may.
+func (l *Link) textRecalls(kind EntryKind, body []byte) bool {
+	if !l.glanced.known && kind == EntryParse && l.unnamed.repeats(body) {
+		return l.unnamed.does.recalls
+	}
+	return l.glanceAt(kind, body).Recalls
 }
 
 // nameRecalls reports whether what is behind a name may: the statement itself, or what SQL has prepared.
@@ -53,7 +61,14 @@ func (l *Link) nameRecalls(name []byte) bool {
 // and in a batch it cannot.
 func (l *Link) forgets(kind EntryKind, body []byte) Verb {
 	q := &l.sequences
-	if q.drawn || l.unit.open || !l.recall(kind, body) {
+	if q.drawn || l.unit.open {
+		return More
+	}
+	recalls := l.glanced.recalls
+	if !l.glanced.known {
+		recalls = l.recall(kind, body)
+	}
+	if !recalls {
 		return More
 	}
 	switch {

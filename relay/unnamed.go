@@ -37,6 +37,8 @@ type does struct {
 	recalls bool           // it may ask for a number of a sequence
 	touched *state.Touched // the settings that it may change; nil: none
 	sets    bool           // what is parsed behind it may mean something else, see state.Shifts
+	judged  bool           // all this is known from the whole text, and from nothing else but …
+	standby bool           // … whether the server was one
 }
 
 // settle notes that the server has done what changes the statement.
@@ -141,6 +143,12 @@ func (l *Link) useUnnamed() Verb {
 	return More
 }
 
+// repeats reports whether the body of a Parse says what made the unnamed statement, and was judged then: most drivers and programs parse
+// the same few texts again and again.
+func (u *unnamed) repeats(body []byte) bool {
+	return u.does.judged && len(u.parse) == pgwire.HeaderLen+len(body) && string(u.parse[pgwire.HeaderLen:]) == string(body)
+}
+
 // sawParse notes a Parse of the unnamed statement. msg may be only its beginning.
 func (l *Link) sawParse(msg []byte, whole bool) {
 	body := msg[pgwire.HeaderLen:]
@@ -152,23 +160,34 @@ func (l *Link) sawParse(msg []byte, whole bool) {
 	}
 	what := does{mayEnd: true, writes: true}
 	if whole { // else it pins whatever it is
-		glance := l.glanceAt(EntryParse, body)
-		text := glance.Text(rest)
-		class := glance.Classify(text)
-		what = does{
-			mayEnd: class.MayEnd, writes: l.mayWrite(text), pins: event.PinsOf(class.Pin), frees: class.Frees, touched: touches(class, text),
-			recalls: glance.Recalls, later: event.PinsOf(class.Later), sets: class.Sets && state.Shifts(text),
-		}
-		switch {
-		case !l.refusing():
-			l.pinFor(class.Pin)
-		case l.usesOwn(text, true):
-			what.pins = what.pins.With(event.PinPreparedStatement)
-		}
+		what = l.judgeUnnamed(body, rest)
 	}
 	if !l.unnamed.keep(msg, whole, what) {
 		l.pinFor(event.PinUncertain)
 	}
+}
+
+// judgeUnnamed returns what the text does of which a Parse makes the unnamed statement, and pins for it. text is where it begins.
+func (l *Link) judgeUnnamed(body, text []byte) does {
+	if l.unnamed.repeats(body) && l.unnamed.does.standby == l.standby && !l.refusing() {
+		l.pinsFor(l.unnamed.does.pins)
+		return l.unnamed.does
+	}
+	glance := l.glanceAt(EntryParse, body)
+	text = glance.Text(text)
+	class := glance.Classify(text)
+	what := does{
+		mayEnd: class.MayEnd, writes: l.mayWrite(text), pins: event.PinsOf(class.Pin), frees: class.Frees, touched: touches(class, text),
+		recalls: glance.Recalls, later: event.PinsOf(class.Later), sets: class.Sets && state.Shifts(text), standby: l.standby,
+	}
+	switch {
+	case !l.refusing():
+		what.judged = true
+		l.pinFor(class.Pin)
+	case l.usesOwn(text, true):
+		what.pins = what.pins.With(event.PinPreparedStatement)
+	}
+	return what
 }
 
 // doesUnnamed returns what a Bind of the unnamed statement may run. It is valid until the next message.
