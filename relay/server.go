@@ -81,11 +81,33 @@ func (l *Link) plain(b []byte) (n int) {
 				return n
 			}
 			l.done()
+		case pgwire.KindCommandComplete:
+			if !l.counted(head, b[n+pgwire.HeaderLen:n+size]) {
+				return n
+			}
 		default:
 			return n
 		}
 		n += size
 	}
+}
+
+// counted takes the tag of a command that did nothing but read or change rows, as far as it matters here. It returns false when it may have
+// done more, or the request has a mark that asks for more.
+func (l *Link) counted(head Entry, tag []byte) bool {
+	if l.pins != 0 || !counts(tag) {
+		return false
+	}
+	switch {
+	case head&^(Unnamed|Named|Answered) == Entry(EntryQuery):
+		l.fifo.answered()
+	case head == Entry(EntryExecute):
+		l.done()
+	default:
+		return false
+	}
+	l.copyIn, l.unit.syncsRead, l.sequences.drawn = false, 0, true
+	return true
 }
 
 func (l *Link) passed(v Verdict) Verdict {

@@ -62,6 +62,19 @@ func changesTables(tag []byte) bool {
 	return false
 }
 
+// counts reports whether a tag is that of a command which says how many rows it has read or changed, and nothing else that heedTag heeds
+// while nothing pins, but that it may have drawn a number of a sequence.
+func counts(tag []byte) bool {
+	if len(tag) < len("SEL") {
+		return false
+	}
+	switch string(tag[:len("SEL")]) {
+	case "SEL", "INS", "UPD", "DEL":
+		return true
+	}
+	return false
+}
+
 // begins reports whether a tag begins with these words.
 func begins(tag []byte, words string) bool {
 	return len(tag) >= len(words) && string(tag[:len(words)]) == words
