@@ -102,7 +102,6 @@ func (l *Link) Begin(b []byte) Verdict {
 		return Verdict{Verb: Refuse, Fault: unexpected(f.Kind)}
 	}
 	l.glance(kind, body, have == f.Len)
-	l.sequences.recalls = l.recall(kind, body)
 	return Verdict{Verb: Start}
 }
 
@@ -465,6 +464,10 @@ func (l *Link) sawQuery(body []byte, whole bool) (restores string) {
 	glance := l.glanceAt(EntryQuery, body)
 	text := glance.Text(body)
 	class := glance.Classify(text)
+	if class == (state.Class{}) && !l.runsOthers() { // most texts
+		l.unit.writes = l.unit.writes || l.mayWrite(text)
+		return ""
+	}
 	touched := touches(class, text)
 	if len(text)+1 == len(body) {
 		restores = l.restoring(class, text, touched)

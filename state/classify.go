@@ -57,7 +57,7 @@ func classifyFirst(first kw) (c Class, ok bool) {
 // firstKeyword returns the keyword that a text begins with.
 func firstKeyword(sql []byte) kw {
 	if n := wordEnd(sql); n > 1 { // of one letter may be a string's
-		return keyword(token{kind: tokenWord, text: cutName(sql[:n])})
+		return keywordOf(sql[:n])
 	}
 	var l lexer
 	_, t := l.next(sql)
@@ -115,31 +115,59 @@ const (
 	kwDo                // DO
 )
 
-// keywords holds what is recognised. Everything absent may end a transaction. Constant table.
-var keywords = [...]struct {
-	word string
-	kw   kw
-}{
-	{"select", kwQuery}, {"insert", kwPlain}, {"update", kwPlain}, {"delete", kwPlain}, {"with", kwWith},
-	{"begin", kwSession}, {"start", kwSession}, {"commit", kwEnd}, {"end", kwEnd}, {"rollback", kwEnd}, {"abort", kwEnd},
-	{"set", kwSet}, {"reset", kwReset}, {"show", kwSession}, {"values", kwQuery}, {"table", kwQuery}, {"merge", kwPlain},
-	{"savepoint", kwSession}, {"release", kwSession}, {"lock", kwPlain}, {"copy", kwPlain}, {"fetch", kwSession},
-	{"move", kwSession}, {"close", kwSession}, {"execute", kwPlain}, {"explain", kwExplain}, {"notify", kwPlain},
-	{"unlisten", kwSession}, {"deallocate", kwSession}, {"discard", kwDiscard}, {"truncate", kwPlain}, {"analyze", kwPlain},
-	{"alter", kwPlain}, {"drop", kwPlain}, {"grant", kwPlain}, {"revoke", kwPlain}, {"comment", kwPlain},
-	{"create", kwCreate}, {"declare", kwDeclare}, {"listen", kwListen}, {"load", kwLoad}, {"prepare", kwPrepare},
-	{"call", kwCall}, {"do", kwDo},
-}
-
 // keyword says what a statement that begins with this token is.
 func keyword(first token) kw {
 	if first.kind != tokenWord {
 		return kwUnknown
 	}
-	for i := range keywords {
-		if equalFold(first.text, keywords[i].word) {
-			return keywords[i].kw
-		}
+	return keywordOf(first.text)
+}
+
+// longestKeyword is the length in bytes of the longest word that keywordOf knows.
+const longestKeyword = len("deallocate")
+
+// keywordOf says what a statement that begins with this word is. Every other may end a transaction.
+func keywordOf(word []byte) kw {
+	var small [longestKeyword]byte
+	if len(word) > len(small) {
+		return kwUnknown
+	}
+	for i, c := range word {
+		small[i] = c | 0x20 // which makes letters of letters alone
+	}
+	switch string(small[:len(word)]) {
+	case "select", "values", "table":
+		return kwQuery
+	case "with":
+		return kwWith
+	case "begin", "start", "show", "savepoint", "release", "fetch", "move", "close", "unlisten", "deallocate":
+		return kwSession
+	case "insert", "update", "delete", "merge", "lock", "copy", "execute", "notify", "truncate", "analyze", "alter", "drop", "grant", "revoke", "comment":
+		return kwPlain
+	case "commit", "end", "rollback", "abort":
+		return kwEnd
+	case "set":
+		return kwSet
+	case "reset":
+		return kwReset
+	case "discard":
+		return kwDiscard
+	case "create":
+		return kwCreate
+	case "declare":
+		return kwDeclare
+	case "listen":
+		return kwListen
+	case "load":
+		return kwLoad
+	case "prepare":
+		return kwPrepare
+	case "explain":
+		return kwExplain
+	case "call":
+		return kwCall
+	case "do":
+		return kwDo
 	}
 	return kwUnknown
 }

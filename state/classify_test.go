@@ -1,6 +1,7 @@
 package state
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/pgrouter/pgrouter/event"
@@ -142,6 +143,33 @@ func TestATextThatMayFreeLocksSaysSo(t *testing.T) {
 	} {
 		if got := Classify([]byte(sql)).Frees; got != want {
 			t.Errorf("%s: %t, want %t", sql, got, want)
+		}
+	}
+}
+
+// TestKeywordsAreToldFromAllOtherWords of the same letters, and length, but one.
+func TestKeywordsAreToldFromAllOtherWords(t *testing.T) {
+	known := map[string]kw{
+		"select": kwQuery, "insert": kwPlain, "update": kwPlain, "delete": kwPlain, "with": kwWith, "begin": kwSession, "start": kwSession,
+		"commit": kwEnd, "end": kwEnd, "rollback": kwEnd, "abort": kwEnd, "set": kwSet, "reset": kwReset, "show": kwSession, "values": kwQuery,
+		"table": kwQuery, "merge": kwPlain, "savepoint": kwSession, "release": kwSession, "lock": kwPlain, "copy": kwPlain, "fetch": kwSession,
+		"move": kwSession, "close": kwSession, "execute": kwPlain, "explain": kwExplain, "notify": kwPlain, "unlisten": kwSession,
+		"deallocate": kwSession, "discard": kwDiscard, "truncate": kwPlain, "analyze": kwPlain, "alter": kwPlain, "drop": kwPlain, "grant": kwPlain,
+		"revoke": kwPlain, "comment": kwPlain, "create": kwCreate, "declare": kwDeclare, "listen": kwListen, "load": kwLoad, "prepare": kwPrepare,
+		"call": kwCall, "do": kwDo,
+	}
+	for keyword := range known {
+		words := []string{keyword, strings.ToUpper(keyword), keyword + "s", keyword[1:], keyword[:len(keyword)-1]}
+		for i := range keyword {
+			for _, c := range []string{"x", "X", "_", "\x13", "3", "\xe9"} {
+				words = append(words, keyword[:i]+c+keyword[i+1:])
+			}
+			words = append(words, keyword[:i]+strings.ToUpper(keyword[i:]), keyword[:i]+string(rune(keyword[i]&^0x60))+keyword[i+1:])
+		}
+		for _, word := range words {
+			if got, want := keywordOf([]byte(word)), known[strings.ToLower(word)]; got != want {
+				t.Errorf("%q is %d, want %d", word, got, want)
+			}
 		}
 	}
 }

@@ -43,22 +43,21 @@ func (g *Glance) heed(b []byte, at, end int) {
 
 // heedAt looks at what stands around a watched byte. Names are told by fragments.
 func (g *Glance) heedAt(b []byte, at int) {
-	before, behind := b[:at], b[at+1:]
-	switch b[at] {
-	case 0:
+	switch c := b[at]; {
+	case c|0x20 == 'p':
+		g.suspect = g.suspect || at > 0 && b[at-1]|0x20 == 'm' && endsFold(b[:at], "tem")
+	case c == 0:
 		g.length = min(g.length, at)
-	case ';':
+	case c == ';':
 		if g.semicolon < 0 {
 			g.semicolon = at
 		}
-	case '_':
-		g.suspect = g.suspect || suspectAt(before, behind)
-	case '&': // of an identifier in U&""
-		g.suspect = g.suspect || len(behind) > 0 && behind[0] == '"'
-	case 'p', 'P':
-		g.suspect = g.suspect || at > 0 && before[at-1]|0x20 == 'm' && endsFold(before, "tem")
+	case c == '_':
+		g.suspect = g.suspect || suspectAt(b[:at], b[at+1:])
+	case c == '&': // of an identifier in U&""
+		g.suspect = g.suspect || at+1 < len(b) && b[at+1] == '"'
 	default: // v, V
-		if beginsFold(behind, "al") && (endsFold(before, "curr") || endsFold(before, "last")) {
+		if beginsFold(b[at+1:], "al") && (endsFold(b[:at], "curr") || endsFold(b[:at], "last")) {
 			g.Recalls, g.suspect = true, true
 		}
 	}
