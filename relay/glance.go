@@ -6,12 +6,12 @@ import "github.com/pgrouter/pgrouter/state"
 // units, and waits perhaps for a server in between.
 type glanced struct {
 	known   bool
-	recalls bool // what recall said of it
+	recalls bool // what recall said of the message; of no meaning when its text is not known
 	state.Glance
 }
 
-// glance looks at the first message of a unit, and at its text. One that is not here to its end is looked at again, and one that repeats the
-// last not at all.
+// glance looks at the first message of a unit, and at its text. One that is not here to its end is looked at again. What repeats the unnamed
+// statement is not looked at: what that does is known, see judgeUnnamed.
 func (l *Link) glance(kind EntryKind, body []byte, whole bool) {
 	l.glanced.known = false
 	if whole && (kind == EntryQuery || kind == EntryParse && !l.unnamed.repeats(body)) {

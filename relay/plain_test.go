@@ -22,8 +22,10 @@ func TestWhatIsPlainSaysNoMoreThanThat(t *testing.T) {
 				msg := append(pgwire.AppendCommandComplete(nil, tag), 0)
 				links := [2]*Link{}
 				for i := range links {
-					links[i] = linked(t, false, event.PinNone, request, nil)
-					links[i].pinFor(pins)
+					l := linked(t, false, event.PinNone, request, nil)
+					l.pinFor(pins)
+					l.copyIn, l.unit.syncsRead, l.unit.prepares, l.sql.unknown = true, 1, true, true
+					links[i] = l
 				}
 				size := len(msg) - 1
 				if links[0].plain(msg) == 0 {

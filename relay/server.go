@@ -52,8 +52,8 @@ func (l *Link) FromServer(b []byte) Verdict {
 	return l.passed(Verdict{N: n})
 }
 
-// plain takes the whole messages that b begins with as long as each says nothing but that the oldest request gets on, or was done, and
-// that request has no mark that asks for more. These are most of what a server sends: rows above all. It returns their length; what
+// plain takes the whole messages that b begins with as long as each says nothing but that the oldest request gets on, or was done, be it
+// with a number of a sequence, and that request has no mark that asks for more. These are most of what a server sends: rows above all. It returns their length; what
 // follows is for observe, which would answer More to each of them.
 func (l *Link) plain(b []byte) (n int) {
 	for {
@@ -92,8 +92,8 @@ func (l *Link) plain(b []byte) (n int) {
 	}
 }
 
-// counted takes the tag of a command that did nothing but read or change rows, as far as it matters here. It returns false when it may have
-// done more, or the request has a mark that asks for more.
+// counted takes the tag of a command when it says how many rows were read or changed, and nothing more that matters here. It returns false
+// when it may say more, or the request has a mark that asks for more.
 func (l *Link) counted(head Entry, tag []byte) bool {
 	if l.pins != 0 || !counts(tag) {
 		return false

@@ -37,8 +37,8 @@ type does struct {
 	recalls bool           // it may ask for a number of a sequence
 	touched *state.Touched // the settings that it may change; nil: none
 	sets    bool           // what is parsed behind it may mean something else, see state.Shifts
-	judged  bool           // all this is known from the whole text, and from nothing else but …
-	standby bool           // … whether the server was one
+	judged  bool           // all this is known from the whole text, and from nothing else but standby
+	standby bool           // the server was in hot standby when it was judged
 }
 
 // settle notes that the server has done what changes the statement.
@@ -143,8 +143,8 @@ func (l *Link) useUnnamed() Verb {
 	return More
 }
 
-// repeats reports whether the body of a Parse says what made the unnamed statement, and was judged then: most drivers and programs parse
-// the same few texts again and again.
+// repeats reports whether the body of a Parse says what made the unnamed statement, as far as that is settled, and was judged then: most
+// drivers and programs parse the same few texts again and again.
 func (u *unnamed) repeats(body []byte) bool {
 	return u.does.judged && len(u.parse) == pgwire.HeaderLen+len(body) && string(u.parse[pgwire.HeaderLen:]) == string(body)
 }
