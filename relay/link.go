@@ -136,7 +136,8 @@ func (l *Link) Attach(standby bool, pin event.PinReason) {
 
 // NextUnit ends a unit of work while the server stays linked.
 func (l *Link) NextUnit() {
-	l.unit, l.settling, l.sequences.drawn = unit{}, settling{}, false
+	l.unit, l.settling = unit{}, settling{}
+	l.sequences.nextUnit()
 	if l.statements != nil {
 		l.statements.unseen, l.statements.dropped = nil, nil
 	}

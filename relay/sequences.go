@@ -17,6 +17,12 @@ var discardSequences = []byte("Q\x00\x00\x00\x16DISCARD SEQUENCES\x00")
 // Foreign notes that others have used the server since the client's last unit of work, or that the client has used another.
 func (l *Link) Foreign() { l.sequences.foreign = true }
 
+// nextUnit is for a session that keeps its server. What it may have drawn in the unit that ends is its own.
+func (q *sequences) nextUnit() {
+	q.foreign = q.foreign && !q.drawn
+	q.drawn = false
+}
+
 // Recalls reports whether the unit of work that begins, after Begin has said Start, may ask for a number of a sequence: it should get the
 // server of the last.
 func (l *Link) Recalls() bool { return l.sequences.recalls }

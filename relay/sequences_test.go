@@ -66,6 +66,40 @@ func TestAStrangersNumbersAreTakenAway(t *testing.T) {
 	}
 }
 
+// TestWhoKeepsAServerKeepsItsOwnNumbers that it has drawn there, although a stranger had the server before: in another unit of work.
+func TestWhoKeepsAServerKeepsItsOwnNumbers(t *testing.T) {
+	created := join(pgwire.AppendCommandComplete(nil, "CREATE SEQUENCE"), readyIdle)
+	selected := join(pgwire.AppendCommandComplete(nil, "SELECT 1"), readyIdle)
+	listens := join(pgwire.AppendCommandComplete(nil, "LISTEN"), readyIdle)
+	shown := join(pgwire.AppendCommandComplete(nil, "SHOW"), readyIdle)
+	for name, tc := range map[string]struct {
+		steps [][]byte
+		want  Verb
+	}{
+		"it has drawn":          {[][]byte{query("create temp sequence s"), created, query("select nextval('s')"), selected}, More},
+		"in its first unit":     {[][]byte{query("create temp sequence s; select nextval('s')"), selected}, More},
+		"it has not drawn":      {[][]byte{query("set application_name to 'x'"), join(setDone, readyIdle)}, Insert},
+		"in several units, too": {[][]byte{query("show all"), shown, query("show all"), shown}, Insert},
+		"what listens may have": {[][]byte{query("listen x"), listens}, More},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := linked(t, false, event.PinNone)
+			l.Foreign()
+			for i, b := range tc.steps {
+				if i%2 == 0 {
+					feedAll(t, b, len(b)+1, l, l.FromClient)
+					continue
+				}
+				verbs(l, b, len(b)+1)
+				l.NextUnit()
+			}
+			if v := l.FromClient(query("select currval('s')")); v.Verb != tc.want {
+				t.Errorf("%+v", v)
+			}
+		})
+	}
+}
+
 // TestWhoMayAskForANumberSaysSoBeforeItHasAServer: it should get that of its last unit of work.
 func TestWhoMayAskForANumberSaysSoBeforeItHasAServer(t *testing.T) {
 	l := linked(t, false, event.PinNone, join(parse("", "select lastval()"), parse("s", "select currval('q')"),

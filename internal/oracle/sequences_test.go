@@ -51,6 +51,8 @@ func TestNobodyIsToldAStrangersNumber(t *testing.T) {
 		"its own, of a table's column": {{"insert into serials default values; select lastval() = max(n) from serials", []string{"t"}, ""}},
 		"it keeps its server for them": {{"select currval('s')", []string{none}, "sequence"}, {"select setval('s', 4000)", []string{"4000"}, "sequence"},
 			{"select currval('s')", []string{"4000"}, "sequence"}},
+		"it keeps its server for something else": {{"listen x", nil, "listen"}, {"select setval('s', 5000)", []string{"5000"}, "listen"},
+			{"select currval('s')", []string{"5000"}, "listen"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newThieves(t, w, transaction)
@@ -94,5 +96,31 @@ func TestAnotherServerHasNoNumbers(t *testing.T) {
 	}
 	leave(t, p)
 	h.leave()
+	w.sound(t)
+}
+
+// TestASessionOfItsOwnKeepsItsNumbers where a stranger had its server before.
+func TestASessionOfItsOwnKeepsItsNumbers(t *testing.T) {
+	w := newWorld(t)
+	ask(t, login(t, w.direct, session, nil), "create sequence s; grant all on sequence s to public")
+	for range 3 {
+		p := login(t, w.router, session, nil)
+		for _, step := range [][2]string{
+			{"select currval('s')", "55000"}, {"select setval('s', 7000)", "7000"}, {"select currval('s')", "7000"},
+			{"select nextval('s')", "7001"}, {"select lastval()", "7001"},
+		} {
+			if got := said(t, p, step[0]); !slices.Equal(got, []string{step[1]}) {
+				t.Errorf("%s: %q, want %q", step[0], got, step[1])
+			}
+		}
+		leave(t, p)
+		p = login(t, w.router, session, nil)
+		for _, step := range [][2]string{{"select setval('s', 8000)", "8000"}, {"select currval('s')", "8000"}} {
+			if got := said(t, p, step[0]); !slices.Equal(got, []string{step[1]}) {
+				t.Errorf("%s: %q, want %q", step[0], got, step[1])
+			}
+		}
+		leave(t, p)
+	}
 	w.sound(t)
 }
