@@ -2,11 +2,11 @@ package relay
 
 import "github.com/pgrouter/pgrouter/state"
 
-// glanced is what Begin has seen at a glance in the first text of a unit of work, until that is admitted: it is the only one of most
-// units, and waits perhaps for a server in between.
+// glanced is what Begin has seen at a glance of the first message of a unit of work, until that is admitted: its text is the only one of
+// most units, and waits perhaps for a server in between.
 type glanced struct {
-	known   bool
-	recalls bool // what recall said of the message; of no meaning when its text is not known
+	known   bool // there is a glance at its text
+	recalls bool // what recall said of it, whatever it is
 	state.Glance
 }
 
@@ -17,8 +17,7 @@ func (l *Link) glance(kind EntryKind, body []byte, whole bool) {
 	if whole && (kind == EntryQuery || kind == EntryParse && !l.unnamed.repeats(body)) {
 		l.glanced = glanced{known: true, Glance: state.GlanceAt(fromText(kind, body))}
 	}
-	l.sequences.recalls = l.recall(kind, body)
-	l.glanced.recalls = l.sequences.recalls
+	l.glanced.recalls = l.recall(kind, body)
 }
 
 // glanceAt returns what can be seen at a glance in the text of a Query or a Parse.

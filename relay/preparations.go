@@ -165,6 +165,7 @@ func (l *Link) heedPrepared(tag []byte) {
 // noPreparations is for a server that says that it has dropped all statements.
 func (l *Link) noPreparations() {
 	l.sql.mine, l.sql.stuck, l.sql.unknown, l.sql.recalls, l.sql.foreign, l.sql.missing = nil, nil, false, false, false, nil
+	l.glanced.known = false // what recall said of it was of before
 }
 
 // HavePrepared takes the answer to AskPrepared: what SQL has prepared, under the settings of now; known is false when that is too much to

@@ -6,7 +6,6 @@ import "github.com/pgrouter/pgrouter/state"
 // what nextval has drawn there. Somebody else's numbers must not be told.
 type sequences struct {
 	foreign bool // somebody else may have drawn here since the client has
-	recalls bool // the unit of work that begins may ask for a number
 	mustGo  bool // DISCARD SEQUENCES stands before the client's next message
 	drawn   bool // the unit has done what may draw a number: what it asks for then is its own
 }
@@ -25,7 +24,7 @@ func (q *sequences) nextUnit() {
 
 // Recalls reports whether the unit of work that begins, after Begin has said Start, may ask for a number of a sequence: it should get the
 // server of the last.
-func (l *Link) Recalls() bool { return l.sequences.recalls }
+func (l *Link) Recalls() bool { return l.glanced.recalls }
 
 // recall reports whether a message may ask for a number, by words that may stand in strings too.
 func (l *Link) recall(kind EntryKind, body []byte) bool {

@@ -53,8 +53,8 @@ func (l *Link) FromServer(b []byte) Verdict {
 }
 
 // plain takes the whole messages that b begins with as long as each says nothing but that the oldest request gets on, or was done, be it
-// with a number of a sequence, and that request has no mark that asks for more. These are most of what a server sends: rows above all. It returns their length; what
-// follows is for observe, which would answer More to each of them.
+// with a number of a sequence, and that request has no mark that asks for more. These are most of what a server sends: rows above all. It
+// returns their length; what follows is for observe, which would answer More to each of them.
 func (l *Link) plain(b []byte) (n int) {
 	for {
 		size := pgwire.WholeBackend(b[n:])
