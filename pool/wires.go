@@ -63,6 +63,7 @@ func (w reactorWires) drop(d *reactor.Detached)                 { d.Close() }
 
 func (w reactorWires) keep(c *reactor.Conn, h reactor.Handler) {
 	c.SetHandler(h)
+	c.SetLate(false)
 	c.ResumeRead()
 }
 

@@ -14,7 +14,6 @@ import (
 	"github.com/pgrouter/pgrouter/internal/testcluster"
 	"github.com/pgrouter/pgrouter/internal/wiretest"
 	"github.com/pgrouter/pgrouter/proxy"
-	"github.com/pgrouter/pgrouter/reactor"
 	"github.com/pgrouter/pgrouter/routing"
 	"github.com/pgrouter/pgrouter/topology"
 )
@@ -263,13 +262,11 @@ func TestAUnitThatTwoServersDidNotTakeIsSentOnce(t *testing.T) {
 	a.hears("TDCZ")
 	s.joins("c").saysGoodbye() // the loop has waited since it heard s.1: epoll does not tell of that first, for its last answer's sake
 
-	busy, goOn := make(chan struct{}), make(chan struct{})
-	s.reactor.Loops()[0].Post(reactor.TaskFunc(func(*reactor.Loop) { close(busy); <-goOn }))
-	<-busy
-	a.asks("select 'once'") // the loop looks at the client first
-	s1.resets()
-	t1.resets()
-	close(goOn)
+	s.inOneTurn(func() {
+		a.asks("select 'once'") // the loop looks at the client first
+		s1.resets()
+		t1.resets()
+	})
 	s.await("nobody has taken it", func() bool { return s.proxy.Totals().Requeued == 2 })
 	s.publishes(nil) // the nodes are well: connections are opened again
 	s2 := nodes[0].opens()

@@ -15,6 +15,7 @@ import (
 	"github.com/pgrouter/pgrouter/internal/wiretest"
 	"github.com/pgrouter/pgrouter/pool"
 	"github.com/pgrouter/pgrouter/proxy"
+	"github.com/pgrouter/pgrouter/reactor"
 	"github.com/pgrouter/pgrouter/topology"
 )
 
@@ -467,6 +468,16 @@ func (s *stage) curtain() {
 			s.t.Errorf("%s was connected to %d times, not %d", n.name, n.Accepted(), n.accepted)
 		}
 	}
+}
+
+// inOneTurn keeps the first loop busy while do is done, so that it finds all of it at once.
+func (s *stage) inOneTurn(do func()) {
+	s.t.Helper()
+	busy, goOn := make(chan struct{}), make(chan struct{})
+	defer close(goOn)
+	s.reactor.Loops()[0].Post(reactor.TaskFunc(func(*reactor.Loop) { close(busy); <-goOn }))
+	<-busy
+	do()
 }
 
 // strike takes the stage down.

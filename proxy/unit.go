@@ -70,6 +70,7 @@ func (s *Session) linkTo(server *pool.Server) bool {
 	s.traffic.ServerAssignments++
 	server.Holder = s
 	server.IO.SetHandler((*serverEnd)(s))
+	server.IO.SetLate(true) // clients' queries first: answers can wait the microseconds until the servers have work
 	server.Vector = s.proxy.vectorLeft(server)
 	s.actual = server.Vector
 	s.link.Prepared = &server.Prepared

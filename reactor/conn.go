@@ -76,6 +76,7 @@ type Conn struct {
 	finSent   bool
 	fed       bool // the handler has fed sock in this callback
 	isTCP     bool
+	late      bool  // what it receives is handled last in a turn
 	watch     watch // the engine's own
 	sent      uint64
 
@@ -119,6 +120,10 @@ func (c *Conn) Open() bool { return c.state == connOpen }
 
 // SetHandler lets h hear what comes from now on.
 func (c *Conn) SetHandler(h Handler) { c.handler = h }
+
+// SetLate says whether what c receives is handled after what the turn's other connections have received. The end of its peer is
+// handled with theirs. Who relays lets answers be late: a query that is passed on first is worked at meanwhile.
+func (c *Conn) SetLate(late bool) { c.late = late }
 
 // RemoteAddr returns the peer's address. Any goroutine.
 func (c *Conn) RemoteAddr() net.Addr { return c.sock.remote }

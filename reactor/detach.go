@@ -27,7 +27,7 @@ func (c *Conn) Detach() *Detached {
 	next := &Conn{
 		sock: c.sock, err: c.err, fd: c.fd, slot: -1, state: c.state, notices: c.notices,
 		paused: c.paused, ended: c.ended, blocked: c.blocked, finWanted: c.finWanted, finSent: c.finSent,
-		backlog: c.backlog, sent: c.sent, isTCP: c.isTCP,
+		backlog: c.backlog, sent: c.sent, isTCP: c.isTCP, late: c.late,
 	}
 	if c.fd >= 0 {
 		c.loop.engine.forget(c)

@@ -12,6 +12,8 @@
 //
 //   - One receive for each readable event, into the loop's scratch buffer. A short read ends the turn of that connection,
 //     without a second receive that would only answer EAGAIN.
+//   - Of what a turn finds, connections that are late ([Conn.SetLate]) come last, unless their peer has gone. The others come in the
+//     system's order, which is mostly that of arrival.
 //   - What a callback has sent leaves right after it with one sendto straight from the handler's bytes, or one sendmsg if
 //     there were several pieces. Only what the kernel did not take is copied, and only then writability is watched.
 //   - A connection is registered once. Pausing costs no system call unless bytes come while it is paused.

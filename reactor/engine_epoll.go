@@ -24,6 +24,7 @@ const (
 	eventsRead  = unix.EPOLLIN | unix.EPOLLRDHUP
 	eventsWrite = unix.EPOLLOUT
 	eventsBad   = unix.EPOLLERR | unix.EPOLLHUP // always reported
+	eventsGone  = eventsBad | unix.EPOLLRDHUP   // the peer sends no more
 )
 
 // watch is what epoll knows about a connection.
@@ -133,12 +134,22 @@ func milliseconds(timeout int64) uintptr {
 
 func (e *epoll) deliver(n int) {
 	e.touch(n)
+	late := 0 // these wait in the events' first places
 	for i := range n {
-		ev := &e.events[i]
-		if ev.Fd == wakeSlot {
+		ev := e.events[i]
+		c := e.loop.tenant(ev.Fd, ev.Pad)
+		switch {
+		case ev.Fd == wakeSlot:
 			e.loop.count.Wakes++
-			continue
+		case c == nil:
+		case c.late && ev.Events&eventsGone == 0:
+			e.events[late] = ev
+			late++
+		default:
+			e.ready(c, ev.Events)
 		}
+	}
+	for _, ev := range e.events[:late] {
 		if c := e.loop.tenant(ev.Fd, ev.Pad); c != nil {
 			e.ready(c, ev.Events)
 		}
@@ -191,7 +202,7 @@ func (e *epoll) read(c *Conn) {
 // readyPaused looks at an event of a connection whose handler wants no bytes. Bytes are left where they are; if there are
 // none, a FIN or an error is not kept from the handler.
 func (e *epoll) readyPaused(c *Conn, events uint32) {
-	if events&(eventsBad|unix.EPOLLRDHUP) != 0 && len(c.sock.unread) == 0 {
+	if events&eventsGone != 0 && len(c.sock.unread) == 0 {
 		n, errno := e.peek(c)
 		switch {
 		case n > 0 || errno == unix.EAGAIN:
