@@ -220,6 +220,8 @@ func (a *author) part() act {
 		return extended(a.named()...)
 	case 8:
 		return a.copy()
+	case 9:
+		return a.own()
 	default:
 		return simple(a.statement())
 	}
@@ -269,6 +271,17 @@ func (a *author) copy() act {
 	default:
 		return act{messages: []message{query("copy w(n, s) from stdin"), data("7\tsev"), data("en\n8\teight\n"), copyDone()}, owed: 1}
 	}
+}
+
+// own draws a number and asks for it while the session keeps its server, whatever others have drawn there: in one unit of work, or now
+// and then, because it pins for long, on a server that is kept for something else. There who may not draw may not ask, and lastval would ask
+// for an earlier number.
+func (a *author) own() act {
+	before, asked, behind := "begin", a.expand("{currval}"), a.expand("{end}")
+	if a.dice.IntN(8) == 0 {
+		before, asked, behind = "listen kept", "select currval('numbers')", "unlisten kept"
+	}
+	return pipelined(simple(before), simple("select nextval('numbers')"), simple(a.expand("{rows}")), simple(asked), simple(behind))
 }
 
 func simple(sql string) act     { return act{messages: []message{query(sql)}, owed: 1} }
