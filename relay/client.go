@@ -459,6 +459,7 @@ func (l *Link) sawQuery(body []byte, whole bool) (restores string) {
 		l.passing.Read(body)
 		l.pinFor(l.passing.Pin())
 		l.runsPrepared(nil, false)
+		l.unit.untold = true
 		return ""
 	}
 	glance := l.glanceAt(EntryQuery, body)
@@ -476,6 +477,7 @@ func (l *Link) sawQuery(body []byte, whole bool) (restores string) {
 	l.runsPrepared(text, true)
 	l.touch(touched)
 	l.unit.sets = l.unit.sets || class.Sets && state.Shifts(text)
+	l.unit.untold = l.unit.untold || class.Multi && state.NamesPrepared(text)
 	l.judged(class, l.mayWrite(text))
 	return restores
 }

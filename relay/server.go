@@ -414,8 +414,8 @@ func (l *Link) failed(head Entry, msg []byte, whole bool) Verb {
 		return Drop
 	}
 	verdict := l.reworded(head, code, msg, whole)
-	if head.Kind() == EntryQuery && head&Named != 0 {
-		l.notDropped()
+	if head.Kind() == EntryQuery {
+		l.queryFailed(head)
 	}
 	l.fifo.answered()
 	l.copyIn, l.unit.failed = false, true
@@ -429,6 +429,18 @@ func (l *Link) failed(head Entry, msg []byte, whole bool) Verb {
 		l.skipToSync()
 	}
 	return verdict
+}
+
+// queryFailed is for a simple Query. What failed may have been the commit behind its last statement: that has been done then, without a tag,
+// and what SQL prepares or drops a rollback does not undo.
+func (l *Link) queryFailed(head Entry) {
+	if head&Named != 0 {
+		l.notDropped()
+	}
+	if l.unit.untold {
+		l.unit.prepares, l.unit.drops = true, true
+		l.AskLater(AskPrepared)
+	}
 }
 
 // skipToSync forgets the requests that the server will not answer: the one that failed, and those up to the next Sync.

@@ -20,6 +20,11 @@ func preparationScripts() []script {
 			query("begin; deallocate a; rollback"), ready(1), elsewhere(), query("execute a"), ready(1))},
 		{name: "a statement of SQL's and an error behind it", steps: do(
 			query("prepare a as select 1; select 1/0"), ready(1), elsewhere(), query("execute a"), ready(1), elsewhere(), query("discard all"), ready(1), elsewhere(), query("execute a"), ready(1))},
+		{name: "a statement of SQL's and a commit that fails behind it", steps: do(
+			query("create table due(n int unique deferrable initially deferred)"), ready(1), query("insert into due values (1), (1); prepare a as select 1"), ready(1), elsewhere(),
+			query("execute a"), ready(1), elsewhere(), query("insert into due values (1), (1); deallocate a"), ready(1), elsewhere(), query("execute a"), ready(1), elsewhere(),
+			query("prepare a as select 2; insert into due values (1), (1); deallocate all"), ready(1), elsewhere(), query("prepare a as select 3"), ready(1), elsewhere(),
+			query("execute a"), ready(1), elsewhere(), query("deallocate all; drop table due"), ready(1))},
 		{name: "a statement of SQL's by the extended protocol", steps: do(
 			batchOf("prepare a(int) as select $1 + 1"), ready(1), elsewhere(), batchOf("execute a(1)"), ready(1), elsewhere(), parse("b", "execute a(2)"), describeStatement("b"), sync(), ready(1), elsewhere(),
 			bind("", "b"), execute("", 0), sync(), ready(1))},
