@@ -274,14 +274,15 @@ func (a *author) copy() act {
 }
 
 // own draws a number and asks for it while the session keeps its server, whatever others have drawn there: in one unit of work, or now
-// and then, because it pins for long, on a server that is kept for something else. There who may not draw may not ask, and lastval would ask
-// for an earlier number.
+// and then, because it pins for long, on a server that is kept for something else. There an earlier number must not be asked for: what is
+// drawn is drawn, but for who may not ask either, and lastval is not asked.
 func (a *author) own() act {
-	before, asked, behind := "begin", a.expand("{currval}"), a.expand("{end}")
-	if a.dice.IntN(8) == 0 {
-		before, asked, behind = "listen kept", "select currval('numbers')", "unlisten kept"
+	draw, rows := simple("select nextval('numbers')"), simple(a.expand("{rows}"))
+	if a.dice.IntN(8) > 0 {
+		return pipelined(simple("begin"), draw, rows, simple(a.expand("{currval}")), simple(a.expand("{end}")))
 	}
-	return pipelined(simple(before), simple("select nextval('numbers')"), simple(a.expand("{rows}")), simple(asked), simple(behind))
+	drawn := pipelined(simple("rollback"), simple("listen kept"), simple("begin read write"), draw, simple("commit"))
+	return pipelined(drawn, rows, simple("select currval('numbers')"), simple("unlisten kept"))
 }
 
 func simple(sql string) act     { return act{messages: []message{query(sql)}, owed: 1} }
