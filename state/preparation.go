@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Preparation is a statement that SQL's PREPARE has made.
@@ -63,7 +64,12 @@ func NamesPrepared(sql []byte) bool {
 // Executes reports whether a text may run what is prepared: it mentions EXECUTE, in strings and comments too.
 func Executes(sql []byte) bool { return mentions(sql, "e", 'x', "ecute") }
 
-// PreparationOf finds, in a query string, the one statement that prepares a name. ok is false when it cannot be told which that is.
+// furthest is the number of characters in front of a statement, in a query string of several, that blanks stand for when it is cut out.
+const furthest = 512
+
+// PreparationOf finds, in a query string, the one statement that prepares a name. In front of it stand blanks, as many as there were
+// characters: an error that PostgreSQL finds in it later tells its place in the whole string. Behind the first 512 characters they are left
+// away. ok is false when it cannot be told which statement that is.
 func PreparationOf(sql []byte, name string) (text []byte, ok bool) {
 	r := preparationReader{name: name}
 	l := lexer{how: readStandard}
@@ -75,7 +81,7 @@ func PreparationOf(sql []byte, name string) (text []byte, ok bool) {
 		case t.kind == tokenObscure:
 			return nil, false
 		case t.sign(';'):
-			r.end(sql[begin : at-1])
+			r.end(sql, begin, at-1)
 			begin = at
 		default:
 			r.take(t)
@@ -84,7 +90,7 @@ func PreparationOf(sql []byte, name string) (text []byte, ok bool) {
 	for t := l.end(); t.kind != tokenNone; t = l.end() {
 		r.take(t)
 	}
-	r.end(sql[begin:])
+	r.end(sql, begin, len(sql))
 	switch {
 	case r.found != 1:
 		return nil, false
@@ -92,7 +98,7 @@ func PreparationOf(sql []byte, name string) (text []byte, ok bool) {
 		return sql, true
 	}
 	// What a backslash means in it is not known: it may be cut in the middle of a string.
-	return bytes.TrimSpace(r.text), bytes.IndexByte(sql, '\\') < 0
+	return r.text, bytes.IndexByte(sql, '\\') < 0
 }
 
 // preparationReader looks for PREPARE of a name.
@@ -119,15 +125,26 @@ func (r *preparationReader) take(t token) {
 	}
 }
 
-func (r *preparationReader) end(statement []byte) {
+// end takes note of what stands between two places of a query string.
+func (r *preparationReader) end(sql []byte, from, to int) {
 	if r.tokens > 0 {
 		r.statements++
 	}
 	if r.named {
 		r.found++
-		r.text = statement
+		r.text = placed(sql[from:to], utf8.RuneCount(sql[:from]))
 	}
 	r.tokens, r.prepares, r.named = 0, false, false
+}
+
+// placed returns a statement behind as many blanks as characters stand in front of it.
+func placed(statement []byte, before int) []byte {
+	trimmed := bytes.TrimLeft(statement, " \t\r\n\f\v")
+	before += len(statement) - len(trimmed)
+	if before > furthest {
+		before = 0
+	}
+	return append(bytes.Repeat([]byte{' '}, before), bytes.TrimSpace(trimmed)...)
 }
 
 // identifier returns the name that a token is, as PostgreSQL keeps it; "" when it is none.

@@ -2,6 +2,7 @@ package state
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -16,8 +17,11 @@ func TestAPreparationIsCutOutOfItsQueryString(t *testing.T) {
 		{`prepare "P" as select 1`, "P", `prepare "P" as select 1`, true},
 		{`prepare "P" as select 1`, "p", "", false},
 		{"prepare transaction as select 1", "transaction", "prepare transaction as select 1", true},
-		{"select 1; prepare p as select ';', $$;$$ ; prepare q as select 2", "p", "prepare p as select ';', $$;$$", true},
-		{"select 1; prepare p as select 1; prepare q as select 2", "q", "prepare q as select 2", true},
+		{"select 1; prepare p as select ';', $$;$$ ; prepare q as select 2", "p", "          prepare p as select ';', $$;$$", true},
+		{"select 1; prepare p as select 1; prepare q as select 2", "q", strings.Repeat(" ", 33) + "prepare q as select 2", true},
+		{"select 'ä€'\n;\n\tprepare p as select 1;", "p", strings.Repeat(" ", 15) + "prepare p as select 1", true},
+		{"select 1;" + strings.Repeat(" ", 503) + "prepare p as select 1", "p", strings.Repeat(" ", 512) + "prepare p as select 1", true},
+		{"select 1;" + strings.Repeat(" ", 504) + "prepare p as select 1", "p", "prepare p as select 1", true},
 		{"prepare p as select 1; deallocate p; prepare p as select 2", "p", "", false},
 		{`select '\'; prepare p as select 1`, "p", "", false},
 		{`prepare p as select '\'`, "p", `prepare p as select '\'`, true},

@@ -15,6 +15,9 @@ func preparationScripts() []script {
 			query("prepare a as select ';'; prepare b as select 2; select 3"), ready(1), elsewhere(), query("execute a; execute b"), ready(1), elsewhere(),
 			query("deallocate a; prepare a as select 4"), ready(1), elsewhere(), query("execute a"), query("execute b"), ready(2), elsewhere(), query("deallocate all"), ready(1), elsewhere(),
 			query("execute b"), ready(1))},
+		{name: "a statement of SQL's out of a text of several, and where in it the error is", steps: do(
+			query("create table sundry(n int)"), ready(1), query("select 'ä'; prepare a as select n from sundry; select 1"), ready(1), elsewhere(), query("execute a"), ready(1), elsewhere(),
+			query("alter table sundry rename n to m"), ready(1), elsewhere(), query("execute a"), ready(1), elsewhere(), query("deallocate a; drop table sundry"), ready(1))},
 		{name: "a statement of SQL's outlives its transaction", steps: do(
 			query("begin"), query("prepare a as select 1"), query("rollback"), ready(3), elsewhere(), query("execute a"), ready(1), elsewhere(),
 			query("begin; deallocate a; rollback"), ready(1), elsewhere(), query("execute a"), ready(1))},
