@@ -112,7 +112,7 @@ type unit struct {
 	replays  bool       // what SQL has prepared was sent in front of it
 	prepares bool       // SQL has prepared something in it
 	drops    bool       // … or dropped it, or may have
-	untold   bool       // a Query of several statements names what SQL prepares; if it fails no tag tells what its last has done
+	untold   bool       // a Query of several statements, or a long one, names what SQL prepares; if it fails no tag tells what its last has done
 	later    event.Pins // for what that pins when it is executed
 
 	pins    event.Pins     // what its texts pin for

@@ -10,7 +10,7 @@ import (
 // Preparation is a statement that SQL's PREPARE has made.
 type Preparation struct {
 	Name      string
-	Statement *Statement // its text is that of PREPARE as it was sent
+	Statement *Statement // its text is that of PREPARE, see PreparationOf
 	Under     *Vector    // the settings under which it was made
 }
 
@@ -64,12 +64,12 @@ func NamesPrepared(sql []byte) bool {
 // Executes reports whether a text may run what is prepared: it mentions EXECUTE, in strings and comments too.
 func Executes(sql []byte) bool { return mentions(sql, "e", 'x', "ecute") }
 
-// furthest is the number of characters in front of a statement, in a query string of several, that blanks stand for when it is cut out.
+// furthest limits the blanks in front of a statement that was cut out of a query string, in characters: they count as its text.
 const furthest = 512
 
 // PreparationOf finds, in a query string, the one statement that prepares a name. In front of it stand blanks, as many as there were
-// characters: an error that PostgreSQL finds in it later tells its place in the whole string. Behind the first 512 characters they are left
-// away. ok is false when it cannot be told which statement that is.
+// characters: an error that PostgreSQL finds in it later tells its place in the whole string. Where that were more than 512 there are none.
+// ok is false when it cannot be told which statement that is.
 func PreparationOf(sql []byte, name string) (text []byte, ok bool) {
 	r := preparationReader{name: name}
 	l := lexer{how: readStandard}
@@ -139,12 +139,16 @@ func (r *preparationReader) end(sql []byte, from, to int) {
 
 // placed returns a statement behind as many blanks as characters stand in front of it.
 func placed(statement []byte, before int) []byte {
-	trimmed := bytes.TrimLeft(statement, " \t\r\n\f\v")
-	before += len(statement) - len(trimmed)
+	for len(statement) > 0 && isSpace(statement[0]) {
+		statement, before = statement[1:], before+1
+	}
+	for n := len(statement) - 1; n >= 0 && isSpace(statement[n]); n-- {
+		statement = statement[:n]
+	}
 	if before > furthest {
 		before = 0
 	}
-	return append(bytes.Repeat([]byte{' '}, before), bytes.TrimSpace(trimmed)...)
+	return append(bytes.Repeat([]byte{' '}, before), statement...)
 }
 
 // identifier returns the name that a token is, as PostgreSQL keeps it; "" when it is none.
