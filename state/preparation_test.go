@@ -22,6 +22,7 @@ func TestAPreparationIsCutOutOfItsQueryString(t *testing.T) {
 		{"select 'ä€'\n;\n\tprepare p as select 1;", "p", strings.Repeat(" ", 15) + "prepare p as select 1", true},
 		{"select 1;" + strings.Repeat(" ", 503) + "prepare p as select 1", "p", strings.Repeat(" ", 512) + "prepare p as select 1", true},
 		{"select 1;" + strings.Repeat(" ", 504) + "prepare p as select 1", "p", "prepare p as select 1", true},
+		{"prepare p as select 1 as a\u00a0; select 2", "p", "prepare p as select 1 as a\u00a0", true}, // no white space to PostgreSQL
 		{"prepare p as select 1; deallocate p; prepare p as select 2", "p", "", false},
 		{`select '\'; prepare p as select 1`, "p", "", false},
 		{`prepare p as select '\'`, "p", `prepare p as select '\'`, true},
