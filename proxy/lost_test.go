@@ -243,7 +243,8 @@ func TestWhatStrangersSendFirstIsAnsweredAsPostgreSQLDoes(t *testing.T) {
 	}
 }
 
-// TestAUnitThatTwoServersDidNotTakeIsSentOnce: both have broken off when it comes, and the loop sees that only when it sends. What was
+// TestAUnitThatTwoServersDidNotTakeIsSentOnce: both have broken off when it comes, and the loop sees that only when it sends: what it
+// holds for the first leaves when that has something to say, and what is sent instead before it looks at the second. What was
 // kept of it for the second try is not kept twice for the third.
 func TestAUnitThatTwoServersDidNotTakeIsSentOnce(t *testing.T) {
 	s := &stage{router: &router{t: t, policy: defaultPolicy(), loops: 1}, trace: &wiretest.Trace{}, over: make(chan struct{})}
@@ -264,8 +265,8 @@ func TestAUnitThatTwoServersDidNotTakeIsSentOnce(t *testing.T) {
 
 	s.inOneTurn(func() {
 		a.asks("select 'once'") // the loop looks at the client first
-		s1.resets()
 		t1.resets()
+		s1.resets()
 	})
 	s.await("nobody has taken it", func() bool { return s.proxy.Totals().Requeued == 2 })
 	s.publishes(nil) // the nodes are well: connections are opened again

@@ -68,7 +68,7 @@ type scratch struct {
 	_   [40]byte // the scratch of another loop is on another cache line
 }
 
-// begin empties the scratch: what the last callback has sent is gone.
+// begin empties the scratch: what the last callback has sent is gone, or the loop has a copy.
 func (c *scratch) begin() {
 	if cap(c.buf) > scratchKept {
 		c.buf = nil

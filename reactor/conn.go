@@ -11,7 +11,7 @@ import (
 
 // Handler is told what happens to a connection. Its methods run on the connection's loop, must not block, and may call any
 // method of any connection of that loop. None is called from inside such a method: they come when the current callback has
-// returned and what it sent is flushed. A panic in one of them closes the connection and is reported by Failed.
+// returned, and what was sent to their own connection is flushed. A panic in one of them closes the connection and is reported by Failed.
 type Handler interface {
 	// Received hands over bytes from the peer. b belongs to the loop and is valid during the call only, except that Send
 	// may be given parts of it.
@@ -68,6 +68,7 @@ type Conn struct {
 	notices noticeSet
 	listed  bool // in loop.notices
 	marked  bool // in loop.unsettled
+	held    bool // what it has to send is from an earlier callback of this turn
 
 	paused    bool // the handler wants no bytes
 	ended     bool // the peer's FIN was seen
@@ -222,6 +223,9 @@ func (g *linger) Expired(*Loop, *Timer) { g.conn.Close() }
 
 // dispose closes the descriptor, if there is one, and brings c into one of its last states. Nothing that was due is told.
 func (c *Conn) dispose(last connState) {
+	if c.held {
+		c.loop.letGo(c)
+	}
 	c.notices = 0
 	if c.state == connClosed || c.state == connDetached {
 		return

@@ -134,6 +134,7 @@ func milliseconds(timeout int64) uintptr {
 
 func (e *epoll) deliver(n int) {
 	e.touch(n)
+	e.loop.alone = n == 1
 	late := 0 // these wait in the events' first places
 	for i := range n {
 		ev := e.events[i]
@@ -149,11 +150,13 @@ func (e *epoll) deliver(n int) {
 			e.ready(c, ev.Events)
 		}
 	}
+	e.loop.release()
 	for _, ev := range e.events[:late] {
 		if c := e.loop.tenant(ev.Fd, ev.Pad); c != nil {
 			e.ready(c, ev.Events)
 		}
 	}
+	e.loop.release()
 }
 
 // touch looks at every connection that something has happened on before the first is handled. They have mostly left the caches
@@ -168,6 +171,9 @@ func (e *epoll) touch(n int) {
 
 // ready handles what happened on c. After each callback c may be closed, and its slot may have another tenant.
 func (e *epoll) ready(c *Conn, events uint32) {
+	if c.held || e.loop.full() {
+		e.loop.settle()
+	}
 	if events&(eventsRead|eventsBad) != 0 {
 		switch {
 		case c.state != connOpen:
@@ -188,10 +194,11 @@ func (e *epoll) ready(c *Conn, events uint32) {
 
 // read is the one receive of a readable event.
 func (e *epoll) read(c *Conn) {
-	n, errno := e.receive(c, e.loop.scratch)
+	b := e.loop.room()
+	n, errno := e.receive(c, b)
 	switch {
 	case n > 0:
-		e.loop.received(c, e.loop.scratch[:n])
+		e.loop.received(c, b[:n:n])
 	case errno == 0:
 		e.loop.peerEnded(c)
 	case errno != unix.EAGAIN:

@@ -25,7 +25,7 @@ type Loop struct {
 	rush    int    // grows while waits find events at once, see wait
 	brisk   bool   // the last wait was short, and so will be the next
 	roomy   bool   // the runtime has a processor that no loop can keep; looked at when the counters are published
-	scratch []byte // what is received lies here until the next receive
+	scratch []byte // what is received lies here until all that was sent in its turn has left
 	wheel   wheel
 	chunks  chunkStore
 
@@ -33,6 +33,8 @@ type Loop struct {
 	freeSlots []int32
 
 	unsettled []*Conn // have something to flush, a changed interest, a shutdown to do
+	held      held
+	alone     bool    // one event is all that the turn has found: there is nobody to hold anything for
 	notices   []*Conn // handlers to be called, oldest at noticed
 	noticed   int
 
@@ -50,6 +52,7 @@ type slot struct {
 
 func newLoop(r *Reactor, id int) (*Loop, error) {
 	l := &Loop{id: id, reactor: r, log: r.cfg.Logger, scratch: make([]byte, r.cfg.ScratchBytes)}
+	l.held.kept = make([]byte, 0, keptBytes)
 	l.wheel.init()
 	e, err := newEpoll(l)
 	if err != nil {
@@ -200,23 +203,27 @@ func (l *Loop) tenant(index, generation int32) *Conn {
 
 // mark lets settle look at c.
 func (l *Loop) mark(c *Conn) {
+	if c.held {
+		l.letGo(c)
+	}
 	if !c.marked {
 		c.marked = true
 		l.unsettled = append(l.unsettled, c)
 	}
 }
 
-// settle is the flush after each callback: first everything that callback has sent leaves, then, one by one and each
-// followed by its own flush, those handlers are called that have to hear what came of it.
+// settle is the flush: first everything leaves that callbacks have sent, then, one by one and each followed by its own flush, those
+// handlers are called that have to hear what came of it.
 func (l *Loop) settle() {
 	for {
 		for i := range len(l.unsettled) {
 			c := l.unsettled[i]
-			c.marked = false
+			c.marked, c.held = false, false
 			l.settleConn(c)
 		}
 		clear(l.unsettled)
 		l.unsettled = l.unsettled[:0]
+		l.held.clear()
 		c := l.nextNotice()
 		if c == nil {
 			return

@@ -87,12 +87,16 @@ func (l *Loop) tellLastWords(c *Conn) {
 	l.callReceived(c, l.scratch[:n])
 }
 
-// The engine's reports. Each calls the handler and settles.
+// The engine's reports. Each calls the handler and settles, or holds what is to leave.
 
-// received delivers bytes that lie in the scratch buffer.
+// received delivers bytes that lie in the scratch buffer's room.
 func (l *Loop) received(c *Conn, b []byte) {
 	l.callReceived(c, b)
-	l.settle()
+	if l.alone {
+		l.settle()
+	} else {
+		l.hold(len(b))
+	}
 }
 
 // peerEnded reports the peer's FIN.

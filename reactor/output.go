@@ -103,13 +103,16 @@ func (q *backlog) taken(s *chunkStore, n int) {
 
 func (q *backlog) drop(s *chunkStore) { q.taken(s, q.size) }
 
-// Send queues b to leave right after the current callback. b is borrowed until then: the caller must not change it before
-// its callback has returned, and may reuse it afterwards.
+// Send queues b to leave after the current callback, when the other connections of the turn have been heard, or earlier. b is borrowed
+// until the callback has returned: the caller must not change it before, and may reuse it afterwards.
 func (c *Conn) Send(b []byte) {
 	if len(b) == 0 || c.state != connOpen || c.finWanted {
 		return
 	}
 	c.loop.mark(c)
+	if c.state != connOpen { // what was held could not be sent
+		return
+	}
 	last := &c.first
 	if n := len(c.more); n > 0 {
 		last = &c.more[n-1]
@@ -135,6 +138,9 @@ func (c *Conn) sendCopy(b []byte) {
 		return
 	}
 	c.loop.mark(c)
+	if c.state != connOpen {
+		return
+	}
 	c.spill()
 	c.backlog.add(&c.loop.chunks, b)
 }
