@@ -18,10 +18,10 @@ func TestProgressReportsOfPgbenchAreRead(t *testing.T) {
 		want progress
 		ok   bool
 	}{
-		{"progress: 1.0 s, 9998.0 tps, lat 0.099 ms stddev 0.012, 0 failed", progress{1, 9998, 99 * time.Microsecond}, true},
-		{"progress: 12.3 s, 7.5 tps, lat 130.250 ms stddev 4.000", progress{12.3, 7.5, 130250 * time.Microsecond}, true},
-		{"progress: 2.0 s, 0.0 tps, lat -nan ms stddev -nan, 0 failed", progress{2, 0, 0}, true},
-		{"progress: 2.0 s, 0.0 tps, lat 0.000 ms stddev 0.000, 0 failed", progress{2, 0, 0}, true},
+		{"progress: 1.0 s, 9998.0 tps, lat 0.099 ms stddev 0.012, 0 failed", progress{1, 9998}, true},
+		{"progress: 12.3 s, 7.5 tps, lat 130.250 ms stddev 4.000", progress{12.3, 7.5}, true},
+		{"progress: 2.0 s, 0.0 tps, lat -nan ms stddev -nan, 0 failed", progress{2, 0}, true},
+		{"progress: 2.0 s, 0.0 tps, lat 0.000 ms stddev 0.000, 0 failed", progress{2, 0}, true},
 		{"pgbench: error: connection to server failed", progress{}, false},
 		{"progress: 1.2.3 s, 7.5 tps, lat 1.0 ms", progress{}, false},
 		{"", progress{}, false},
@@ -40,6 +40,7 @@ func meters(each sample) func() (sample, error) {
 	return func() (sample, error) {
 		n++
 		return sample{
+			ran:   each.ran * time.Duration(n),
 			proxy: usage{each.proxy.clock * time.Duration(n), each.proxy.ticks * time.Duration(n), each.proxy.switches * n},
 			steal: each.steal * n, total: each.total * n,
 		}, nil
@@ -55,20 +56,23 @@ progress: 4.0 s, 1.0 tps, lat 900.000 ms stddev 0, 0 failed
 some last words
 `
 	var rest strings.Builder
-	each := sample{proxy: usage{clock: 10 * time.Millisecond, ticks: 10 * time.Millisecond, switches: 500}, steal: 1, total: 200}
+	each := sample{ran: 500 * time.Millisecond, proxy: usage{clock: 10 * time.Millisecond, ticks: 10 * time.Millisecond, switches: 500}, steal: 1, total: 200}
 	w, err := watch(strings.NewReader(reports), 2, meters(each), &rest)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := window{
-		seconds: 2, transactions: 4000, latency: 1750 * time.Microsecond,
+		ran: time.Second, transactions: 4000,
 		used: usage{clock: 20 * time.Millisecond, ticks: 20 * time.Millisecond, switches: 1000}, steal: 0.005,
 	}
 	if w != want {
 		t.Errorf("got %+v\nwant %+v", w, want)
 	}
-	if got := w.tps(); got != 2000 {
-		t.Errorf("tps %v, want 2000", got)
+	if got := w.tps(); got != 4000 {
+		t.Errorf("tps %v, want 4000", got)
+	}
+	if got := w.latency(8); got != 2*time.Millisecond {
+		t.Errorf("latency %v with 8 clients, want 2ms", got)
 	}
 	if got := w.cpu(); got != 5 {
 		t.Errorf("CPU %v µs per transaction, want 5", got)
@@ -305,7 +309,7 @@ func TestBothProxiesGetTheSamePoolAndDatabase(t *testing.T) {
 
 // windowOf is a window of one second.
 func windowOf(transactions float64, cpu time.Duration) window {
-	return window{seconds: 1, transactions: transactions, latency: time.Millisecond, used: usage{clock: cpu, ticks: cpu}}
+	return window{ran: time.Second, transactions: transactions, used: usage{clock: cpu, ticks: cpu}}
 }
 
 func TestTheTableShowsMediansAndRatiosOfPairs(t *testing.T) {
@@ -320,7 +324,7 @@ func TestTheTableShowsMediansAndRatiosOfPairs(t *testing.T) {
 	r := &report{options: options{rounds: 6}, subject: "router", peer: "pgbouncer", series: []series{s}}
 	var b strings.Builder
 	r.writeTable(&b)
-	const want = "| simple | 16 | 12.00 (8.00–16.00) | 15.00 (10.00–20.00) | **0.800** (0.800–0.800) | 10000 (10000–10000) | 8000 (8000–8000) | **1.250** (1.250–1.250) | 1.000 | 1.000 |"
+	const want = "| simple | 16 | 12.00 (8.00–16.00) | 15.00 (10.00–20.00) | **0.800** (0.800–0.800) | 10000 (10000–10000) | 8000 (8000–8000) | **1.250** (1.250–1.250) | 1.600 | 2.000 |"
 	if !strings.Contains(b.String(), want) {
 		t.Errorf("no line\n%s\nin\n%s", want, b.String())
 	}

@@ -137,13 +137,13 @@ func parseSteal(line string) (steal, total uint64, err error) {
 }
 
 // meter returns the function that reads all meters of a proxy.
-func (p *proxy) meter() func() (sample, error) {
+func (p *proxy) meter(load *stopwatch) func() (sample, error) {
 	return func() (sample, error) {
 		used, err := readUsage(p.PID)
 		if err != nil {
 			return sample{}, fmt.Errorf("%s: %w", p.label, err)
 		}
 		steal, total, err := readSteal()
-		return sample{proxy: used, steal: steal, total: total}, err
+		return sample{ran: load.ran(), proxy: used, steal: steal, total: total}, err
 	}
 }

@@ -13,7 +13,7 @@ import (
 // options are what the command line says.
 type options struct {
 	rounds    int // pairs of runs for each protocol and number of clients
-	seconds   int // measured seconds of each run, after one second of warm-up
+	seconds   int // measured seconds of each run, after one second of warm-up for both
 	clients   []int
 	protocols []string
 	subject   spec
@@ -27,7 +27,7 @@ type options struct {
 	instructions bool // the subject's are counted, and no time is measured
 }
 
-// The defaults take about twelve minutes, and up to three times that where rounds are measured again.
+// The defaults take about ten minutes, and up to three times that where rounds are measured again.
 const (
 	defaultRounds  = 8
 	defaultSeconds = 5

@@ -24,13 +24,12 @@ const reportEvery = 1
 
 // progress is one of pgbench's progress reports.
 type progress struct {
-	at      float64 // seconds since the start
-	tps     float64
-	latency time.Duration // mean of the transactions since the last report; 0 when there was none
+	at  float64 // seconds since the start
+	tps float64
 }
 
 // progressLine is how pgbench 14 to 18 report: "progress: 1.0 s, 9998.0 tps, lat 0.099 ms stddev 0.012, 0 failed".
-var progressLine = regexp.MustCompile(`^progress: ([0-9.]+) s, ([0-9.]+) tps, lat ([0-9.]+|-?nan) ms`)
+var progressLine = regexp.MustCompile(`^progress: ([0-9.]+) s, ([0-9.]+) tps, lat (?:[0-9.]+|-?nan) ms`)
 
 // parseProgress reads a line that pgbench wrote to stderr; false when it is no progress report.
 func parseProgress(line string) (progress, bool) {
@@ -43,24 +42,24 @@ func parseProgress(line string) (progress, bool) {
 	if errAt != nil || errTPS != nil {
 		return progress{}, false
 	}
-	p := progress{at: at, tps: tps}
-	if ms, err := strconv.ParseFloat(m[3], 64); err == nil && tps > 0 {
-		p.latency = time.Duration(ms * float64(time.Millisecond))
-	}
-	return p, true
+	return progress{at: at, tps: tps}, true
 }
 
 // window is what happened between two progress reports.
 type window struct {
-	seconds      float64
+	ran          time.Duration // time in which it was the load's turn
 	transactions float64
-	latency      time.Duration // mean over all transactions
-	used         usage         // by the proxy
-	steal        float64       // share of the machine's time that its host gave to others, 0 to 1
+	used         usage   // by the proxy
+	steal        float64 // share of the machine's time that its host gave to others, 0 to 1
 }
 
 // tps returns transactions per second.
-func (w window) tps() float64 { return w.transactions / w.seconds }
+func (w window) tps() float64 { return w.transactions / w.ran.Seconds() }
+
+// latency returns the mean time of a transaction: each client has one under way all the time.
+func (w window) latency(clients int) time.Duration {
+	return time.Duration(float64(w.ran) * float64(clients) / w.transactions)
+}
 
 // cpu returns the proxy's CPU time per transaction, in microseconds.
 func (w window) cpu() float64 {
@@ -75,8 +74,9 @@ func (w window) coarseCPU() float64 {
 // switches returns how often the proxy slept or was pre-empted per transaction.
 func (w window) switches() float64 { return float64(w.used.switches) / w.transactions }
 
-// sample reads the meters at one moment: the proxy's usage, and the machine's steal and total time in ticks.
+// sample reads the meters at one moment: how long the load has run, the proxy's usage, and the machine's steal and total time in ticks.
 type sample struct {
+	ran          time.Duration
 	proxy        usage
 	steal, total uint64
 }
@@ -110,12 +110,10 @@ func watch(reports io.Reader, seconds int, read func() (sample, error), rest io.
 			started, from, last, first = true, p, p, now
 			continue
 		}
-		count := p.tps * (p.at - last.at)
-		w.latency += time.Duration(float64(p.latency) * count)
-		w.transactions += count
+		w.transactions += p.tps * (p.at - last.at)
 		last = p
 		if p.at-from.at >= float64(seconds)-slack {
-			w.finish(p.at-from.at, first, now)
+			w.finish(first, now)
 			done = true
 		}
 	}
@@ -127,12 +125,11 @@ func watch(reports io.Reader, seconds int, read func() (sample, error), rest io.
 	case w.transactions == 0:
 		return w, errors.New("pgbench did not get a single transaction through")
 	}
-	w.latency = time.Duration(float64(w.latency) / w.transactions)
 	return w, nil
 }
 
-func (w *window) finish(seconds float64, from, to sample) {
-	w.seconds = seconds
+func (w *window) finish(from, to sample) {
+	w.ran = to.ran - from.ran
 	w.used = to.proxy.since(from.proxy)
 	if total := to.total - from.total; total > 0 {
 		w.steal = float64(to.steal-from.steal) / float64(total)
@@ -145,7 +142,7 @@ type load struct {
 	address  string // host:port
 	protocol string
 	clients  int
-	seconds  int
+	seconds  int // by the clock, those in which it is stopped as well
 
 	transactions int // of each client; 0: the seconds count
 }
@@ -171,8 +168,9 @@ func (l load) command(ctx context.Context) *exec.Cmd {
 	return cmd
 }
 
-// run runs pgbench and measures the proxy under it. Failed transactions and lost connections are errors: nothing here may fail.
-func (l load) run(ctx context.Context, read func() (sample, error)) (window, error) {
+// run runs pgbench and measures the proxy under it. Failed transactions and lost connections are errors: nothing here may fail. own stops
+// it and lets it go on.
+func (l load) run(ctx context.Context, own *stopwatch, read func() (sample, error)) (window, error) {
 	var output, rest bytes.Buffer
 	cmd := l.command(ctx)
 	cmd.Stdout = &output
@@ -183,6 +181,7 @@ func (l load) run(ctx context.Context, read func() (sample, error)) (window, err
 	if err := cmd.Start(); err != nil {
 		return window{}, err
 	}
+	own.started(cmd.Process)
 	w, err := watch(reports, l.seconds, read, &rest)
 	if failed := cmd.Wait(); failed != nil {
 		return w, fmt.Errorf("pgbench through %s: %w\n%s", l.address, failed, program.Tail(rest.String()))

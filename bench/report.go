@@ -36,21 +36,23 @@ func gatherFacts(ctx context.Context, db *database, subject, peer *proxy) facts 
 // roundLine tells how a round of s went. The CPU time by ticks, in brackets, must be near the finer one.
 func (r *report) roundLine(s series, number int, one round) string {
 	return fmt.Sprintf("%-8s c=%-4d %2d/%d  %s | %s | cpu ×%.3f tps ×%.3f  steal %.1f %%",
-		s.protocol, s.clients, number, r.options.rounds, r.windowText(r.subject, one.subject), r.windowText(r.peer, one.peer),
+		s.protocol, s.clients, number, r.options.rounds, windowText(r.subject, one.subject, s.clients), windowText(r.peer, one.peer, s.clients),
 		one.cpuRatio(), one.tpsRatio(), 100*one.steal())
 }
 
-func (r *report) windowText(label string, w window) string {
+func windowText(label string, w window, clients int) string {
 	return fmt.Sprintf("%s %5.2f (%.1f) µs/tx %6.0f tps %.3f ms %.2f switches/tx",
-		label, w.cpu(), w.coarseCPU(), w.tps(), float64(w.latency)/float64(time.Millisecond), w.switches())
+		label, w.cpu(), w.coarseCPU(), w.tps(), milliseconds(w.latency(clients)), w.switches())
 }
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
 // writeFacts writes what the numbers depend on.
 func (r *report) writeFacts(w io.Writer) {
 	fmt.Fprintf(w, "- %s: %s\n- %s: %s\n", r.subject, r.facts.subjectVersion, r.peer, r.facts.peerVersion)
 	fmt.Fprintf(w, "- %s, fsync off, scale %d; %s\n", r.facts.postgres, r.options.scale, r.facts.machine)
-	fmt.Fprintf(w, "- pgbench --select-only over TCP on loopback, all on one machine; transaction mode, pool of %d, trust; %d rounds of %d s\n\n",
-		r.options.pool, r.options.rounds, r.options.seconds)
+	fmt.Fprintf(w, "- pgbench --select-only over TCP on loopback, all on one machine; transaction mode, pool of %d, trust; %d rounds of %d s for each, in turns of %v\n\n",
+		r.options.pool, r.options.rounds, r.options.seconds, slice)
 }
 
 // writeTable writes the medians as a table in Markdown.
@@ -63,8 +65,8 @@ func (r *report) writeTable(w io.Writer) {
 		peerCPU := spreadOf(s.each(func(r round) float64 { return r.peer.cpu() }))
 		subjectTPS := spreadOf(s.each(func(r round) float64 { return r.subject.tps() }))
 		peerTPS := spreadOf(s.each(func(r round) float64 { return r.peer.tps() }))
-		subjectWait := spreadOf(s.each(func(r round) float64 { return float64(r.subject.latency) / float64(time.Millisecond) }))
-		peerWait := spreadOf(s.each(func(r round) float64 { return float64(r.peer.latency) / float64(time.Millisecond) }))
+		subjectWait := spreadOf(s.each(func(r round) float64 { return milliseconds(r.subject.latency(s.clients)) }))
+		peerWait := spreadOf(s.each(func(r round) float64 { return milliseconds(r.peer.latency(s.clients)) }))
 		fmt.Fprintf(w, "| %s | %d | %s | %s | %s | %s | %s | %s | %.3f | %.3f |\n", s.protocol, s.clients,
 			interval(subjectCPU, 2), interval(peerCPU, 2), ratio(spreadOf(s.each(round.cpuRatio))),
 			interval(subjectTPS, 0), interval(peerTPS, 0), ratio(spreadOf(s.each(round.tpsRatio))),

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // pair is the two proxies, subject first.
@@ -17,7 +19,7 @@ type series struct {
 	spoilt   int // rounds that were measured again, see options.steal
 }
 
-// round is one run through each proxy, one right after the other.
+// round is one run through each proxy, in turn.
 type round struct{ subject, peer window }
 
 // cpuRatio is how much CPU the subject needs for what costs the peer 1.
@@ -44,9 +46,9 @@ func measureAll(ctx context.Context, db *database, proxies pair, to *report, out
 	for _, protocol := range o.protocols {
 		for _, clients := range o.clients {
 			s := series{protocol: protocol, clients: clients}
-			l := load{program: db.pgbench(), protocol: protocol, clients: clients, seconds: o.seconds}
-			for i := 0; len(s.rounds) < o.rounds; i++ {
-				r, err := measure(ctx, l, proxies, i)
+			l := load{program: db.pgbench(), protocol: protocol, clients: clients, seconds: len(proxies) * o.seconds}
+			for len(s.rounds) < o.rounds {
+				r, err := measure(ctx, l, proxies)
 				if err != nil {
 					return fmt.Errorf("%s protocol, %d clients, round %d: %w", protocol, clients, len(s.rounds)+1, err)
 				}
@@ -73,18 +75,23 @@ func (s *series) take(r round, o options) (counts bool) {
 	return true
 }
 
-// measure runs one round. Who comes first changes from round to round (ABBA), so that a machine that grows faster or slower favours
-// nobody.
-func measure(ctx context.Context, l load, proxies pair, index int) (round, error) {
-	var windows [2]window
-	for turn := range proxies {
-		who := (turn + index) % len(proxies)
-		l.address = proxies[who].address
-		w, err := l.run(ctx, proxies[who].meter())
-		if err != nil {
-			return round{}, fmt.Errorf("%s: %w", proxies[who].label, err)
-		}
-		windows[who] = w
+// measure runs one round: a load for each proxy, and both in turn.
+func measure(ctx context.Context, l load, proxies pair) (round, error) {
+	var turns turns
+	var windows [len(proxies)]window
+	running, ctx := errgroup.WithContext(ctx)
+	for i, p := range proxies {
+		own := l
+		own.address = p.address
+		running.Go(func() (err error) {
+			if windows[i], err = own.run(ctx, &turns[i], p.meter(&turns[i])); err != nil {
+				return fmt.Errorf("%s: %w", p.label, err)
+			}
+			return nil
+		})
 	}
-	return round{subject: windows[0], peer: windows[1]}, nil
+	end := turns.begin()
+	err := running.Wait()
+	end()
+	return round{subject: windows[0], peer: windows[1]}, err
 }
