@@ -28,6 +28,12 @@ func (l *Link) pinsFor(why event.Pins) {
 	l.unit.pins |= why
 }
 
+// inTheDark reports whether not all is known of the client's settings: it keeps its server for that.
+func (l *Link) inTheDark() bool {
+	const unknown = 1<<event.PinSetting | 1<<event.PinRole | 1<<event.PinUncertain
+	return l.pins&unknown != 0
+}
+
 // mayBeFree reports whether what pins may be gone at the end of a unit of work, so that it is worth a question: something was done
 // that ends it, or it is of this very unit, of which something has failed or was in a transaction block that has ended.
 func (l *Link) mayBeFree() bool {

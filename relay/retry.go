@@ -3,7 +3,6 @@ package relay
 import (
 	"slices"
 
-	"github.com/pgrouter/pgrouter/event"
 	"github.com/pgrouter/pgrouter/state"
 )
 
@@ -14,9 +13,8 @@ import (
 // retries reports whether what is missing is to be prepared before a message. It is not where the client's settings are not known, or
 // whether a name is taken, or where the server alone has the unnamed statement, which a replay ends.
 func (l *Link) retries() bool {
-	const unknown = 1<<event.PinSetting | 1<<event.PinRole | 1<<event.PinUncertain
 	first := !l.unit.replays && !l.unit.open && !l.awaitsAnswers() && l.Status() == StatusIdle
-	if !first || l.sql.unknown || l.pins&unknown != 0 {
+	if !first || l.sql.unknown || l.inTheDark() {
 		return false
 	}
 	l.unit.replays, l.sql.retries = true, true

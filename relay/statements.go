@@ -340,10 +340,11 @@ func (l *Link) parseNamed(f pgwire.Frame, name, parse []byte) Verdict {
 	return l.rename(f, Entry(EntryParse)|Named, nil, name, st.Name())
 }
 
-// statementOf returns the statement that a Parse makes now. Where a transaction, or code, has set something its meaning may be another
-// than that of the same text elsewhere; a cursor, or what SQL has prepared, is another one in each session.
+// statementOf returns the statement that a Parse makes now. Where a transaction, or code, has set something, or not all is known of
+// what the client has set, its meaning may be another than that of the same text elsewhere; a cursor, or what SQL has prepared, is
+// another one in each session.
 func (l *Link) statementOf(parse []byte) *state.Statement {
-	if !l.unit.sets && !l.pins.Has(event.PinSetting) && !l.pins.Has(event.PinRole) && !l.namesOwn(parse) {
+	if !l.unit.sets && !l.inTheDark() && !l.namesOwn(parse) {
 		if st := l.texts().Statement(parse); !st.Borrows() {
 			return st
 		}

@@ -105,6 +105,20 @@ func TestAStatementOfATransactionThatSetsSomethingIsSharedWithNobody(t *testing.
 	}
 }
 
+// TestAStatementInTheDarkIsSharedWithNobody: where not all is known of a client's settings the same text may mean other tables, too.
+func TestAStatementInTheDarkIsSharedWithNobody(t *testing.T) {
+	for name, why := range map[string]event.PinReason{
+		"a setting": event.PinSetting, "a role": event.PinRole, "what is uncertain": event.PinUncertain,
+	} {
+		l := linked(t, false, event.PinNone, join(parse("a", "select * from t"), syncMsg()), join(pgwire.AppendParseComplete(nil), readyIdle))
+		l.NextUnit()
+		l.Pin(why)
+		if sent, _ := feedAll(t, join(parse("b", "select * from t"), syncMsg()), 1<<20, l, l.FromClient); sent[0] != pgwire.KindParse {
+			t.Errorf("%s: the server gets %q", name, sent)
+		}
+	}
+}
+
 // TestAStatementBehindSetConfigIsSharedWithNobody where that may give its text another meaning, be it for the transaction alone.
 func TestAStatementBehindSetConfigIsSharedWithNobody(t *testing.T) {
 	inBlock := join(pgwire.AppendCommandComplete(nil, "SELECT 1"), pgwire.AppendReadyForQuery(nil, StatusBlock))

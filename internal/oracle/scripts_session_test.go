@@ -18,6 +18,9 @@ func settingScripts() []script {
 		{name: "a setting that is not reported", steps: do(query("set work_mem = '1MB'"), ready(1), elsewhere(), query("show work_mem"), ready(1))},
 		{name: "a setting of one's own", steps: do(query("set my.name = 'x'"), ready(1), elsewhere(), query("show my.name"), ready(1))},
 		{name: "the search path", steps: do(query("set search_path = pg_catalog"), ready(1), elsewhere(), query("select * from t"), ready(1))},
+		{name: "the search path of a session that is uncertain", steps: do(
+			parse("a", "select * from t"), sync(), ready(1), parse("", "select 1"), bind("", ""), execute("", 0), query("select 2"), sync(), ready(2),
+			query("set search_path = pg_catalog"), ready(1), parse("b", "select * from t"), sync(), ready(1))},
 		{name: "RESET ALL", steps: do(query("set timezone = 'Asia/Tokyo'; set datestyle = 'German'"), ready(1), elsewhere(), query("reset all"), ready(1), elsewhere(), query("show timezone; show datestyle"), ready(1))},
 		{name: "DISCARD ALL", steps: do(query("set timezone = 'Asia/Tokyo'"), ready(1), elsewhere(), query("discard all"), ready(1), elsewhere(), query("show timezone"), ready(1), query("begin"), query("discard all"), query("rollback"), ready(3))},
 		{name: "read-only by default", steps: do(query("set default_transaction_read_only = on"), ready(1), elsewhere(), query("insert into t values (3)"), ready(1))},
