@@ -201,7 +201,7 @@ func (l *Loop) tenant(index, generation int32) *Conn {
 	return l.slots[index].conn
 }
 
-// mark lets settle look at c.
+// mark lets settle look at c. What is held of it leaves before anything follows.
 func (l *Loop) mark(c *Conn) {
 	if c.held {
 		l.letGo(c)

@@ -118,7 +118,7 @@ var unservedNow = []unserved{
 		simple("begin"), simple("create temp table mine(n int)"), simple("execute p"),
 	}},
 	{why: "until errors tell two names of the same text apart", symbol: "forgiven", witness: append( // one of the two by chance
-		[]act{extended(parse("p", "select $1::int"), parse("q", "select $1::int"))}, slices.Repeat([]act{extended(bind("", "p"))}, 30)...,
+		[]act{extended(parse("p", "select $1::int"), parse("q", "select $1::int"))}, slices.Repeat([]act{extended(bind("", "p")), extended(bind("", "q"))}, 20)...,
 	)},
 }
 
