@@ -136,7 +136,7 @@ func parseSteal(line string) (steal, total uint64, err error) {
 	return steal, total, nil
 }
 
-// meter returns the function that reads all meters of a proxy.
+// meter returns the function that reads all meters of a proxy, and how long its load has run.
 func (p *proxy) meter(load *stopwatch) func() (sample, error) {
 	return func() (sample, error) {
 		used, err := readUsage(p.PID)

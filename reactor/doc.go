@@ -6,7 +6,8 @@
 // there (epoll now, a ring later) is behind the engine in this package and cannot be seen from outside.
 //
 // It never parses a byte, never blocks in a callback, never retries what the handler should decide, and calls no handler
-// from inside one of its own functions. A connection's callback always begins with everything flushed that earlier callbacks have sent to it.
+// from inside one of its own functions. A connection's callback always begins with everything flushed that earlier callbacks have sent
+// to it.
 //
 // # The rules of the loop
 //
@@ -14,10 +15,10 @@
 //     without a second receive that would only answer EAGAIN.
 //   - Of what a turn finds, connections that are late ([Conn.SetLate]) come last, unless their peer has gone. The others come in the
 //     system's order, which is mostly that of arrival.
-//   - What callbacks have sent is held until the others of its turn are heard, early and late ones each for themselves, and leaves in one
-//     go: one sendto for each connection straight from the receive buffer, or one sendmsg if there are several pieces. It leaves earlier when a
-//     handler has to be told something, and before anything else is done to its connection. What a
-//     handler has sent from elsewhere is copied; where that is too much, all leaves at once. See hold.go.
+//   - What callbacks have sent is held until the turn's other connections are heard, early and late ones each for themselves, and leaves
+//     in one go: one sendto for each connection straight from the receive buffer, or one sendmsg if there are several pieces. It leaves
+//     earlier when a handler has to be told something, and before anything else is done to its connection. What a handler has sent from
+//     elsewhere is copied; where that is too much, all leaves at once. See hold.go.
 //   - What the kernel did not take is copied, and only then writability is watched.
 //   - A connection is registered once. Pausing costs no system call unless bytes come while it is paused.
 //   - Events of a connection that was closed or handed over in the same turn reach nobody.

@@ -134,7 +134,6 @@ func milliseconds(timeout int64) uintptr {
 
 func (e *epoll) deliver(n int) {
 	e.touch(n)
-	e.loop.alone = n == 1
 	late := 0 // these wait in the events' first places
 	for i := range n {
 		ev := e.events[i]

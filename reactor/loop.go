@@ -21,7 +21,7 @@ type Loop struct {
 	wakers  atomic.Int32 // goroutines that may be waking the engine right now
 
 	now     int64  // start of this turn, see Now
-	many    bool   // the last wait found more than one event
+	many    bool   // the last wait found more than one event: what handlers send may be held for each other
 	rush    int    // grows while waits find events at once, see wait
 	brisk   bool   // the last wait was short, and so will be the next
 	roomy   bool   // the runtime has a processor that no loop can keep; looked at when the counters are published
@@ -34,7 +34,6 @@ type Loop struct {
 
 	unsettled []*Conn // have something to flush, a changed interest, a shutdown to do
 	held      held
-	alone     bool    // one event is all that the turn has found: there is nobody to hold anything for
 	notices   []*Conn // handlers to be called, oldest at noticed
 	noticed   int
 
@@ -88,6 +87,7 @@ func (l *Loop) run() {
 // turn waits for something to do and does it. It returns false when the loop has ended.
 func (l *Loop) turn() (goOn bool) {
 	n := l.wait()
+	l.many = n > 1
 	l.count.Turns++
 	if n > 0 {
 		l.count.Events += uint64(n)
@@ -139,7 +139,6 @@ func (l *Loop) wait() (n int) {
 	} else {
 		n = l.sleep(before, timeout)
 	}
-	l.many = n > 1
 	return n
 }
 

@@ -92,10 +92,10 @@ func (l *Loop) tellLastWords(c *Conn) {
 // received delivers bytes that lie in the scratch buffer's room.
 func (l *Loop) received(c *Conn, b []byte) {
 	l.callReceived(c, b)
-	if l.alone {
-		l.settle()
-	} else {
+	if l.many {
 		l.hold(len(b))
+	} else {
+		l.settle()
 	}
 }
 
@@ -131,7 +131,7 @@ func (l *Loop) callReceived(c *Conn, b []byte) {
 	defer l.recovered(c)
 	l.count.BytesIn += uint64(len(b))
 	c.handler.Received(c, b)
-	if c.fed { // the scratch buffer is about to be used again
+	if c.fed { // the scratch buffer will be used again
 		c.fed = false
 		c.sock.keepFed()
 	}
