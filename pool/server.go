@@ -166,6 +166,13 @@ func (s *Server) BeginCancel() bool {
 	return true
 }
 
+// Cancelling reports whether a cancel request is under way that may still interrupt what the server does. Its loop only.
+func (s *Server) Cancelling() bool {
+	s.queue.mu.Lock()
+	defer s.queue.mu.Unlock()
+	return s.cancels > 0
+}
+
 // HeldFor says for how long its holder has had the server. Its loop only.
 func (s *Server) HeldFor() time.Duration {
 	s.queue.mu.Lock()

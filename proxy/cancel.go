@@ -124,6 +124,7 @@ func (p *Proxy) cancelUnit(ctx context.Context, s *Session) {
 	if server == nil {
 		return
 	}
+	defer s.post(s.cancelOver)
 	defer server.EndCancel()
 	if p.forwardCancel(ctx, server.Conn) != nil {
 		server.Retire() // the request may still arrive, at any later time

@@ -77,3 +77,6 @@ func (p *Proxy) Fill(full bool) {
 
 // Departed reports whether the client has said that it sends no more.
 func (s *Session) Departed() bool { return s.departed }
+
+// PostludeWaits reports whether a cancel request keeps the session from asking its server.
+func (s *Session) PostludeWaits() bool { return s.postlude.waits }

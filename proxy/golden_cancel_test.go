@@ -6,6 +6,8 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/pgrouter/pgrouter/internal/wiretest"
+	"github.com/pgrouter/pgrouter/pool"
+	"github.com/pgrouter/pgrouter/proxy"
 )
 
 // dateStyles gives the one server, and the router, both of the vectors that the two clients of differ have.
@@ -22,6 +24,16 @@ func (s *stage) dateStyles(a, b, server *actor) {
 		server.says(wiretest.Row("v", "1")...)
 		c.hears("TDCZ")
 	}
+}
+
+// awaitsCancel waits until a unit is not settled because of a cancel request.
+func (s *stage) awaitsCancel() {
+	s.t.Helper()
+	s.await("the server is not asked yet", func() (waits bool) {
+		s.proxy.OnSessions(func(a *proxy.Session) { waits = waits || a.PostludeWaits() })
+		return waits
+	})
+	s.remark("the server is not asked yet")
 }
 
 var cancelScenarios = []scenario{
@@ -100,7 +112,7 @@ var cancelScenarios = []scenario{
 		}},
 	{"cancel_while_settling",
 		"The client's statement is done, and the server is asked what it has left: a cancel request that comes now is ignored, as PostgreSQL " +
-			"ignores one for what is over. One that was under way already has hit the question: it is asked once more, and nobody is pinned.",
+			"ignores one for what is over. Something has hit the question all the same: it is asked once more, and nobody is pinned.",
 		withOneServer, func(s *stage) {
 			n := s.primary("n")
 			a, n1 := s.enters("a", n)
@@ -124,5 +136,44 @@ var cancelScenarios = []scenario{
 			n1.hears("Q")
 			n1.says(wiretest.Row("v", "1")...)
 			b.hears("TDCZ")
+		}},
+	{"cancel_before_settling",
+		"The client's statement is done while its cancel request is on its way: the question of what it has left waits until that is over, " +
+			"because a server interrupts twice for one request, and both could hit the question.",
+		withOneServer, func(s *stage) {
+			n := s.primary("n")
+			a, n1 := s.enters("a", n)
+			a.asks("set work_mem to '64MB'")
+			n1.hears("Q")
+			c := s.cancels(a)
+			request := n.hearsCancel(n1)
+			n1.says(wiretest.Done("SET", 'I')...)
+			a.hears("C")
+			s.awaitsCancel()
+			request.leaves()
+			c.ends()
+			n1.hears("Q")
+			n1.says(readBack("64MB", "f", "s")...)
+			a.hears("Z")
+		}},
+	{"cancel_hangs",
+		"Nobody knows what has become of a cancel request: the question of what the unit has left is asked when a server would have had time to " +
+			"answer it.",
+		withOneServer, func(s *stage) {
+			n := s.primary("n")
+			a, n1 := s.enters("a", n)
+			a.asks("set work_mem to '64MB'")
+			n1.hears("Q")
+			c := s.cancels(a)
+			request := n.hearsCancel(n1)
+			n1.says(wiretest.Done("SET", 'I')...)
+			a.hears("C")
+			s.awaitsCancel()
+			s.pass(pool.Defaults().AnswerTimeout)
+			n1.hears("Q")
+			n1.says(readBack("64MB", "f", "s")...)
+			a.hears("Z")
+			request.leaves()
+			c.ends()
 		}},
 }

@@ -14,6 +14,7 @@ type postlude struct {
 	columns []byte
 	hearers []func(value []byte)
 	row     []byte // the answer; it is heard when the server has come to its end
+	waits   bool   // it is not sent before the cancel requests for this server are over
 }
 
 // ask adds a column.
@@ -60,22 +61,44 @@ func (q *postlude) hear() (ok bool) {
 	return len(body) == 0
 }
 
-// settleUnit asks the server what the unit has left on it, before the client hears that the unit is over, or asks it once more.
+// settleUnit asks the server what the unit has left on it, before the client hears that the unit is over, or asks it once more. As with
+// whoever would get the server next, it waits until no cancel request for the unit can hit the question.
 func (s *Session) settleUnit() {
 	s.postlude = postlude{}
 	s.inquire(s.link.Questions())
-	sql := s.postlude.text()
-	if sql == "" {
+	if s.postlude.text() == "" {
 		s.endSettled()
 		return
 	}
-	s.proxy.metrics.postludes.Add(1)
 	s.move(stateSettling)
+	s.countHeld()
+	if s.postlude.waits = s.server.Cancelling(); s.postlude.waits {
+		s.awaitSettled()
+		return
+	}
+	s.sendPostlude()
+}
+
+func (s *Session) sendPostlude() {
+	s.proxy.metrics.postludes.Add(1)
+	s.postlude.waits = false
 	s.link.Postlude()
-	s.server.IO.Send(pgwire.AppendQuery(nil, sql))
+	s.server.IO.Send(pgwire.AppendQuery(nil, s.postlude.text()))
+	s.awaitSettled()
+}
+
+// awaitSettled begins to wait, for the answer or for when it can be asked for.
+func (s *Session) awaitSettled() {
 	s.spoke()
 	s.loop.ArmBy(&s.timer, s.policy.Pool.AnswerTimeout)
-	s.countHeld()
+}
+
+// cancelOver: PostgreSQL has done with a cancel request for what a server did for this client. Until then it may interrupt the server any
+// number of times: it signals the process, and then the process group.
+func (s *Session) cancelOver() {
+	if s.state() == stateSettling && s.postlude.waits && !s.server.Cancelling() {
+		s.sendPostlude()
+	}
 }
 
 // inquire puts what is to be asked into the postlude.
@@ -112,11 +135,15 @@ func (s *Session) endSettled() {
 	s.unitEnded()
 }
 
-// lookAtPostlude gives up a server that does not answer: it takes no longer than a reset.
+// lookAtPostlude gives up a server that does not answer: it takes no longer than a reset. Nor is a cancel request waited for any longer.
 func (s *Session) lookAtPostlude() {
-	if left := s.policy.Pool.AnswerTimeout - s.silence(); left > 0 {
+	left := s.policy.Pool.AnswerTimeout - s.silence()
+	switch {
+	case left > 0:
 		s.loop.ArmBy(&s.timer, left)
-		return
+	case s.postlude.waits:
+		s.sendPostlude()
+	default:
+		s.serverLost(event.CutTimeout)
 	}
-	s.serverLost(event.CutTimeout)
 }
