@@ -23,6 +23,10 @@ func (u usage) since(before usage) usage {
 	return usage{clock: u.clock - before.clock, ticks: u.ticks - before.ticks, switches: u.switches - before.switches}
 }
 
+func (u usage) plus(more usage) usage {
+	return usage{clock: u.clock + more.clock, ticks: u.ticks + more.ticks, switches: u.switches + more.switches}
+}
+
 // tick is the unit of /proc/PID/stat. It is the same for all programs on all machines that Go runs on.
 const tick = 10 * time.Millisecond
 
@@ -136,14 +140,15 @@ func parseSteal(line string) (steal, total uint64, err error) {
 	return steal, total, nil
 }
 
-// meter returns the function that reads all meters of a proxy, and how long its load has run.
+// meter returns the function that reads what a load and its proxy have had, and the machine's meters.
 func (p *proxy) meter(load *stopwatch) func() (sample, error) {
+	load.meter = func() (usage, error) { return readUsage(p.PID) }
 	return func() (sample, error) {
-		used, err := readUsage(p.PID)
+		ran, used, err := load.read()
 		if err != nil {
 			return sample{}, fmt.Errorf("%s: %w", p.label, err)
 		}
 		steal, total, err := readSteal()
-		return sample{ran: load.ran(), proxy: used, steal: steal, total: total}, err
+		return sample{ran: ran, proxy: used, steal: steal, total: total}, err
 	}
 }

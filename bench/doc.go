@@ -1,6 +1,7 @@
 // Command bench compares a router with PgBouncer, or any two proxies with each other: the same pgbench through both in
-// paired rounds on one machine, with the CPU time of each proxy alone. In a round both loads are there, and run in turn for a quarter of a
-// second each: what else the machine has to do changes in seconds.
+// paired rounds on one machine, with the CPU time of each proxy alone. In a round both loads are there, and run in turn for half a
+// second each: what else the machine has to do changes in seconds. Between two turns neither runs for a moment, so that a proxy's work is
+// done when its turn ends; what it does for itself while the other load runs, such as asking its nodes how they are, does not count.
 //
 // The first number is CPU per transaction, read from the kernel's clock of the process between two of pgbench's progress reports, so
 // that logins and warm-up are outside. Transactions per second come second: on a small machine the proxy is a quarter of the load and a
@@ -15,5 +16,5 @@
 //
 // It owns a temporary PostgreSQL, both proxies and their folders, and takes them away at the end. It never talks to anything but
 // loopback. Goroutines: one reaper per child process, which ends with it; in a round one for each load, and one that lets them take turns.
-// Locks: each load's stopwatch has one, held while its process is signalled.
+// Locks: each load's stopwatch has one, held while its process is signalled and its meters are read.
 package main

@@ -83,8 +83,9 @@ func measure(ctx context.Context, l load, proxies pair) (round, error) {
 	for i, p := range proxies {
 		own := l
 		own.address = p.address
+		read := p.meter(&turns[i])
 		running.Go(func() (err error) {
-			if windows[i], err = own.run(ctx, &turns[i], p.meter(&turns[i])); err != nil {
+			if windows[i], err = own.run(ctx, &turns[i], read); err != nil {
 				return fmt.Errorf("%s: %w", p.label, err)
 			}
 			return nil

@@ -8,8 +8,13 @@ import (
 )
 
 // slice is how long a load runs until it is the other's turn. What the machine's other guests do changes in seconds: two slices that follow
-// each other mostly find the same machine, two runs of seconds do not.
-const slice = 250 * time.Millisecond
+// each other mostly find the same machine, two runs of seconds do not. It is not shorter because of how a slice begins: all clients go on
+// at the same moment, and a proxy that has slept wakes up, which takes 20 to 50 ms until all is as under a load that never stops.
+const slice = 500 * time.Millisecond
+
+// pause is how long neither load runs when it becomes the other's turn. What is under way then comes to its end: a proxy's work belongs to
+// the turn of its own load.
+const pause = 10 * time.Millisecond
 
 // turns lets two loads run in turn: one is stopped (SIGSTOP) while the other runs. Its owner calls begin and, at the end, the function that
 // begin returns.
@@ -20,13 +25,13 @@ func (t *turns) begin() (end func()) {
 	var over sync.WaitGroup
 	done := make(chan struct{})
 	over.Go(func() {
-		ticker := time.NewTicker(slice)
-		defer ticker.Stop()
 		for who := 0; ; who = 1 - who {
+			t[1-who].let(false)
+			if !waits(pause, done) {
+				return
+			}
 			t.next(who)
-			select {
-			case <-ticker.C:
-			case <-done:
+			if !waits(slice, done) {
 				return
 			}
 		}
@@ -40,19 +45,37 @@ func (t *turns) begin() (end func()) {
 	}
 }
 
+// waits returns false when it was over before the time was.
+func waits(d time.Duration, over <-chan struct{}) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-over:
+		return false
+	}
+}
+
 // next makes it the turn of one load.
 func (t *turns) next(who int) {
 	t[1-who].let(false)
+	t[1-who].counts(false)
+	t[who].counts(true)
 	t[who].let(true)
 }
 
-// stopwatch stops a process, lets it go on, and knows for how long it has run.
+// stopwatch stops a process, lets it go on, and knows for how long it has run, and what its proxy has used in its turns.
 type stopwatch struct {
+	meter func() (usage, error) // reads the proxy's meters; set before the first turn
+
 	mu      sync.Mutex
 	process *os.Process // nil before it is started
 	stopped bool
 	since   time.Time     // that it runs, unless it is stopped
 	before  time.Duration // how long it ran before
+	turn    bool          // what the proxy does belongs to the load
+	from    usage         // by the proxy, when the turn began
+	used    usage         // by the proxy, in the turns before
+	fault   error         // of its meters
 }
 
 // started takes over a process that has begun to run. Where it is the other's turn it is stopped at once.
@@ -86,12 +109,38 @@ func (s *stopwatch) let(run bool) {
 	_ = s.process.Signal(signal) // refused by one that has ended alone
 }
 
-// ran returns for how long the process has run.
-func (s *stopwatch) ran() time.Duration {
+// counts begins or ends a turn: what the proxy does for itself while the other load runs is not its load's.
+func (s *stopwatch) counts(turn bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stopped || s.process == nil {
-		return s.before
+	if s.turn == turn {
+		return
 	}
-	return s.before + time.Since(s.since)
+	now, err := s.meter()
+	if err != nil {
+		s.fault = err
+		return
+	}
+	if turn {
+		s.from = now
+	} else {
+		s.used = s.used.plus(now.since(s.from))
+	}
+	s.turn = turn
+}
+
+// read returns for how long the load has run, and what the proxy has used in its turns.
+func (s *stopwatch) read() (ran time.Duration, used usage, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ran, used, err = s.before, s.used, s.fault
+	if !s.stopped && s.process != nil {
+		ran += time.Since(s.since)
+	}
+	if s.turn && err == nil {
+		var now usage
+		now, err = s.meter()
+		used = used.plus(now.since(s.from))
+	}
+	return ran, used, err
 }

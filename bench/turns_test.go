@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"syscall"
@@ -46,21 +47,27 @@ func await(t *testing.T, p *os.Process, told func(syscall.WaitStatus) bool) {
 	}
 }
 
+// unmetered is turns whose proxies use nothing.
+func unmetered() *turns {
+	idle := func() (usage, error) { return usage{}, nil }
+	return &turns{{meter: idle}, {meter: idle}}
+}
+
 func TestOneLoadRunsWhileTheOtherIsStopped(t *testing.T) {
-	var turns turns
+	turns := unmetered()
 	a, b := sleeper(t), sleeper(t)
 	turns.next(0)
 	turns[0].started(a)
 	turns[1].started(b) // too late for its own turn
 	await(t, b, syscall.WaitStatus.Stopped)
-	still := turns[1].ran()
+	still := ran(t, turns, 1)
 	turns.next(1)
 	await(t, a, syscall.WaitStatus.Stopped)
 	await(t, b, syscall.WaitStatus.Continued)
-	if turns[1].ran() <= still {
+	if ran(t, turns, 1) <= still {
 		t.Error("the clock of a running load stands")
 	}
-	if ran := turns[0].ran(); ran == 0 || ran != turns[0].ran() {
+	if r := ran(t, turns, 0); r == 0 || r != ran(t, turns, 0) {
 		t.Error("the clock of a stopped load runs, or it has never run")
 	}
 	turns.begin()()
@@ -71,7 +78,7 @@ func TestOneLoadRunsWhileTheOtherIsStopped(t *testing.T) {
 }
 
 func TestALoadThatHasEndedIsLeftAlone(t *testing.T) {
-	var turns turns
+	turns := unmetered()
 	p := sleeper(t)
 	turns[0].started(p)
 	if err := p.Kill(); err != nil {
@@ -82,4 +89,46 @@ func TestALoadThatHasEndedIsLeftAlone(t *testing.T) {
 	}
 	turns.next(1)
 	turns.next(0)
+}
+
+func ran(t *testing.T, turns *turns, who int) time.Duration {
+	t.Helper()
+	ran, _, err := turns[who].read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ran
+}
+
+func TestWhatAProxyDoesInTheOthersTurnDoesNotCount(t *testing.T) {
+	meters := [2]usage{}
+	turns := unmetered()
+	for i := range turns {
+		turns[i].meter = func() (usage, error) { return meters[i], nil }
+	}
+	use := func(who int, n uint64) {
+		meters[who] = meters[who].plus(usage{clock: time.Duration(n), ticks: time.Duration(10 * n), switches: n})
+	}
+	use(0, 1000) // before the first turn
+	turns.next(0)
+	use(0, 1)
+	use(1, 100)
+	turns.next(1)
+	use(0, 100)
+	use(1, 2)
+	turns.next(0)
+	use(0, 4) // in a turn that is not over
+	use(1, 100)
+	for who, want := range []uint64{5, 2} {
+		_, used, err := turns[who].read()
+		if err != nil || used != (usage{clock: time.Duration(want), ticks: time.Duration(10 * want), switches: want}) {
+			t.Errorf("proxy %d has used %+v (%v), want %d", who, used, err, want)
+		}
+	}
+	broken := errors.New("no meter")
+	turns[0].meter = func() (usage, error) { return usage{}, broken }
+	turns.next(1)
+	if _, _, err := turns[0].read(); !errors.Is(err, broken) {
+		t.Errorf("a meter that fails is not told of: %v", err)
+	}
 }
