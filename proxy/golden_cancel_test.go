@@ -26,14 +26,23 @@ func (s *stage) dateStyles(a, b, server *actor) {
 	}
 }
 
-// awaitsCancel waits until a unit is not settled because of a cancel request.
-func (s *stage) awaitsCancel() {
+// cancelsLate lets a cancel request be on its way when its unit is done, and waits until the unit is not settled because of that.
+func (s *stage) cancelsLate() (client, server, cancel, request *actor) {
 	s.t.Helper()
+	n := s.primary("n")
+	client, server = s.enters("a", n)
+	client.asks("set work_mem to '64MB'")
+	server.hears("Q")
+	cancel = s.cancels(client)
+	request = n.hearsCancel(server)
+	server.says(wiretest.Done("SET", 'I')...)
+	client.hears("C")
 	s.await("the server is not asked yet", func() (waits bool) {
 		s.proxy.OnSessions(func(a *proxy.Session) { waits = waits || a.PostludeWaits() })
 		return waits
 	})
 	s.remark("the server is not asked yet")
+	return client, server, cancel, request
 }
 
 var cancelScenarios = []scenario{
@@ -141,15 +150,7 @@ var cancelScenarios = []scenario{
 		"The client's statement is done while its cancel request is on its way: the question of what it has left waits until that is over, " +
 			"because a server interrupts twice for one request, and both could hit the question.",
 		withOneServer, func(s *stage) {
-			n := s.primary("n")
-			a, n1 := s.enters("a", n)
-			a.asks("set work_mem to '64MB'")
-			n1.hears("Q")
-			c := s.cancels(a)
-			request := n.hearsCancel(n1)
-			n1.says(wiretest.Done("SET", 'I')...)
-			a.hears("C")
-			s.awaitsCancel()
+			a, n1, c, request := s.cancelsLate()
 			request.leaves()
 			c.ends()
 			n1.hears("Q")
@@ -160,15 +161,7 @@ var cancelScenarios = []scenario{
 		"Nobody knows what has become of a cancel request: the question of what the unit has left is asked when a server would have had time to " +
 			"answer it.",
 		withOneServer, func(s *stage) {
-			n := s.primary("n")
-			a, n1 := s.enters("a", n)
-			a.asks("set work_mem to '64MB'")
-			n1.hears("Q")
-			c := s.cancels(a)
-			request := n.hearsCancel(n1)
-			n1.says(wiretest.Done("SET", 'I')...)
-			a.hears("C")
-			s.awaitsCancel()
+			a, n1, c, request := s.cancelsLate()
 			s.pass(pool.Defaults().AnswerTimeout)
 			n1.hears("Q")
 			n1.says(readBack("64MB", "f", "s")...)
