@@ -84,8 +84,8 @@ func (t *cancelTable) find(pid uint32, secret []byte) keyed {
 }
 
 // cancelRequest serves a connection that carried a CancelRequest: whatever happens, it is closed without a byte. The request
-// is forwarded only while the server still serves the unit that was meant, and the server is not handed to anybody else until
-// PostgreSQL has closed the cancel connection.
+// is forwarded only while the server still serves the unit that was meant, and the server is not handed to anybody else, nor asked for a
+// postlude, until PostgreSQL has closed the cancel connection.
 func (p *Proxy) cancelRequest(ctx context.Context, pid uint32, secret []byte) {
 	k := p.cancels.find(pid, secret)
 	if k == nil {

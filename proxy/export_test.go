@@ -79,4 +79,4 @@ func (p *Proxy) Fill(full bool) {
 func (s *Session) Departed() bool { return s.departed }
 
 // PostludeWaits reports whether a cancel request keeps the session from asking its server.
-func (s *Session) PostludeWaits() bool { return s.postlude.waits }
+func (s *Session) PostludeWaits() bool { return s.link.PostludeDue() }

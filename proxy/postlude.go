@@ -14,7 +14,6 @@ type postlude struct {
 	columns []byte
 	hearers []func(value []byte)
 	row     []byte // the answer; it is heard when the server has come to its end
-	waits   bool   // it is not sent before the cancel requests for this server are over
 }
 
 // ask adds a column.
@@ -72,7 +71,7 @@ func (s *Session) settleUnit() {
 	}
 	s.move(stateSettling)
 	s.countHeld()
-	if s.postlude.waits = s.server.Cancelling(); s.postlude.waits {
+	if s.server.Cancelling() {
 		s.awaitSettled()
 		return
 	}
@@ -81,7 +80,6 @@ func (s *Session) settleUnit() {
 
 func (s *Session) sendPostlude() {
 	s.proxy.metrics.postludes.Add(1)
-	s.postlude.waits = false
 	s.link.Postlude()
 	s.server.IO.Send(pgwire.AppendQuery(nil, s.postlude.text()))
 	s.awaitSettled()
@@ -96,7 +94,7 @@ func (s *Session) awaitSettled() {
 // cancelOver: PostgreSQL has done with a cancel request for what a server did for this client. Until then it may interrupt the server any
 // number of times: it signals the process, and then the process group.
 func (s *Session) cancelOver() {
-	if s.state() == stateSettling && s.postlude.waits && !s.server.Cancelling() {
+	if s.state() == stateSettling && s.link.PostludeDue() && !s.server.Cancelling() {
 		s.sendPostlude()
 	}
 }
@@ -141,7 +139,7 @@ func (s *Session) lookAtPostlude() {
 	switch {
 	case left > 0:
 		s.loop.ArmBy(&s.timer, left)
-	case s.postlude.waits:
+	case s.link.PostludeDue():
 		s.sendPostlude()
 	default:
 		s.serverLost(event.CutTimeout)

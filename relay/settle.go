@@ -42,6 +42,9 @@ func (l *Link) Postlude() {
 	l.fifo.push(Entry(EntryQuery) | Swallow | Injected)
 }
 
+// PostludeDue reports whether the server is to be asked, and has not been yet.
+func (l *Link) PostludeDue() bool { return l.settling.due }
+
 // Settling reports whether a postlude is due or under way: all that the client has asked for is done and answered, but for its last
 // ReadyForQuery.
 func (l *Link) Settling() bool { return l.settling.due || l.settling.underWay }
@@ -63,8 +66,8 @@ func (l *Link) settleError(code []byte) Verb {
 	return Drop
 }
 
-// settled takes the end of the postlude. One that was cancelled is asked once more: the request was for the client's statement, and has
-// come too late.
+// settled takes the end of the postlude. One that was cancelled is asked once more: what has interrupted it was for the client's
+// statement, and has come too late.
 func (l *Link) settled() Verb {
 	was := l.settling
 	l.settling = settling{}
