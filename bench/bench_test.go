@@ -240,6 +240,14 @@ func TestOptionsSayAllThatIsWrongAtOnce(t *testing.T) {
 	}
 }
 
+func TestATurnIsNoLongerThanARun(t *testing.T) {
+	for _, turn := range []string{"10ms", "0s", "3001ms"} {
+		if _, err := parseOptions([]string{"-seconds", "3", "-turn", turn}, io.Discard); err == nil || !strings.Contains(err.Error(), "-turn") {
+			t.Errorf("%s: %v", turn, err)
+		}
+	}
+}
+
 func TestInstructionsAreCountedOfARouterAndNotTimed(t *testing.T) {
 	o, err := parseOptions([]string{"-instructions", "-subject", "router=/x/pgrouter"}, io.Discard)
 	if err != nil || !o.subject.counted || o.peer.counted {
@@ -276,7 +284,7 @@ func TestALoadIsAsLongAsItSays(t *testing.T) {
 func TestTheLineInTheResultsAsksForTheSameAgain(t *testing.T) {
 	args := []string{
 		"-rounds", "3", "-seconds", "2", "-clients", "1,4", "-protocol", "extended", "-subject", "router=/x/pgrouter",
-		"-peer", "pgbouncer", "-pool", "5", "-scale", "2", "-steal", "7.5", "-write",
+		"-peer", "pgbouncer", "-pool", "5", "-scale", "2", "-turn", "700ms", "-steal", "7.5", "-write",
 	}
 	o, err := parseOptions(args, io.Discard)
 	if err != nil {

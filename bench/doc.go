@@ -1,6 +1,6 @@
 // Command bench compares a router with PgBouncer, or any two proxies with each other: the same pgbench through both in
 // paired rounds on one machine, with the CPU time of each proxy alone. In a round both loads are there, and run in turn for half a
-// second each: what else the machine has to do changes in seconds. Between two turns neither runs for a moment, so that a proxy's work is
+// second each (-turn): what else the machine has to do changes in seconds. Between two turns neither runs for a moment, so that a proxy's work is
 // done when its turn ends; what it does for itself while the other load runs, such as asking its nodes how they are, does not count.
 //
 // The first number is CPU per transaction, read from the kernel's clock of the process between two of pgbench's progress reports, so

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // options are what the command line says.
@@ -18,9 +19,10 @@ type options struct {
 	protocols []string
 	subject   spec
 	peer      spec
-	pool      int     // server connections that each proxy may open
-	scale     int     // of pgbench's tables, 100,000 rows each
-	steal     float64 // percent of the machine's time that its host may give to others during a run that counts
+	pool      int           // server connections that each proxy may open
+	scale     int           // of pgbench's tables, 100,000 rows each
+	turn      time.Duration // how long one load runs until it is the other's turn
+	steal     float64       // percent of the machine's time that its host may give to others during a run that counts
 	write     bool
 	profile   string // where the subject's CPU profile goes; empty = nowhere
 
@@ -34,6 +36,8 @@ const (
 	defaultPool    = 20
 	defaultScale   = 10
 	defaultSteal   = 5
+	defaultTurn    = 500 * time.Millisecond
+	shortestTurn   = 50 * time.Millisecond
 )
 
 func parseOptions(args []string, stderr io.Writer) (options, error) {
@@ -49,6 +53,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&peer, "peer", "pgbouncer", "what it is compared with, written like -subject")
 	flags.IntVar(&o.pool, "pool", defaultPool, "size of each proxy's pool")
 	flags.IntVar(&o.scale, "scale", defaultScale, "scale of pgbench's tables")
+	flags.DurationVar(&o.turn, "turn", defaultTurn, "how long one load runs until it is the other's turn")
 	flags.Float64Var(&o.steal, "steal", defaultSteal, "percent of the machine's time that its host may give to others; a round with more is measured again, at most twice as often as rounds are wanted")
 	flags.StringVar(&o.profile, "profile", "", "write the subject's CPU profile to this file (only of a router; profiling costs, so the ratios mean nothing)")
 	flags.BoolVar(&o.instructions, "instructions", false, "count the subject's own instructions for each transaction with valgrind, and measure nothing")
@@ -71,6 +76,8 @@ func (o options) validate(rest []string) error {
 		return fmt.Errorf("arguments that mean nothing: %s", strings.Join(rest, " "))
 	case o.rounds < 1 || o.seconds < 1 || o.pool < 1 || o.scale < 1:
 		return errors.New("-rounds, -seconds, -pool and -scale are at least 1")
+	case o.turn < shortestTurn || o.turn > time.Duration(o.seconds)*time.Second:
+		return fmt.Errorf("-turn is at least %v and at most -seconds", shortestTurn)
 	case o.steal < 0 || o.steal > 100:
 		return errors.New("-steal is a percentage")
 	case o.profile != "" && (o.subject.kind != "router" || o.write):

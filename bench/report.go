@@ -52,7 +52,7 @@ func (r *report) writeFacts(w io.Writer) {
 	fmt.Fprintf(w, "- %s: %s\n- %s: %s\n", r.subject, r.facts.subjectVersion, r.peer, r.facts.peerVersion)
 	fmt.Fprintf(w, "- %s, fsync off, scale %d; %s\n", r.facts.postgres, r.options.scale, r.facts.machine)
 	fmt.Fprintf(w, "- pgbench --select-only over TCP on loopback, all on one machine; transaction mode, pool of %d, trust; %d rounds of %d s for each, in turns of %v\n\n",
-		r.options.pool, r.options.rounds, r.options.seconds, slice)
+		r.options.pool, r.options.rounds, r.options.seconds, r.options.turn)
 }
 
 // writeTable writes the medians as a table in Markdown.
@@ -116,6 +116,6 @@ func (o options) line() string {
 	for i, n := range o.clients {
 		clients[i] = strconv.Itoa(n)
 	}
-	return fmt.Sprintf("-rounds %d -seconds %d -clients %s -protocol %s -subject %s -peer %s -pool %d -scale %d -steal %g -write",
-		o.rounds, o.seconds, strings.Join(clients, ","), strings.Join(o.protocols, ","), o.subject, o.peer, o.pool, o.scale, o.steal)
+	return fmt.Sprintf("-rounds %d -seconds %d -clients %s -protocol %s -subject %s -peer %s -pool %d -scale %d -turn %v -steal %g -write",
+		o.rounds, o.seconds, strings.Join(clients, ","), strings.Join(o.protocols, ","), o.subject, o.peer, o.pool, o.scale, o.turn, o.steal)
 }

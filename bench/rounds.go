@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -48,7 +49,7 @@ func measureAll(ctx context.Context, db *database, proxies pair, to *report, out
 			s := series{protocol: protocol, clients: clients}
 			l := load{program: db.pgbench(), protocol: protocol, clients: clients, seconds: len(proxies) * o.seconds}
 			for len(s.rounds) < o.rounds {
-				r, err := measure(ctx, l, proxies)
+				r, err := measure(ctx, l, proxies, o.turn)
 				if err != nil {
 					return fmt.Errorf("%s protocol, %d clients, round %d: %w", protocol, clients, len(s.rounds)+1, err)
 				}
@@ -75,8 +76,8 @@ func (s *series) take(r round, o options) (counts bool) {
 	return true
 }
 
-// measure runs one round: a load for each proxy, and both in turn.
-func measure(ctx context.Context, l load, proxies pair) (round, error) {
+// measure runs one round: a load for each proxy, and both in turn, each for so long until the other may run.
+func measure(ctx context.Context, l load, proxies pair, turn time.Duration) (round, error) {
 	var turns turns
 	var windows [len(proxies)]window
 	running, ctx := errgroup.WithContext(ctx)
@@ -91,7 +92,7 @@ func measure(ctx context.Context, l load, proxies pair) (round, error) {
 			return nil
 		})
 	}
-	end := turns.begin()
+	end := turns.begin(turn)
 	err := running.Wait()
 	end()
 	return round{subject: windows[0], peer: windows[1]}, err

@@ -7,21 +7,20 @@ import (
 	"time"
 )
 
-// slice is how long a load runs until it is the other's turn. What the machine's other guests do changes in seconds: two slices that follow
-// each other mostly find the same machine, two runs of seconds do not. It is not shorter because of how a slice begins: all clients go on
-// at the same moment, and a proxy that has slept wakes up, which takes 20 to 50 ms until all is as under a load that never stops.
-const slice = 500 * time.Millisecond
-
 // pause is how long neither load runs when it becomes the other's turn. What is under way then comes to its end: a proxy's work belongs to
 // the turn of its own load.
 const pause = 10 * time.Millisecond
 
 // turns lets two loads run in turn: one is stopped (SIGSTOP) while the other runs. Its owner calls begin and, at the end, the function that
 // begin returns.
+//
+// What the machine's other guests do changes in seconds: two turns that follow each other mostly find the same machine, two runs of seconds
+// do not, so turns are short. But a turn begins as no load does that goes on: all clients send at the same moment, and a proxy that
+// has slept wakes up, which takes 20 to 120 ms until all is as it stays. Where that must not count turns are long, and rounds many.
 type turns [2]stopwatch
 
-// begin starts the goroutine that lets the loads take turns. The function that it returns ends that, and lets both run.
-func (t *turns) begin() (end func()) {
+// begin starts the goroutine that lets each load run for the length of a turn. The function that it returns ends that, and lets both run.
+func (t *turns) begin(length time.Duration) (end func()) {
 	var over sync.WaitGroup
 	done := make(chan struct{})
 	over.Go(func() {
@@ -31,7 +30,7 @@ func (t *turns) begin() (end func()) {
 				return
 			}
 			t.next(who)
-			if !waits(slice, done) {
+			if !waits(length, done) {
 				return
 			}
 		}

@@ -70,7 +70,7 @@ func TestOneLoadRunsWhileTheOtherIsStopped(t *testing.T) {
 	if r := ran(t, turns, 0); r == 0 || r != ran(t, turns, 0) {
 		t.Error("the clock of a stopped load runs, or it has never run")
 	}
-	turns.begin()()
+	turns.begin(defaultTurn)()
 	await(t, a, syscall.WaitStatus.Continued)
 	if turns[1].stopped { // of it the kernel need not tell: it may never have stopped
 		t.Error("a load is left stopped")
