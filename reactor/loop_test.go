@@ -244,6 +244,35 @@ func TestABriskWaitDoesNotHoldUpTheScheduler(t *testing.T) {
 			wantRead(t, client, "x")
 		}
 		runtime.GC() // now the loop waits for what does not come
+		on(t, r.Loops()[0], func() { r.Loops()[0].patient = true })
+	}
+}
+
+func TestALoopWaitsOutSuchAPauseAsTheLastOneWas(t *testing.T) {
+	type wait struct {
+		ms    int64
+		found int
+		brisk bool // the next one
+	}
+	for _, tt := range []struct {
+		name  string
+		waits []wait
+	}{
+		{"short waits", []wait{{1, 1, true}, {0, 3, true}, {1, 1, true}}},
+		{"interrupted in its first pause", []wait{{0, 1, true}, {10, 0, false}, {10, 0, false}}},
+		{"every 25 ms", []wait{{0, 1, true}, {10, 0, false}, {15, 1, true}, {0, 1, true}, {10, 0, true}, {10, 0, true}, {5, 1, true}}},
+		{"a pause too long", []wait{{25, 1, true}, {90, 0, true}, {10, 0, true}, {1, 0, false}, {1, 1, false}, {0, 1, true}, {10, 0, false}}},
+		{"every second", []wait{{0, 1, true}, {10, 0, false}, {990, 1, false}, {0, 1, true}, {10, 0, false}}},
+		{"what was waited ends with an event", []wait{{25, 1, true}, {60, 0, true}, {0, 1, true}, {60, 0, true}, {0, 1, true}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var l Loop
+			for i, w := range tt.waits {
+				if l.expect(w.found, w.ms*int64(time.Millisecond)); l.brisk != w.brisk {
+					t.Fatalf("wait %d, %d ms, found %d: the next one keeps its processor: %t", i, w.ms, w.found, l.brisk)
+				}
+			}
+		})
 	}
 }
 
