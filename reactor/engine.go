@@ -8,7 +8,7 @@ import "golang.org/x/sys/unix"
 // writable and broken, from inside deliver. All but wake belong to the loop's goroutine.
 type engine interface {
 	// wait looks for events and returns how many there are. It does not block with timeout 0; a negative timeout has no
-	// end. Nanoseconds. brisk says that the wait is expected to be short, so that the goroutine may keep its processor.
+	// end. Nanoseconds. brisk says that the goroutine may keep its processor: an event is expected soon, see Loop.expect.
 	wait(timeout int64, brisk bool) int
 	// deliver reports the n events that wait has found, early ones and then late ones, and ends both with Loop.release.
 	deliver(n int)
