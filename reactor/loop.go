@@ -111,7 +111,7 @@ const (
 	maxRush   = 4
 	rushProbe = 2
 
-	// Pauses between events, see expect: a short one is over before anybody is held up, and a long one costs less when it is waited out.
+	// Pauses between events, see expect: up to shortPause nobody is held up, and above longPause it costs less to give the processor back.
 	shortPause = int64(time.Millisecond)
 	longPause  = int64(100 * time.Millisecond)
 )
