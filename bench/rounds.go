@@ -76,7 +76,7 @@ func (s *series) take(r round, o options) (counts bool) {
 	return true
 }
 
-// measure runs one round: a load for each proxy, and both in turn, each for so long until the other may run.
+// measure runs one round: a load for each proxy, in turns of the given length.
 func measure(ctx context.Context, l load, proxies pair, turn time.Duration) (round, error) {
 	var turns turns
 	var windows [len(proxies)]window

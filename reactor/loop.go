@@ -23,7 +23,7 @@ type Loop struct {
 	now     int64  // start of this turn, see Now
 	many    bool   // the last wait found more than one event: what handlers send may be held for each other
 	rush    int    // grows while waits find events at once, see wait
-	waited  int64  // how long the waits since the last event have taken
+	waited  int64  // how long the waits that may block have taken since one of them found an event
 	brisk   bool   // the next wait keeps its processor, see expect
 	patient bool   // the last pause that was not short was waited out, or should have been
 	roomy   bool   // the runtime has a processor that no loop can keep; looked at when the counters are published
@@ -165,8 +165,8 @@ func (l *Loop) sleep(before, timeout int64) int {
 
 // expect guesses after a wait of the given length, which found n events, whether the next one keeps its processor, see engine.wait. That
 // wins where events come soon. Where they do not it is interrupted every ten milliseconds, for 0.1 ms of CPU; but once the runtime has all its
-// processors back, the next event wakes sysmon, which looks around every 20 µs for a while, for 1.2 ms. So the loop waits out such a pause
-// as the last one was.
+// processors back, the next event wakes sysmon, which looks around every 20 µs for a while: such a pause costs 1.2 ms. So the loop waits
+// out such a pause as the last one was. It is a guess: an event that a look without blocking finds does not end what was waited.
 func (l *Loop) expect(n int, length int64) {
 	l.waited += length
 	if n == 0 {
